@@ -1,4 +1,4 @@
-"""Keeps recorded bodies: manifests, lists and errors, but never blobs or tokens."""
+"""Records bodies of manifests, lists and errors, but never blobs or tokens."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from brokenreg.traffic.redaction import redact_body
 from brokenreg.wording import counted
 
 MOST = 64 * 1024
-"""Maximum number of bytes of one body; its first bytes are kept."""
+"""Maximum number of bytes of one body. The first bytes are kept."""
 
 TOTAL = 16 * 1024 * 1024
-"""Default maximum number of bytes of all bodies; those of the oldest exchanges are dropped first."""
+"""Default maximum number of bytes of all bodies. Those of the oldest exchanges are dropped first."""
 
 _CACHED = 64
-"""Maximum number of responses' bodies that are remembered to share them."""
+"""Maximum number of cached bodies of responses, which exchanges share."""
 
 _PING, _TOKEN = Endpoint.PING, Endpoint.TOKEN
 _DOCUMENTS = frozenset(
@@ -31,7 +31,7 @@ _DOCUMENTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The first bytes of a body, and its full size; `is_redacted` if secrets in it were replaced."""
+    """The first bytes of a body, and its full size. `is_redacted` is true if secrets were replaced."""
 
     data: bytes
     size: int
@@ -39,18 +39,18 @@ class Body:
 
     @classmethod
     def of(cls, data: bytes, size: int, *, is_document: bool) -> Body:
-        """Return its first bytes, with secrets replaced."""
+        """Return a body with secrets replaced. `data` has its first bytes."""
         redacted = redact_body(data, is_document=is_document)
         return cls(redacted, size, redacted != data)
 
     @property
     def is_whole(self) -> bool:
-        """Return whether these are exactly the transferred bytes."""
+        """Return whether `data` has exactly the transferred bytes."""
         return len(self.data) == self.size and not self.is_redacted
 
     @property
     def remark(self) -> str:
-        """Return how it differs from the transferred body, for people, or an empty string."""
+        """Return how `data` differs from the transferred body, as text for users, or ""."""
         if self.is_redacted:
             return f"secrets in it were replaced by {REDACTED}"
         return "" if self.is_whole else f"the first {len(self.data)} of {counted(self.size, 'byte')}"
@@ -58,7 +58,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The bodies of one exchange; None if there was none, or if it was not kept."""
+    """The bodies of one exchange. None means that there was no body, or that it was not kept."""
 
     request: Body | None = None
     response: Body | None = None
@@ -87,7 +87,7 @@ class Bodies:
         return self._kept.get(exchange.id, NOTHING)
 
     def keep(self, exchange: Exchange, kept: Kept) -> None:
-        """Keep the bodies of an exchange that ends; those of the oldest exchanges are dropped."""
+        """Keep the bodies of an exchange that ends, and drop those of the oldest exchanges."""
         if 0 < kept.length <= self._total:
             self.drop(exchange.id)
             self._kept[exchange.id] = kept
@@ -95,7 +95,7 @@ class Bodies:
             self._drop_oldest()
 
     def keep_whole(self, exchange: Exchange, body: bytes) -> None:
-        """Keep the body of a response that was sent as a whole, by reference, as far as it is to be kept."""
+        """Keep the body of a response that was sent as a whole, if it may be kept."""
         if body and (form := _form_of(exchange)) is not None:
             kept = _kept_response(body[:MOST], len(body), form is _Form.DOCUMENT)
             self._kept[exchange.id] = kept
@@ -109,7 +109,7 @@ class Bodies:
 
     @staticmethod
     def forget_shared() -> None:
-        """Forget the bodies that are remembered to share them."""
+        """Empty the cache of bodies that exchanges share."""
         _kept_response.cache_clear()
 
     def drop(self, exchange_id: int) -> None:
@@ -120,7 +120,7 @@ class Bodies:
 
 
 class BodyTap:
-    """Collects the bodies of one exchange while they pass, as far as they are to be kept."""
+    """Collects the bodies of one exchange while they are transferred, if they may be kept."""
 
     __slots__ = ("_data", "_exchange", "_request", "_size")
 
@@ -133,18 +133,18 @@ class BodyTap:
         self._size = 0
 
     def request(self, data: bytes) -> None:
-        """Note a piece of the request's body."""
+        """Collect a piece of the request's body."""
         if self._request is not None:
             self._request = _extended(self._request, data)
 
     def response(self, message: Message) -> None:
-        """Note a message of the response."""
+        """Collect a message of the response."""
         kind = message["type"]
         if kind == "http.response.start":
             self._data = None if _form_of(self._exchange) is None else b""
         elif self._data is None or kind == CUT:
             return
-        elif kind == RAW:  # its bytes have framing among them
+        elif kind == RAW:  # the bytes include framing
             self._size += message["body"]
         else:
             data = message.get("body", b"")
@@ -164,7 +164,7 @@ class BodyTap:
 
 
 def _extended(body: bytes | bytearray, data: bytes) -> bytes | bytearray:
-    """Return the first bytes of a body after one more piece; a single piece is not copied."""
+    """Return the first bytes of a body, with one more piece. A single piece is not copied."""
     if not body:
         return bytes(data if len(data) <= MOST else data[:MOST])
     room = MOST - len(body)
@@ -177,19 +177,19 @@ def _extended(body: bytes | bytearray, data: bytes) -> bytes | bytearray:
 
 @lru_cache(_CACHED)
 def _kept_response(data: bytes, size: int, is_document: bool) -> Kept:
-    """Return a response's body with secrets replaced. Equal ones are one object, as most are repeated."""
+    """Return a response's body with secrets replaced. Equal bodies share an object: most are repeated."""
     return Kept(None, Body.of(data, size, is_document=is_document))
 
 
 class _Form(Enum):
-    """What a recorded body is; redaction depends on it."""
+    """The kind of a recorded body, on which redaction depends."""
 
     DOCUMENT = auto()
     OTHER = auto()
 
 
 def _form_of(exchange: Exchange) -> _Form | None:
-    """Return what the body of a response is; None if it is not kept: a blob, a token or a redirect."""
+    """Return the kind of a response's body, or None if it is not kept: a blob, a token or a redirect."""
     status, endpoint = exchange.status, exchange.target.endpoint
     if status is None or exchange.method == "HEAD":
         return None

@@ -28,7 +28,7 @@ _COMPLETE = Ended.COMPLETE
 
 
 class Origin(StrEnum):
-    """Which listener got the request."""
+    """The kind of listener that received the request."""
 
     REGISTRY = "registry"
     SECOND = "second"
@@ -37,19 +37,19 @@ class Origin(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request and its response; or a connection without a request (endpoint `connect`).
+    """One request and its response, or a connection without a request (endpoint `connect`).
 
-    It is written on the event loop, by what handles the request. `revision` grows with every change, so that
-    readers know whether what they show is current.
+    Only code on the event loop changes it. `revision` increases with every change, so that readers know
+    whether what they show is current.
 
-    `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `faults` names
-    the applied faults, `rule` the rule that applied them, `rule_outcomes` what became of the rules that were
-    evaluated. `replay_of` is the id of the exchange whose request this one repeats. While the response is
-    held, `held_since` says since when, and `held_by` by whom; `edited` has the changes to its head.
-    `progress` is how far the work is that the response waits for. `user` is the name in the request's
-    credentials; rules match it, but it is never shown, because some clients put a token there.
-    `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival, names in lower case,
-    secrets replaced.
+    `started` is in seconds since the epoch. The times in `timeline` are in seconds since `started`. `faults`
+    has the names of the applied faults, `rule` is the rule that applied them, and `rule_outcomes` has the
+    outcomes of all evaluated rules. `replay_of` is the id of the exchange whose request this one repeats.
+    While the response is held, `held_since` is the time, and `held_by` is who holds it. `edited` has the
+    changes to its head. `progress` is the progress of work that the response waits for. `user` is the name in
+    the request's credentials. Rules match it, but it is never shown, because some clients put a token there.
+    `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival, with names in lower
+    case and secrets replaced.
     """
 
     id: int
@@ -81,7 +81,7 @@ class Exchange:
     timeline: Timeline = field(default_factory=Timeline)
     revision: int = 0
     counted: int = 0
-    """Bytes of memory that the log has counted for it."""
+    """The memory that the log has counted for this exchange, in bytes."""
 
     _clock: float = field(default_factory=time.perf_counter)
 
@@ -91,7 +91,7 @@ class Exchange:
 
     @property
     def protocol(self) -> str:
-        """Return `http/1.1` or `h2`, as rules and filters spell it."""
+        """Return `http/1.1` or `h2`, as in rules and filters."""
         return "h2" if self.http_version == "2" else "http/1.1"
 
     @property
@@ -105,7 +105,7 @@ class Exchange:
 
     @property
     def duration(self) -> float | None:
-        """Return seconds from the request to the end of the response; None while it is in flight."""
+        """Return the seconds from the request to the end of the response, or None while it is in flight."""
         return self.timeline.last_at if self.ended is not None else None
 
     def request_header(self, name: str) -> str:
@@ -138,7 +138,7 @@ class Exchange:
         self.revision += 1
 
     def summary(self) -> dict[str, object]:
-        """Return one flat JSON object, for the control API; exchange_json.py has it as text."""
+        """Return a flat JSON object for the control API. exchange_json.py formats it as text."""
         return {
             "id": self.id,
             "origin": str(self.origin),
@@ -170,7 +170,7 @@ class Exchange:
 
 
 class UpstreamTrace:
-    """Reports work that is done for an exchange to it, until the exchange ends: the work may take longer."""
+    """Reports work for an exchange to it. After the exchange has ended, reports are ignored."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -181,13 +181,13 @@ class UpstreamTrace:
             self._exchange.add(event)
 
     def progress(self, progress: WorkProgress | None) -> None:
-        """Set the progress of that work; None when it has ended."""
+        """Set the progress of the work, or None when it has ended."""
         if self._exchange.ended is None and self._exchange.progress != progress:
             self._exchange.progress = progress
             self._exchange.revision += 1
 
     def found(self, cache: Cache) -> None:
-        """Record what part the cache had."""
+        """Record how the cache was used."""
         if self._exchange.ended is None:
             self._exchange.cache = cache
             self._exchange.add(CacheUsed(cache))

@@ -1,4 +1,4 @@
-"""The bounded log of exchanges that panel, output and control API read."""
+"""The bounded log of exchanges, which the panel, the output and the control API read."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ MEMORY = 64 * 1024 * 1024
 """Default maximum size of the log, in bytes."""
 
 _PART_OF_BODIES = 4
-"""A quarter of the log's memory may be bodies."""
+"""Divisor for the part of the log's memory that bodies may use: a quarter."""
 
 
 class ExchangeEvent(StrEnum):
-    """What can happen to an exchange that listeners can subscribe to."""
+    """The events of exchanges that listeners can subscribe to."""
 
     OPENED = "opened"
     HELD = "held"
@@ -44,10 +44,10 @@ Listener = Callable[[ExchangeEvent, Exchange], None]
 class TrafficLog:
     """The newest exchanges in order of arrival: at most `capacity`, and as many as fit into `memory` bytes.
 
-    Exchanges in flight count and are found by id, even if they were dropped from the list.
-    Readers that repaint compare `version`, which grows whenever an exchange begins, changes or ends.
-    `log[n]` is the n-th exchange since the start (0, 1, 2, ...), for `first <= n < end`; positions stay the
-    same when the oldest exchanges are dropped. Only `forget` changes them; `generation` grows then.
+    Exchanges in flight are counted and found by id, even if they were dropped from the list. `version`
+    increases whenever an exchange begins, changes or ends, so that readers know when to repaint. `log[n]` is
+    the n-th exchange since the start (0, 1, 2, ...), for `first <= n < end`. Positions stay the same when the
+    oldest exchanges are dropped. Only `forget` changes them, and increases `generation`.
     """
 
     def __init__(self, capacity: int = CAPACITY, memory: int = MEMORY) -> None:
@@ -58,7 +58,7 @@ class TrafficLog:
         self._by_id: dict[int, Exchange] = {}
         self._listeners: dict[ExchangeEvent, tuple[Listener, ...]] = dict.fromkeys(ExchangeEvent, ())
         self.next_id: Callable[[], int] = count(1).__next__
-        """Returns the id of the next exchange; ids count from 1 and are never used twice."""
+        """Returns the id of the next exchange. Ids count from 1 and are never reused."""
         self.first = 0
         self.version = 0
         self.generation = 0
@@ -78,7 +78,7 @@ class TrafficLog:
         return self._exchanges[position - self.first]
 
     def newest(self, most: int) -> Iterator[Exchange]:
-        """Return at most that many exchanges, the newest first."""
+        """Return at most `most` exchanges, the newest first."""
         return islice(reversed(self._exchanges), most)
 
     @property
@@ -93,7 +93,7 @@ class TrafficLog:
 
     @property
     def size(self) -> int:
-        """Return the size of what it holds, in bytes."""
+        """Return the memory of the log, in bytes."""
         return self._counted + self.bodies.length
 
     def find(self, exchange_id: int) -> Exchange | None:
@@ -109,9 +109,9 @@ class TrafficLog:
             self._notify(_OPENED, exchange)
 
     def answered(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
-        """Add an exchange that is not in the log yet, with its response, which was sent as a whole.
+        """Add a complete exchange, whose response was sent as a whole.
 
-        For a response from memory, this replaces `opened`, `changed` and `closed`. The headers are redacted.
+        For responses from memory, this replaces `opened`, `changed` and `closed`. `headers` are redacted.
         """
         exchange.answered(status, headers, 0 if exchange.method == "HEAD" else len(body))
         self.bodies.keep_whole(exchange, body)
@@ -153,7 +153,7 @@ class TrafficLog:
             self._notify(_ENDED, exchange)
 
     def forget(self, which: Callable[[Exchange], bool]) -> None:
-        """Remove some exchanges and free their memory. The others get new positions; `end` stays the same."""
+        """Remove some exchanges and free their memory. The others get new positions, and `end` stays."""
         kept: list[Exchange] = []
         removed: list[Exchange] = []
         for exchange in self._exchanges:
@@ -179,7 +179,7 @@ class TrafficLog:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        """Drop the oldest exchanges until the rest is within the limits, but never the newest."""
+        """Drop the oldest exchanges until the others are within the limits, but never the newest."""
         exchanges, bodies, memory = self._exchanges, self.bodies, self._memory
         is_beyond = True
         while is_beyond and len(exchanges) > 1:
@@ -193,13 +193,13 @@ class TrafficLog:
             is_beyond = len(exchanges) > self._capacity or self._counted + bodies.length > memory
 
     def _subtract(self, exchange: Exchange) -> None:
-        """Subtract an exchange that was removed. While it is in flight, it takes memory all the same."""
+        """Subtract the memory of a removed exchange, unless it is still in flight."""
         self.bodies.drop(exchange.id)
         if exchange.id not in self.under_way:
             self._counted -= exchange.counted
 
     def subscribe(self, listener: Listener, *events: ExchangeEvent) -> Callable[[], None]:
-        """Call `listener` on the event loop for each of these events; return what unsubscribes it."""
+        """Call `listener` on the event loop for each of these events. Return a function that unsubscribes."""
         for event in events:
             self._listeners[event] += (listener,)
 
@@ -215,5 +215,5 @@ class TrafficLog:
             try:
                 listener(event, exchange)
             except Exception:
-                # An error of the log file must not break the registry.
-                logger.exception("a listener failed on exchange %d", exchange.id)
+                # For example, an error of the log file must not affect the registry.
+                logger.exception("a subscriber failed for exchange %d", exchange.id)

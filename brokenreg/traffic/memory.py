@@ -1,6 +1,6 @@
-"""Counts the memory that the log holds for an exchange, in bytes.
+"""Counts the memory of an exchange in the log, in bytes.
 
-What several exchanges share is counted once (headers) or for each of them (targets, bodies).
+Objects that several exchanges share are counted once (headers) or for each of them (targets, bodies).
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.traffic.redaction import BLOCK_SIZE, FIELD_SIZE, HEADER_SIZE, HeaderBlock
 
 EXCHANGE_SIZE = 1280
-"""An exchange with its numbers, names, short timeline and target, and its entries in the log."""
+"""The memory of an exchange with its numbers, names, short timeline, target and entries in the log."""
 
 _COPIES = 3
-"""The path, and the name and the repository in the target, which are parts of it."""
+"""Number of copies of a path: the path itself, and the name and the repository in the target."""
 
 _SHORT = 512
-"""Bytes of a path and a query whose target need not be looked at: both are counted `_COPIES` times."""
+"""Maximum size of a path and query that are counted `_COPIES` times, in place of their target."""
 
 _OUTCOME_SIZE = 160
 
 
 def size_at_start(exchange: Exchange) -> int:
-    """Return the size of an exchange whose request has arrived."""
+    """Return the memory of an exchange when its request has arrived."""
     texts = exchange.path.__sizeof__()
     if exchange.query:
         texts += exchange.query.__sizeof__()
@@ -33,7 +33,7 @@ def size_at_start(exchange: Exchange) -> int:
 
 
 def size_at_end(exchange: Exchange) -> int:
-    """Return what an exchange has grown by since then."""
+    """Return the memory that was added until the end of an exchange."""
     size = exchange.timeline.size
     if exchange.response_headers:
         size += _size_of_headers(exchange.response_headers)
@@ -43,7 +43,7 @@ def size_at_end(exchange: Exchange) -> int:
 
 
 def _size_of_headers(headers: Headers) -> int:
-    """Return what headers take in addition to what was counted before."""
+    """Return the memory of headers that was not counted before."""
     if isinstance(headers, HeaderBlock):
         size = headers.uncounted
         if size:

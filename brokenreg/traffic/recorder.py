@@ -1,4 +1,4 @@
-"""Opens an `Exchange` for each request, and writes down what becomes of it."""
+"""Opens an `Exchange` for each request, and records its response."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from brokenreg.traffic.timeline_events import (
 from brokenreg.wire.stream import Stream
 
 _CACHED = 1024
-"""Paths whose target is cached."""
+"""Maximum number of paths whose target is cached."""
 
 _LONGEST_CACHED = 512
-"""Maximum length of what a cached target is parsed from, in characters."""
+"""Maximum length of a path and query whose target is cached, in characters."""
 
 _UPLOAD = "/blobs/uploads/"
-"""A part of paths that are seldom the same twice, and not cached: each upload has its own."""
+"""A part of paths that are not cached, because each upload has its own path."""
 
 _EXCHANGE = "brokenreg.exchange"
 _TARGET = "brokenreg.target"
@@ -64,16 +64,16 @@ def exchange_of(scope: Scope) -> Exchange:
 
 
 def target_of(scope: Scope) -> Target:
-    """Return what a request is about, as it is served."""
+    """Return the target of a request, as it is served."""
     target: Target = scope[_TARGET]
     return target
 
 
 @contextlib.asynccontextmanager
 async def lent_body(scope: Scope, receive: Receive) -> AsyncIterator[RecordedBody | None]:
-    """Lend the rest of a request's body to a thread within the block; None if that is not possible.
+    """Lend the rest of a request's body to a thread within the block. Yield None if that is not possible.
 
-    It is not possible if something wraps the recorder's `receive`, because it would not see the body.
+    It is not possible if code wraps the recorder's `receive`, because that code would not see the body.
     """
     recording: _Recording = scope[_RECORDING]
     source = await recording.stream.lend_body() if receive == recording.receive else None
@@ -89,12 +89,12 @@ async def lent_body(scope: Scope, receive: Receive) -> AsyncIterator[RecordedBod
 
 
 def with_target(scope: Scope, target: Target) -> Scope:
-    """Return a scope in which the request is about another target; the exchange keeps its own."""
+    """Return a scope with another target. The exchange keeps its own."""
     return {**scope, _TARGET: target}
 
 
 class Recorder:
-    """Records every exchange of one listener; `base` is what that listener resolves names against.
+    """Records every exchange of one listener. `base` defines how the listener resolves names.
     `pages` are those whose requests are not recorded, by path.
 
     `exchange_of` and `target_of` find the exchange and its target in the scope that `handler` gets.
@@ -120,7 +120,7 @@ class Recorder:
         self._parse_cached = lru_cache(_CACHED)(self._parse)
 
     def answer(self, stream: Stream) -> Coroutine[Any, Any, None] | None:
-        """Respond to a request immediately, or return the coroutine that will."""
+        """Respond to a request immediately, or return a coroutine that does."""
         scope = stream.scope
         page = self._pages.get(scope["path"])
         if page is not None and (response := page(scope)) is not None:
@@ -157,7 +157,7 @@ class Recorder:
 
     def _exchange(self, scope: Scope, target: Target, client: str) -> Exchange:
         path, query = scope["path"], scope["query_string"].decode("latin-1")
-        if target.error is not None:  # it may contain anything
+        if target.error is not None:  # an invalid path may contain secrets anywhere
             path, target = redact_line(path), redact_target(target)
         head = read_head(scope)
         return Exchange(
@@ -167,13 +167,13 @@ class Recorder:
         )  # fmt: skip
 
     def _names_of(self, scope: Scope) -> frozenset[str]:
-        """Return the values of `ns` that name this registry: containerd sends the host of the request."""
+        """Return the values of `ns` that stand for this registry: containerd sends the request's host."""
         host = (header(scope, b"host") or b"").decode("latin-1").lower()
         return self._own_names | {host}
 
 
 class RecordedBody:
-    """A body that a thread reads from `source`; `note_progress` counts for the exchange what was read."""
+    """A body that a thread reads from `source`. `note_progress` counts the read bytes for the exchange."""
 
     def __init__(self, source: LentBody, recording: _Recording) -> None:
         self.source = source
@@ -181,7 +181,7 @@ class RecordedBody:
         self._noted = 0
 
     def note_progress(self) -> None:
-        """Count what was read since the last call."""
+        """Count the bytes that were read since the last call."""
         received = self.source.received
         self._recording.count_received(received - self._noted, is_last=self.source.is_complete)
         self._noted = received
@@ -204,7 +204,7 @@ class _Recording:
         self._log.opened(self._exchange)
 
     async def complete(self, handled: Handled) -> None:
-        """Let the handler respond, and record that until its end."""
+        """Let the handler respond, and record the response until its end."""
         try:
             await complete(handled, self.send)
         finally:
@@ -246,7 +246,7 @@ class _Recording:
         self._log.changed(exchange)
 
     async def _send_file(self, message: Message) -> None:
-        """Send a part of a file. What was sent counts, even if the client disconnects in the middle."""
+        """Send a part of a file. Sent bytes are counted even if the client disconnects in the middle."""
         before = self.stream.file_bytes
         try:
             await self.stream.send(message)
@@ -270,7 +270,7 @@ class _Recording:
         self._log.closed(exchange)
 
     def _is_body_complete(self) -> bool:
-        """Return whether the whole announced body was sent: many clients disconnect immediately after it."""
+        """Return whether the announced body was sent. Many clients disconnect immediately after it."""
         exchange = self._exchange
         if exchange.status is None:
             return False
@@ -279,7 +279,7 @@ class _Recording:
 
 
 def _answer(response: ReadyResponse, stream: Stream) -> Coroutine[Any, Any, None] | None:
-    """Send a response that needs no exchange."""
+    """Send a response without an exchange."""
     if not stream.can_respond(len(response.body)):
         return complete(response, stream.send)
     stream.respond(*response)

@@ -1,6 +1,6 @@
-"""Redacts heads and bodies of HTTP messages, so that no secret reaches a log, an export or a screen.
+"""Redacts the heads and bodies of HTTP messages, so that no secret reaches a log, an export or a screen.
 
-Of credentials, only the user's name is kept, so that rules can match it.
+Of credentials, only the user name is kept, so that rules can match it.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ _PERSON = "from"
 """The header with the e-mail address of the person who runs the client (RFC 9110, section 10.1.2)."""
 
 _LONGEST_CACHED = 256
-"""Maximum length of a header or text whose redacted form is cached, in characters; most are repeated."""
+"""Maximum length of a header or text whose redacted form is cached, in characters."""
 
 _BODIES_CACHED = 64
-"""Maximum number of remembered bodies; at most 64 KiB of each are kept."""
+"""Maximum number of cached bodies. Each has at most 64 KiB."""
 
 HEADER_SIZE = 192
-"""Bytes of memory of one header in addition to its characters: a tuple and two strings."""
+"""Memory of one header in addition to its characters, in bytes: a tuple and two strings."""
 
 BLOCK_SIZE = 256
 FIELD_SIZE = 8
-"""Bytes of memory of a block of headers, and of the place of one header in it."""
+"""Memory of a block of headers, and of the reference to one header in it, in bytes."""
 
 _HEADERS_CACHED = 4096
 _BLOCKS_CACHED = 1024
 _MOST_FIELDS_CACHED = 24
 _LONGEST_BLOCK_CACHED = 2048
-"""Maximum number of remembered headers and blocks; maximum number of fields and bytes of such a block."""
+"""Maximum number of cached headers and blocks, and of fields and bytes of a cached block."""
 
 _LONGEST_CREDENTIALS = 16 * 1024
 _LONGEST_USER = 256
-"""Maximum length of a user's name, in characters."""
+"""Maximum length of a user name, in characters."""
 
 
 Key = TypeVar("Key")
@@ -61,7 +61,7 @@ Value = TypeVar("Value")
 
 
 class _Remembered(dict[Key, Value]):
-    """A bounded number of entries; if they are too many, all are forgotten."""
+    """A cache with a limited number of entries. If there are too many, all are removed."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -73,16 +73,16 @@ class _Remembered(dict[Key, Value]):
 
 
 class HeaderBlock(tuple[tuple[str, str], ...]):
-    """The headers of one message, secrets replaced. Equal ones are one object while it is remembered."""
+    """The headers of one message, with secrets replaced. Equal headers share an object while it is cached."""
 
     uncounted: int
-    """Bytes of memory that it takes in addition to what the log has counted."""
+    """The memory that the log has not counted yet, in bytes."""
 
 
 def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> HeaderBlock:
-    """Return headers as text, names in lower case, with secret values replaced (their scheme is kept).
+    """Return headers as text, with names in lower case and secrets replaced. Schemes are kept.
 
-    Most are the same in thousands of exchanges. These share their text.
+    Most headers are the same in thousands of exchanges, which share their text.
     """
     fields = tuple(headers)
     block = _blocks.get(fields)
@@ -114,7 +114,7 @@ def _redact_field(field: tuple[bytes, bytes]) -> tuple[str, str]:
 
 
 def forget_texts() -> None:
-    """Forget the headers, texts and bodies that are remembered to share them."""
+    """Empty the caches of headers, texts and bodies."""
     _headers.clear()
     _blocks.clear()
     _cached_text.cache_clear()
@@ -134,7 +134,7 @@ def redact_header(name: str, value: str) -> str:
 
 
 def redact_query(query: str) -> str:
-    """A query string whose secret parameters are replaced; the others stay as they were spelled."""
+    """Return a query string with secret parameters replaced. The others stay unchanged."""
     return "&".join(map(redact_parameter, query.split("&"))) if query else query
 
 
@@ -144,10 +144,10 @@ def redact_line(text: str) -> str:
 
 
 def redact_target(target: Target) -> Target:
-    """Return a target with its secrets replaced; if its path is invalid, it may contain anything.
+    """Return a target with its secrets replaced. Only an invalid path can contain secrets.
 
-    Names of repositories, tags, digests and upload ids are shown as they are. The error is a new one: that of
-    the request refers to everything that was under way when it was raised.
+    Names of repositories, tags, digests and upload ids stay unchanged. The error is replaced by a new one,
+    because the original refers to the frames of the request.
     """
     error = target.error
     if error is None:
@@ -166,8 +166,8 @@ def redact_target(target: Target) -> Target:
 def redact_body(data: bytes, *, is_document: bool) -> bytes:
     """Return a body with its secrets replaced.
 
-    In a document (a manifest, a list), names do not make values secret: annotations have names such as
-    `org.example.signature`. Results are cached: a long body takes milliseconds, and most are repeated.
+    In a document (a manifest or a list), names do not make values secret, because annotations have names such
+    as `org.example.signature`. Results are cached: a long body takes milliseconds, and most are repeated.
     """
     text = data.decode("utf-8", "surrogateescape")
     redacted = redact_forms(text) if is_document else redact_text(text)
@@ -180,7 +180,7 @@ _cached_text = lru_cache(4096)(redact_text)
 
 
 def user_of(authorization: str) -> str:
-    """Return the user of Basic credentials, the unverified subject of a JWT, or an empty string.
+    """Return the user of Basic credentials, the unverified subject of a JWT, or "".
 
     Sources: RFC 7617 (Basic), RFC 7519, section 4.1.2 (`sub`).
     """

@@ -1,4 +1,4 @@
-"""What is found out once about the headers of a request: clients send the same ones again and again."""
+"""Facts about the headers of a request. They are cached, because clients repeat the same headers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from brokenreg.http.asgi import EncodedHeaders, Scope
 from brokenreg.traffic.redaction import redact_headers, user_of
 
 REPLAY = b"x-brokenreg-replay"
-"""Header with the id of the exchange whose request is repeated. It only marks the new exchange."""
+"""The header with the id of the exchange whose request is repeated. It only marks the new exchange."""
 
 _LONGEST_ID = 18
 _CACHED = 256
-"""Lists of headers whose facts are cached."""
+"""Maximum number of lists of headers whose facts are cached."""
 
 _LONGEST_CACHED = 2048
 """Maximum length of such a list, in bytes."""
@@ -25,11 +25,12 @@ _heads: dict[EncodedHeaders, RequestHead] = {}
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """Facts about the headers of a request. `headers` are those that the log shows: without secrets.
+    """Facts about the headers of a request.
 
-    `user` is the name in its credentials. `replay_of` is the id in its `REPLAY` header. `hosts` and `origins`
-    are all values of Host and Origin. `is_cross_site` says that a page of another site sent it.
-    `is_short` says that its values may be remembered.
+    `headers` are those that the log shows, with secrets replaced. `user` is the name in the credentials.
+    `replay_of` is the id in the `REPLAY` header. `hosts` and `origins` are all values of Host and Origin.
+    `is_cross_site` is true if a page of another site sent the request. `is_short` is true if the headers are
+    short enough to be cached.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -42,7 +43,7 @@ class RequestHead:
 
 
 def read_head(scope: Scope) -> RequestHead:
-    """Return the facts about the headers of a request. `head_of` returns them again."""
+    """Return the facts about the headers of a request, and keep them in the scope for `head_of`."""
     headers = tuple(scope["headers"])
     head = _heads.get(headers)
     if head is None:
@@ -56,7 +57,7 @@ def read_head(scope: Scope) -> RequestHead:
 
 
 def forget_heads() -> None:
-    """Forget the headers, credentials among them, whose facts are remembered."""
+    """Empty the cache. Its keys are headers, which contain credentials."""
     _heads.clear()
 
 

@@ -1,4 +1,4 @@
-"""The timeline of an exchange: what happened and when, bounded in number and length."""
+"""The timeline of an exchange: its events with their times, limited in number and length."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ MOST = 128
 """Maximum number of points of one exchange."""
 
 LONGEST = 512
-"""Maximum length of one point in words, in characters."""
+"""Maximum length of one point as text, in characters."""
 
 CHARACTERS = 16 * 1024
 """Maximum length of all points of one exchange, in characters."""
 
 _WORDS = 48
-"""Characters that a point may take in addition to its texts."""
+"""Characters that are counted for a point in addition to its texts."""
 
 _FEW = 4
 _POINT_SIZE = 96
-"""Bytes of memory of a point in addition to its texts."""
+"""Memory of a point in addition to its texts, in bytes."""
 
 _KEPT = (RequestReceived, RequestBodyReceived, HeadersSent, ExchangeEnded)
-"""Points that other parts of an exchange are derived from."""
+"""Events that are never omitted, because other parts of an exchange are derived from them."""
 
 _TEXTS = {
     kind: tuple(field.name for field in fields(kind) if field.type in ("str", "str | None"))
     for kind in KINDS.values()
 }
-"""The fields with text, by kind."""
+"""The names of the fields with text, by kind."""
 
 
 class Point(NamedTuple):
@@ -54,15 +54,15 @@ class Point(NamedTuple):
 
 
 class Timeline(Sequence[Point]):
-    """The points of one exchange in order. If there are too many, it omits those in the middle.
+    """The points of one exchange in order. If there are too many, points in the middle are omitted.
 
-    A point in the middle then has the number of omitted points (`PointsOmitted`); `omitted` has it, too.
+    Then a point in the middle has the number of omitted points (`PointsOmitted`), as does `omitted`.
     """
 
     __slots__ = ("_characters", "_events", "omitted")
 
     def __init__(self, first: TimelineEvent | None = None) -> None:
-        """Begin with an event without texts at time 0, if there is one."""
+        """Begin with an optional event without texts at time 0."""
         self._events: tuple[Any, ...] = () if first is None else (first, 0.0)
         """Events and their times, alternately: one object per exchange instead of one per point."""
         self._characters = 0
@@ -88,14 +88,14 @@ class Timeline(Sequence[Point]):
 
     @property
     def size(self) -> int:
-        """Return its size in memory, in bytes; 0 for a few points without texts, as most exchanges have."""
+        """Return the memory in bytes, or 0 for a few points without texts, as most exchanges have."""
         if not self._characters and len(self._events) <= 2 * _FEW:
             return 0
         texts = (getattr(event, name) for event in self._events[::2] for name in _TEXTS[type(event)])
         return len(self) * _POINT_SIZE + sum(map(getsizeof, texts))
 
     def add(self, event: TimelineEvent, at: float) -> None:
-        """Add a point. Secrets in its texts are replaced, and long texts are cut."""
+        """Add a point. Replace secrets in its texts, and cut long texts."""
         texts = _TEXTS[type(event)]
         if texts:
             event = _redacted(event, texts)
@@ -111,7 +111,7 @@ class Timeline(Sequence[Point]):
             self._shorten()
 
     def time_of(self, kind: type[TimelineEvent]) -> float | None:
-        """Return the time of the first point of a kind; None if there is none."""
+        """Return the time of the first point of a kind, or None if there is none."""
         return next((at for event, at in self if isinstance(event, kind)), None)
 
     def _shorten(self) -> None:
@@ -152,9 +152,9 @@ def _length(event: TimelineEvent) -> int:
 
 
 def _redacted(event: TimelineEvent, texts: tuple[str, ...]) -> TimelineEvent:
-    """Return an event without secrets, its texts cut where all of them together are too long."""
+    """Return an event with secrets replaced, and with its texts cut to a total length."""
     room = LONGEST - _WORDS
-    changed: dict[str, Any] = {}  # each is text; mypy knows no type that all kinds have in common
+    changed: dict[str, Any] = {}  # the values are texts, but mypy knows no common type of all kinds
     for name in texts:
         text: str | None = getattr(event, name)
         if text is None:

@@ -106,7 +106,7 @@ def test_a_failing_subscriber_does_not_affect_others(caplog: pytest.LogCaptureFi
         log.closed(each)
     assert heard == [each]
     assert log.in_flight == 0
-    assert "a listener failed on exchange 1" in caplog.text
+    assert "a subscriber failed for exchange 1" in caplog.text
 
 
 def test_an_ended_exchange_has_a_duration() -> None:
