@@ -40,6 +40,8 @@ async def start_upload(request: RegistryRequest) -> Response:
             ErrorCode.DIGEST_INVALID,
             f'invalid digest-algorithm "{algorithm[:50]}": use sha256 or sha512',
         )
+    if request.disconnected.is_set():  # nobody would ever know the id of the session
+        raise ClientDisconnectedError
     upload_id = await request.store.uploads.start(request.key, algorithm)
     return ready_response(202, _progress(request, upload_id, 0))
 

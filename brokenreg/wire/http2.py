@@ -149,12 +149,14 @@ class HTTP2(SharedConnection):
                 raise FrameTooLargeError
             if begin + length > end:
                 break
+            if kind == frames.HEADERS and len(self.tasks) >= most_tasks:
+                is_late = True
+                break
             if kind == frames.DATA:
                 self._receive_data(flags, stream_id & 0x7FFFFFFF, view[begin : begin + length])
             else:
                 self._receive(kind, flags, view[at : begin + length])
-            at = begin + length
-            is_late = time.monotonic() > until or len(self.tasks) >= most_tasks
+            at, is_late = begin + length, time.monotonic() > until
         self._input = self._input[at:]
         return is_late and end - at >= frames.FRAME_HEAD.size
 

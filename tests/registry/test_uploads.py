@@ -10,8 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from hyperframe.frame import RstStreamFrame
 
 from brokenreg.listening.listen_socket import RESET_ON_CLOSE
+from brokenreg.wire import http2
+from tests.raw_http import HTTP2
 from tests.registry.pushing import (
     connect,
     digest_of,
@@ -355,6 +358,25 @@ def test_a_client_that_resets_a_long_upload_has_disconnected(own_registry: Broke
     while newest()["ended"] is None:
         pass
     assert newest()["ended"] == "disconnected"
+
+
+def test_an_upload_that_is_reset_as_it_begins_leaves_no_session(
+    own_registry: Brokenreg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Floods do so; nobody would know the id of the session."""
+    monkeypatch.setattr(http2, "_TURN", 60.0)
+    sent = bytearray()
+    with HTTP2(own_registry) as connection:
+        with monkeypatch.context() as patched:
+            patched.setattr(connection, "send", sent.extend)
+            for _ in range(20):
+                stream = connection.begin("/v2/reset/blobs/uploads/", "POST")
+                sent += RstStreamFrame(stream, error_code=8).serialize()
+        connection.send(bytes(sent))
+        assert connection.ask("/v2/").status == 200
+    exchanges = httpx.get(f"{own_registry.control}/v1/exchanges").json()
+    assert [each["ended"] for each in exchanges] == ["disconnected"] * 20 + ["complete"]
+    assert not list((own_registry.data / "uploads").iterdir())
 
 
 def test_a_client_that_waits_for_100_continue(registry: Brokenreg) -> None:
