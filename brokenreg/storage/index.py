@@ -72,7 +72,7 @@ class Index(Records):
         return self._bodies.get(digest)
 
     async def manifest_body(self, digest: Digest) -> bytes | None:
-        """Return the bytes of a manifest, or None if it was deleted meanwhile."""
+        """Return the bytes of a manifest, or None if it has been deleted."""
         body = self._bodies.get(digest)
         if body is None:
             body = await self._database.run(lambda connection: read_body(connection, digest))

@@ -198,7 +198,7 @@ class Stream:
         return self.connection.is_cut
 
     def abort(self) -> None:
-        """Cut the connection now, whatever is in flight."""
+        """Cut the connection immediately, even if responses are in flight."""
         self.connection.abort()
 
     async def receive(self) -> Message:

@@ -79,7 +79,9 @@ async def test_without_a_free_descriptor(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr("brokenreg.proxy.http.connecting.connect", connect)
     async with asking({"quay.io": "http://127.0.0.1:9"}) as client:
-        with pytest.raises(UpstreamBusyError, match="as many files and connections open as it may") as busy:
+        with pytest.raises(
+            UpstreamBusyError, match="reached its limit on open files and connections"
+        ) as busy:
             await get(client, "quay.io")
     assert (busy.value.status, busy.value.headers["retry-after"]) == (503, "10")
 

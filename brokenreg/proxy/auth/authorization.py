@@ -201,18 +201,18 @@ class UpstreamAuth(httpx.Auth):
         return await self._client.send(request, stream=True, auth=None)
 
 
-def _granted(who: str, response: httpx.Response) -> Grant | None:
+def _granted(server: str, response: httpx.Response) -> Grant | None:
     """Return what a token service grants, or None if it refuses. Raise `UpstreamError` if it fails."""
     status, document = response.status_code, _document(response.content)
     if status in (401, 403) or (status == 400 and document.get("error") == "invalid_grant"):
         return None  # RFC 6749, section 5.2: 400 means that an identity token is no longer valid
     if status == 429:
-        raise UpstreamStatusError.too_many_requests(who, response.headers.get("retry-after"))
+        raise UpstreamStatusError.too_many_requests(server, response.headers.get("retry-after"))
     if status != 200:
-        raise UpstreamTokenServiceError(f"{who} responded with {status}")
+        raise UpstreamTokenServiceError(f"{server} responded with {status}")
     token = document.get("token") or document.get("access_token")
     if not isinstance(token, str) or not _VISIBLE.fullmatch(token):
-        sender = with_encoding(who, response.extensions.get(ENCODING))
+        sender = with_encoding(server, response.extensions.get(ENCODING))
         raise UpstreamTokenServiceError(f"{sender} sent no valid token")
     return Grant(f"Bearer {token}", _lifetime(document.get("expires_in")))
 
@@ -248,7 +248,7 @@ def _with_authorization(request: httpx.Request, header: str | None) -> httpx.Req
     return request
 
 
-async def _read(response: httpx.Response, who: str) -> bytes:
+async def _read(response: httpx.Response, server: str) -> bytes:
     """Return the whole body, undecoded. Raise `UpstreamError` if it is too long or too slow."""
-    limit_body(response, who, _TIMEOUT)
+    limit_body(response, server, _TIMEOUT)
     return await response.aread()

@@ -1,4 +1,4 @@
-"""Downloads a blob from an upstream into the cache. Any number of clients can read it meanwhile.
+"""Downloads a blob from an upstream into the cache. Any number of clients can read it during the download.
 
 The digest is verified before clients get the last byte, and before the file becomes a blob of the cache.
 Therefore a wrong blob is never delivered in full, and never served again.

@@ -33,7 +33,7 @@ from brokenreg.wording import counted
 if TYPE_CHECKING:
     from brokenreg.proxy.http.client import UpstreamResponse
 
-# All types, whatever the client accepts: without the newer ones, registries convert to obsolete formats.
+# All types, even if the client accepts fewer: otherwise registries convert manifests to obsolete formats.
 _ACCEPT = {"accept": ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST, "*/*;q=0.5"))}
 
 

@@ -88,9 +88,9 @@ _MIN_SPEED = 8 * 1024
 
 
 async def limited_chunks(
-    chunks: AsyncIterable[bytes], who: str, limit: int, patience: float
+    chunks: AsyncIterable[bytes], server: str, limit: int, patience: float
 ) -> AsyncIterator[bytes]:
-    """Yield the body that `who` sends, with limits for its size and time.
+    """Yield the body that `server` sends, with limits for its size and time.
 
     Raise `UpstreamContentError` if it has more than `limit` bytes, and `UpstreamSilentError` if it is slow
     and takes more than `patience` seconds.
@@ -99,31 +99,33 @@ async def limited_chunks(
     async for chunk in chunks:
         size += len(chunk)
         if size > limit:
-            raise UpstreamContentError(f"{who} sent more than {counted(limit, 'byte')}, which is the limit")
+            raise UpstreamContentError(
+                f"{server} sent more than {counted(limit, 'byte')}, which is the limit"
+            )
         seconds = time.monotonic() - begin
         if seconds > patience + size / _MIN_SPEED:
             raise UpstreamSilentError(
-                f"{who} is too slow: it sent {counted(size, 'byte')} in {seconds:.0f} s"
+                f"{server} is too slow: it sent {counted(size, 'byte')} in {seconds:.0f} s"
             )
         yield chunk
 
 
-def limit_body(response: httpx.Response, who: str, patience: float) -> None:
-    """Limit a body that httpx reads, as `limited_chunks` does. `who` sends it."""
-    # No encoding was requested. Decoding one could turn a few bytes into gigabytes.
+def limit_body(response: httpx.Response, server: str, patience: float) -> None:
+    """Limit a body that httpx reads, as `limited_chunks` does. `server` sends it."""
+    # No encoding was requested, and decoding could expand a few bytes to gigabytes.
     response.extensions[ENCODING] = unrequested_encoding(response.headers)
     response.headers.pop("content-encoding", None)
-    response.stream = _LimitedBytes(cast(httpx.AsyncByteStream, response.stream), who, patience)
+    response.stream = _LimitedBytes(cast(httpx.AsyncByteStream, response.stream), server, patience)
 
 
 class _LimitedBytes(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, who: str, patience: float) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, server: str, patience: float) -> None:
         self._stream = stream
-        self._who = who
+        self._server = server
         self._patience = patience
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in limited_chunks(self._stream, self._who, _MAX_SHORT_BODY, self._patience):
+        async for chunk in limited_chunks(self._stream, self._server, _MAX_SHORT_BODY, self._patience):
             yield chunk
 
     async def aclose(self) -> None:
@@ -141,8 +143,8 @@ def unrequested_encoding(headers: httpx.Headers) -> str | None:
     return printable(", ".join(names))[:_MAX_QUOTED] if names else None
 
 
-def with_encoding(who: str, encoding: str | None) -> str:
+def with_encoding(server: str, encoding: str | None) -> str:
     """Return the subject of a message: the sender, with the encoding if any."""
     if encoding is None:
-        return who
-    return f"{who} (with Content-Encoding {encoding}, which was not requested)"
+        return server
+    return f"{server} (with Content-Encoding {encoding}, which was not requested)"

@@ -48,19 +48,23 @@ class Destination:
 @contextmanager
 def upstream_errors(destination: Destination, url: httpx.URL) -> Iterator[None]:
     """Raise `UpstreamError` for the network errors of a request to `url`."""
-    who = destination.name_and_host_at(url)
+    server = destination.name_and_host_at(url)
     try:
         yield
     except httpcore.ConnectTimeout:
-        raise UpstreamSilentError(f"{who} did not accept a connection in time") from None
+        raise UpstreamSilentError(f"{server} did not accept a connection in time") from None
     except httpcore.TimeoutException:
-        raise UpstreamSilentError(f"{who} did not respond in time, or stopped during its response") from None
+        raise UpstreamSilentError(
+            f"{server} did not respond in time, or stopped during its response"
+        ) from None
     except httpcore.UnsupportedProtocol:
-        raise UpstreamContentError(f"{who} cannot be reached over {url.scheme}: use http or https") from None
+        raise UpstreamContentError(
+            f"{server} cannot be reached over {url.scheme}: use http or https"
+        ) from None
     except httpcore.ProtocolError as error:
-        raise UpstreamUnreachableError(f"{who} violated HTTP: {_description(error)}") from None
+        raise UpstreamUnreachableError(f"{server} violated HTTP: {_description(error)}") from None
     except (httpcore.NetworkError, OSError) as error:
-        raise UpstreamUnreachableError(f"cannot reach {who}: {_description(error)}") from None
+        raise UpstreamUnreachableError(f"cannot reach {server}: {_description(error)}") from None
 
 
 @contextmanager

@@ -20,7 +20,7 @@ _MAX_WAIT = 20.0
 
 async def retry_rate_limited(
     send: Callable[[], Awaitable[httpx.Response]],
-    who: Callable[[httpx.Response], str],
+    server_name: Callable[[httpx.Response], str],
     add_event: AddEvent,
 ) -> httpx.Response:
     """Send a request, and again after each 429 for a limited time. Each wait is an event."""
@@ -33,7 +33,7 @@ async def retry_rate_limited(
         if seconds is None:
             return response
         await response.aclose()
-        add_event(RateLimited(who(response), seconds))
+        add_event(RateLimited(server_name(response), seconds))
         await asyncio.sleep(seconds)
 
 

@@ -61,26 +61,29 @@ async def status_error(
     Its message ends with the upstream's own message, if that is in OCI form. A 401 is passed on without a
     challenge, because clients must not send credentials for the upstream to us.
     """
-    status, who = response.status, response.source
+    status, server = response.status, response.source
     if reports_loop(response.header("proxy-status")):
         return UpstreamLoopError(
             f"request loop: a request to {response.source_with_host} came back to a registry "
             "that sent it; "
             f"use --upstream {route.upstream}=URL or --default-upstream to name one that has the image"
         )
-    says = await _message(response)
+    suffix = await _message(response)
     what = f"{_content(code, reference)} of {route.repository}"
     if status in (404, 410):
         detail = {_KINDS[code][1]: reference}
-        return UpstreamStatusError(status, 404, code, f"{who} has no {what}{says}", detail=detail)
+        return UpstreamStatusError(status, 404, code, f"{server} has no {what}{suffix}", detail=detail)
     if status == 401:
-        return UpstreamStatusError(status, 401, ErrorCode.UNAUTHORIZED, _login_hint(route, response) + says)
+        return UpstreamStatusError(status, 401, ErrorCode.UNAUTHORIZED, _login_hint(route, response) + suffix)
     if status == 403:
-        return UpstreamStatusError(status, 403, ErrorCode.DENIED, f"{who} denies access to {what}{says}")
+        return UpstreamStatusError(status, 403, ErrorCode.DENIED, f"{server} denies access to {what}{suffix}")
     if status == 429:
-        return UpstreamStatusError.too_many_requests(who, response.header("retry-after"), says)
+        return UpstreamStatusError.too_many_requests(server, response.header("retry-after"), suffix)
     return UpstreamStatusError(
-        status, 502, ErrorCode.UNAVAILABLE, f"{who} responded with {status} to a request for {what}{says}"
+        status,
+        502,
+        ErrorCode.UNAVAILABLE,
+        f"{server} responded with {status} to a request for {what}{suffix}",
     )
 
 
@@ -104,12 +107,12 @@ async def _message(response: UpstreamResponse) -> str:
 
 
 def _login_hint(route: Route, response: UpstreamResponse) -> str:
-    who = response.source
-    if who != route.upstream:
-        return f"{who} requires credentials; brokenreg sends them only to {route.upstream}"
+    server = response.source
+    if server != route.upstream:
+        return f"{server} requires credentials; brokenreg sends them only to {route.upstream}"
     if response.no_credentials_reason:
-        return f"{who} requires credentials for {route.repository}; {response.no_credentials_reason}"
+        return f"{server} requires credentials for {route.repository}; {response.no_credentials_reason}"
     return (
-        f"{who} does not accept the credentials that it was sent for {route.repository}; "
-        f"log in on the machine where brokenreg runs (docker login {who}, podman login {who})"
+        f"{server} does not accept the credentials that it was sent for {route.repository}; "
+        f"log in on the machine where brokenreg runs (docker login {server}, podman login {server})"
     )
