@@ -30,7 +30,7 @@ _CONNECTIONS = 64
 _CLIENTS = 8
 _KILLED = 2
 _PATIENCE = 60.0
-_KEYS = ((b"F", b"follow is off"), (b"F", b"LIVE"))
+_KEYS = ((b"F", b"not following"), (b"F", b"LIVE"))
 """Keys, each with words that are on the screen only after the key."""
 
 

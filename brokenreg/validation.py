@@ -1,6 +1,6 @@
-"""Describes in one line what is wrong with a document that pydantic refused, and what is valid.
+"""Describes errors of pydantic in one line: what is wrong with a document, and what is valid.
 
-Pydantic's own messages reach nobody: they name its types, and not what people can write instead.
+Users never see pydantic's own messages, which name its types instead of valid values.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _VALID = {
     "string_unicode": "use UTF-8",
     "tuple_type": _LIST,
 }
-"""What is valid in place of a value, by the type of pydantic's error."""
+"""What is valid instead of a value, by the type of pydantic's error."""
 
 
 class InvalidValueError(ValueError):
@@ -71,7 +71,7 @@ def error_location(error: ValidationError) -> Location:
 def describe_error(error: ValidationError, model: type[BaseModel], *, is_secret: bool = False) -> str:
     """Describe the first problem of a document that should be a `model`, without its location.
 
-    The invalid value is quoted, with its secrets replaced, except if it `is_secret`.
+    The invalid value is quoted, with its secrets replaced, unless it `is_secret`.
     """
     first = _first(error)
     location = error_location(error)
@@ -102,7 +102,7 @@ def _is_schema(part: int | str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """Return a space and the value as messages show it."""
+    """Return a space and the value in the form of messages."""
     match value:
         case None:
             return ""
@@ -120,7 +120,7 @@ def _shown(value: Any) -> str:
 
 
 def _unknown(model: type[BaseModel], location: Location) -> str:
-    """Return what is known in place of an unknown field, also if it belongs one level deeper."""
+    """Return what to write instead of an unknown field, which may belong one level deeper."""
     name, outer = str(location[-1]), _model_at(model, location[:-1])
     fields = list(outer.model_fields)
     if not fields:
@@ -134,7 +134,7 @@ def _unknown(model: type[BaseModel], location: Location) -> str:
 
 
 def _valid(first: ErrorDetails, model: type[BaseModel], location: Location) -> str:
-    """Return what is valid in place of a value; an empty string if that cannot be said."""
+    """Return what is valid instead of a value, or an empty text if that is unknown."""
     context = first.get("ctx", {})
     match first["type"]:
         case "literal_error" | "enum":

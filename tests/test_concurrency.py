@@ -23,7 +23,7 @@ from brokenreg.concurrency import (
 )
 
 POINTS = range(8)
-"""Turns of the event loop after which a caller is cancelled: more than the work below needs."""
+"""Numbers of loop iterations after which a caller is cancelled, up to more than the work needs."""
 
 
 class EndedError(Exception):
@@ -31,7 +31,7 @@ class EndedError(Exception):
 
 
 class Work:
-    """Takes a few turns of the event loop, and counts what becomes of it."""
+    """Work of a few loop iterations that counts how it ends."""
 
     def __init__(self, turns: int = 4, failure: Exception | None = None) -> None:
         self.turns = turns
@@ -54,7 +54,7 @@ class Work:
 
 @pytest.fixture(autouse=True)
 async def nothing_left() -> AsyncIterator[None]:
-    """No primitive leaves a task, and none leaves an exception that asyncio must log."""
+    """Check that no task and no exception that asyncio would log is left."""
     problems: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
     yield
@@ -69,7 +69,7 @@ async def turns(count: int) -> None:
 
 
 async def cancelled_after(count: int, task: asyncio.Task[Any]) -> Any:
-    """Cancel a task after so many turns, and return its outcome."""
+    """Cancel a task after that many loop iterations, and return its outcome."""
     await turns(count)
     task.cancel()
     return (await asyncio.gather(task, return_exceptions=True))[0]
@@ -140,7 +140,7 @@ async def test_closing_ends_all_work_and_says_so_to_every_caller(point: int) -> 
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_caller_that_is_cancelled_while_it_closes_is_cancelled(point: int) -> None:
-    """A cancellation must not turn into an error of the closed flight: a timeout would never end."""
+    """A cancellation must not turn into the error of the closed flight, or a timeout would never end."""
     flights: SingleFlight[str, int] = SingleFlight(EndedError)
     task = asyncio.create_task(flights.join("a", Work(50)))
     await turns(2)

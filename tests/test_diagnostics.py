@@ -1,4 +1,4 @@
-"""The server's own log: what repeats is omitted, and the rest is not."""
+"""The server's own log: repeated records are omitted, and others are not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def handlers() -> tuple[Diagnostics, Diagnostics]:
-    """Two handlers with one filter, as standard error and the panel's log have it."""
+    """Two handlers with one filter, as for standard error and the panel's log."""
     both = Diagnostics(), Diagnostics()
     repetitions = RepetitionFilter()
     for handler in both:
@@ -73,7 +73,7 @@ def test_repeated_warnings_are_omitted(
 def test_tracebacks_from_one_place_are_omitted(
     logger: logging.Logger, handlers: tuple[Diagnostics, ...]
 ) -> None:
-    """asyncio's messages have the addresses of objects in them; the place is what is the same."""
+    """Messages of asyncio contain addresses of objects; only the place is the same."""
     for number in range(10):
         try:
             fail("x")

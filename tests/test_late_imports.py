@@ -1,4 +1,4 @@
-"""Objects that a thread makes after the start: once, and for all who wait."""
+"""Objects that a thread creates after the start, once for all callers."""
 
 from __future__ import annotations
 

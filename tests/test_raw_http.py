@@ -1,4 +1,4 @@
-"""The raw HTTP client of the tests: what a correct registry sends, as bare sockets see it."""
+"""The raw HTTP client of the tests, with responses of a correct registry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.server import Brokenreg
 
 
 def test_an_honest_answer(each: Registry) -> None:
-    """Pushed and fabricated; whole, with its length and digest, and the connection lives on."""
+    """Pushed and fabricated content is complete, with length and digest, and the connection stays open."""
     pushed = each.push(100_000, 0)
     answer = each.ask(pushed.layer_path())
     assert (answer.status, answer.is_whole, answer.body, answer.rest) == (200, True, pushed.layers[0], b"")

@@ -1,4 +1,4 @@
-"""What counts as a secret: by the words of a name, by the form of a value, and what stays readable."""
+"""Secrets are recognised by the words of a name or the form of a value; the rest stays readable."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_parameters_that_nobody_knows_are_shown_if_people_can_read_them(query: s
     ],
 )  # fmt: skip
 def test_texts(text: str, shown: str | None) -> None:
-    """Bodies, timelines, and lines of our own log."""
+    """These are bodies, timelines and lines of our own log."""
     assert redact_text(text) == (text if shown is None else shown)
 
 
@@ -238,7 +238,7 @@ def test_paths_and_digests_stay_readable(tag: str, repository: str, hexadecimal:
      'basic+basic ' * 5_000 + '="', '\\"token=\\"' * 6_000, "https://h/" * 6_000 + "@", "key=" * 15_000],
 )  # fmt: skip
 def test_long_texts_take_no_time(text: str) -> None:
-    """A pattern that backtracked would take minutes."""
+    """With backtracking, a pattern would take minutes."""
     with hang_guard():
         redact_text(text)
         redact_parameter(f"x={text}")

@@ -1,4 +1,4 @@
-"""What is wrong with a scenario or a setting is said with the keys and values that are valid there."""
+"""Errors in scenarios and settings name the valid keys and values."""
 
 from __future__ import annotations
 

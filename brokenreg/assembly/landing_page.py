@@ -1,4 +1,4 @@
-"""The page at `/` of the registry, for people who open its address in a browser."""
+"""The page at `/` of the registry, for users who open its address in a browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STYLE = (
 _DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _CSP = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; frame-ancestors 'none'"
 
-# Links to the control API would not work: it refuses requests from pages of other origins, as this one is.
+# Links to the control API would not work, because it refuses requests from pages of other origins.
 _PAGE = Template(
     "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
     f"<title>brokenreg</title><style>{_STYLE}</style><main>"

@@ -120,8 +120,8 @@ def _are_good(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> 
 
 def _make_flawed(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> Authority:
     """Create and write flawed certificates and their CA, whose key is not kept. Return the CA."""
-    authority = Authority("brokenreg, for this machine alone", names | {_LOCALHOST})
-    unknown = Authority("brokenreg, whom nobody trusts", names)
+    authority = Authority("brokenreg CA for this machine", names | {_LOCALHOST})
+    unknown = Authority("brokenreg untrusted CA", names)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(folder / "ca.pem", pem(authority.certificate), 0o644)
     expired = authority.issue(names, key, until=_EXPIRED)

@@ -1,4 +1,4 @@
-"""Commands and groups whose usage errors say what is valid: the base classes of the whole command line."""
+"""The base classes of all commands and groups; their usage errors say what is valid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brokenreg.wording import nearest, quoted
 
 
 class HelpfulCommand(click.Command):
-    """A command that explains wrong options, values and arguments in our own words."""
+    """A command with our own error messages for wrong options, values and arguments."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments. Raise `click.UsageError`."""
@@ -74,7 +74,7 @@ WHOLE_NUMBER = WholeNumber()
 
 @contextmanager
 def _explained(ctx: click.Context, args: list[str]) -> Iterator[None]:
-    """Turn Click's errors into ours, which say what is valid."""
+    """Replace Click's errors with ours, which say what is valid."""
     try:
         yield
     except click.NoSuchOption as error:

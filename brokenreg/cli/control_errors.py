@@ -1,6 +1,6 @@
-"""Translates errors of the control API into words of the command line: options, and commands that help.
+"""Translates errors of the control API for the command line, with its options and commands.
 
-The API names its fields and routes. Only the structured members of its problems are used for that.
+The API names its fields and routes. The translation uses only the structured members of its problems.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _LISTS = {
     "rule": 'run "brokenreg rules list"',
     "exchange": 'run "brokenreg log"',
 }
-"""The command that lists what exists, by the kind of thing that does not."""
+"""For each kind of item that may not exist, the command that lists those that do."""
 
 _REGISTRY = "docker-distribution-api-version"
-"""The header by which a registry is recognized."""
+"""The header by which a registry is recognised."""
 
 _START = 'start one with "brokenreg serve", or name another with --url'
 
@@ -38,7 +38,7 @@ def unreachable(url: str, error: httpx.HTTPError) -> str:
 
 
 def _is_plain(error: BaseException | None) -> bool:
-    """Return whether an error is that of TLS with a server that does not use it."""
+    """Return whether an error is that of a TLS handshake with a server without TLS."""
     while error is not None:
         if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
             return True
@@ -47,7 +47,7 @@ def _is_plain(error: BaseException | None) -> bool:
 
 
 def described(url: str, response: httpx.Response) -> str:
-    """Return what is wrong, by an error response of the server at a URL."""
+    """Return a description of an error response of the server at a URL."""
     problem = _problem_in(response)
     if problem is None:
         return _no_control_api(url, response)
@@ -66,7 +66,7 @@ def described(url: str, response: httpx.Response) -> str:
 
 
 def _problem_in(response: httpx.Response) -> dict[str, Any] | None:
-    """Return the problem (RFC 9457) in a response, or None if it has none."""
+    """Return the problem document (RFC 9457) in a response, or None."""
     if response.headers.get("content-type", "") != _PROBLEM:
         return None
     try:

@@ -1,6 +1,6 @@
-"""What the command line suggests in place of options, commands and arguments that do not exist.
+"""Suggests what to write instead of options, commands and arguments that do not exist.
 
-It knows the words of other tools. It is imported when something is wrong.
+It knows the words of other tools. It is imported only when there is an error.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _OPTIONS = {
     "--cache-max-size": "--cache-size --max-cache",
     "--version": "-V",
 }
-"""Options of other tools, by the option of ours that they mean."""
+"""Options of other tools, by our option with the same meaning."""
 
 _ADVICE = {
     "--insecure": "plain HTTP is the default, so leave it out",
@@ -72,7 +72,7 @@ _COMMANDS = {
     "remove": "delete rm del unset",
     "clear": "flush reset purge",
 }
-"""Commands of other tools, by the command of ours that they mean."""
+"""Commands of other tools, by our command with the same meaning."""
 
 _OTHER_WAYS = {
     "version": 'run "brokenreg --version"',
@@ -85,7 +85,7 @@ _OTHER_WAYS = {
     "images": 'see "brokenreg faults NAME" for the image path of a fault',
     "migrate": "change only the host name of your images",
 }
-"""What helps in place of a command that neither exists nor is spelled wrong."""
+"""What to do instead of a command that does not exist and is not misspelled."""
 
 _SHOW_SCENARIO = 'run "brokenreg rules list --yaml"'
 _LEAST_SIMILAR = 0.7
@@ -128,7 +128,7 @@ def instead_of_key(command: str, key: str, known: list[str]) -> str:
 
 
 def instead_of_argument(context: click.Context, text: str) -> str:
-    """Return what to write instead of an argument that the command does not take."""
+    """Return what to write instead of an argument that the command does not accept."""
     options = [each for param in context.command.get_params(context) for each in param.opts]
     address = next((each for each in ("--listen", "--url") if each in options), None)
     if address is not None and _ADDRESS.fullmatch(text):
@@ -137,7 +137,7 @@ def instead_of_argument(context: click.Context, text: str) -> str:
 
 
 def about_missing(context: click.Context, name: str) -> str:
-    """Return what helps to find the value of an argument that is missing."""
+    """Return how to find the value of a missing argument."""
     match name.lower():
         case "fault":
             return 'run "brokenreg faults" for the list'
@@ -147,7 +147,7 @@ def about_missing(context: click.Context, name: str) -> str:
 
 
 def _meant(table: Mapping[str, str], name: str, known: Iterable[str]) -> str | None:
-    """Return the one of ours that a word of another tool means, or None."""
+    """Return our name for a word of another tool, or None."""
     return next((each for each in known if name in table.get(each, "").split()), None)
 
 

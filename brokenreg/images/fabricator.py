@@ -26,7 +26,7 @@ from brokenreg.images.ledger import (
     read_image,
     read_layer,
 )
-from brokenreg.images.progress import NOBODY, Observer, Progress
+from brokenreg.images.progress import NO_OBSERVER, Observer, Progress
 from brokenreg.images.spec import MAX_LAYERS, ImageSpec, LayerRecipe, check_limit, parse_random_tag
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import Digest, is_digest
@@ -110,7 +110,9 @@ class Fabricator:
         except (KeyError, OCIError):
             return False
 
-    async def image(self, repository: str, reference: str, observer: Observer = NOBODY) -> FabricatedImage:
+    async def image(
+        self, repository: str, reference: str, observer: Observer = NO_OBSERVER
+    ) -> FabricatedImage:
         """Return the image of a tag or manifest digest. The first time, it is hashed, which takes a while.
 
         Raise `OCIError`: 404 NAME_UNKNOWN or MANIFEST_UNKNOWN; the error of the tag parser; 400 BAD_REQUEST
@@ -128,7 +130,7 @@ class Fabricator:
         await self._ensure(repository, spec, observer)
         return self._build(spec)
 
-    async def blob(self, repository: str, digest: str, observer: Observer = NOBODY) -> Content | None:
+    async def blob(self, repository: str, digest: str, observer: Observer = NO_OBSERVER) -> Content | None:
         """Return the configuration or layer with that digest, or None if no image of the repository has it.
 
         Raise `OCIError` as `image` does.
@@ -141,7 +143,7 @@ class Fabricator:
             return Document(self._build(place.spec).config)
         return layer_at(place, self._ledger.sums(place.spec))
 
-    async def recall(self, repository: str, digest: str, observer: Observer = NOBODY) -> None:
+    async def recall(self, repository: str, digest: str, observer: Observer = NO_OBSERVER) -> None:
         """Load the image of a digest from the store if it is not in memory.
 
         If the store lacks layers of the image, it is hashed again. Raise `OCIError` as `image` does.

@@ -35,7 +35,7 @@ class Observer(Protocol):
         """Set the reported progress, or None when the work has ended."""
 
 
-class _Nobody:
+class _IgnoringObserver:
     """An observer that ignores everything."""
 
     def add(self, event: FabricationEvent) -> None:
@@ -45,7 +45,7 @@ class _Nobody:
         pass
 
 
-NOBODY = _Nobody()
+NO_OBSERVER = _IgnoringObserver()
 
 
 class Progress:

@@ -31,7 +31,7 @@ from brokenreg.wording import counted, nearest, quoted
 _MAX_FAULTS = 8
 
 ALL_FAULTS = 'run "brokenreg faults"'
-"""What helps whoever looks for a fault."""
+"""The hint for errors about unknown or missing faults."""
 
 FAULT = {"title": "Fault", "type": "object", "required": ["type"]}
 """Stands for a fault in the JSON Schema of a rule; `fault_schema` describes the faults."""

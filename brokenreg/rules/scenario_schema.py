@@ -16,8 +16,8 @@ _FAULT = "Fault"
 def scenario_schema() -> dict[str, Any]:
     """Return the schema, in JSON Schema 2020-12.
 
-    It is made from the models, without what only confuses people in an editor: generated titles, and null
-    for what can be left out. An editor reads `reference: 1.10` as a number, so texts may be numbers. A
+    It is generated from the models, without what would confuse users of an editor: generated titles, and null
+    for optional values. An editor reads `reference: 1.10` as a number, so texts may be numbers. A
     scenario has every scalar as a text, so a duration needs its unit.
     """
     schema = _readable(Scenario.model_json_schema())
@@ -63,7 +63,7 @@ def _one_or_several(several: dict[str, Any]) -> dict[str, Any]:
 
 
 def _readable(schema: Any) -> Any:
-    """Return a schema as it is for people: see `scenario_schema`."""
+    """Return a schema in the form for editors (see `scenario_schema`)."""
     if isinstance(schema, list):
         return [_readable(each) for each in schema]
     if not isinstance(schema, dict):

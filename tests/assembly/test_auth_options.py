@@ -1,4 +1,4 @@
-"""The options of authentication: what makes no sense is told in one line, and no password is."""
+"""The authentication options: contradictions are reported in one line, without passwords."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.server import brokenreg
 
 
 def serve(data: Path, *arguments: str, **environment: str) -> Result:
-    """The command itself; its usage is checked before anything starts."""
+    """Run the command itself, which checks its usage before anything starts."""
     return CliRunner().invoke(main, ["serve", "--data", str(data), *arguments], env=environment)
 
 
@@ -49,7 +49,7 @@ def serve(data: Path, *arguments: str, **environment: str) -> Result:
         ),
     ],
 )
-def test_what_makes_no_sense_is_told(tmp_path: Path, arguments: list[str], problem: str) -> None:
+def test_contradictory_options_are_refused(tmp_path: Path, arguments: list[str], problem: str) -> None:
     result = serve(tmp_path / "data", *arguments)
     assert result.exit_code == 2
     assert result.stderr.count("Error: ") == 1

@@ -1,4 +1,4 @@
-"""A clock that is wrong by centuries: every place that writes a time still answers."""
+"""A clock that is wrong by centuries: everything that writes a time still works."""
 
 from __future__ import annotations
 

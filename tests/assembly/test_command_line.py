@@ -1,4 +1,4 @@
-"""The command line: what it prints, and how it says what is wrong."""
+"""The command line: its output and its errors."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def test_serve_alone_prints_a_readable_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nobody_need_read_the_output(tmp_path: Path) -> None:
-    """A full pipe must stop neither the registry nor its end."""
+def test_the_output_need_not_be_read(tmp_path: Path) -> None:
+    """A full pipe must not stop the registry or its shutdown."""
     with brokenreg_process(tmp_path / "data") as running:
         agent = {"user-agent": "x" * 4000}
         with httpx.Client(base_url=running.url, headers=agent, timeout=10) as client:
@@ -265,7 +265,7 @@ def test_bad_certificates_are_one_line_and_status_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nobody_is_asked_for_a_passphrase(tmp_path: Path) -> None:
+def test_there_is_no_prompt_for_a_passphrase(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
     secret = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM,

@@ -1,4 +1,4 @@
-"""`kill -9` at random moments under eight pushing clients: what was answered 201 is there afterwards."""
+"""`kill -9` at random moments while eight clients push: everything that got a 201 is there afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMITS = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS
 
 @dataclass
 class Acknowledged:
-    """What the registry said it has: blobs and manifests, each (repository, reference) with its digest."""
+    """The acknowledged blobs and manifests: the digest of each (repository, reference)."""
 
     blobs: list[tuple[str, str]] = field(default_factory=list)
     manifests: list[tuple[str, str, str]] = field(default_factory=list)
@@ -40,7 +40,7 @@ def digest_of(content: bytes) -> str:
 async def push_until_it_dies(
     client: httpx.AsyncClient, seed: str, acknowledged: Acknowledged, answered: asyncio.Event
 ) -> None:
-    """Push images, each of a blob and a manifest under a tag, by one of the ways there are."""
+    """Push images with a blob and a tagged manifest in one of several ways, until the registry dies."""
     chance = random.Random(seed)
     repository = f"crash/{chance.randrange(4)}"
     for number in range(10_000):
@@ -118,7 +118,7 @@ async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
 
 
 async def check_collected(data: Path) -> None:
-    """After collection no temporary file is left, and every file is some repository's blob."""
+    """Check that after a collection no temporary file is left, and every file is a blob of a repository."""
     async with Store.open(data) as store:
         await store.collector.collect(now=time.time() + 2 * DAY)
         linked = {

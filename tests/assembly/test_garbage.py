@@ -1,4 +1,4 @@
-"""Full searches for cyclic garbage wait until it is quiet, and then come; so does the return of memory."""
+"""Full garbage collections and the return of memory wait until the process is quiet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from brokenreg.assembly.process_tuning import is_due, tidied_when_quiet
 
 
 class _Knot:
-    """Garbage that only a search finds."""
+    """Cyclic garbage, which only a collection finds."""
 
     def __init__(self) -> None:
         self.itself = self
@@ -76,6 +76,6 @@ asyncio.run(main())
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone keeps memory")
 def test_freed_memory_returns_to_the_system_once_it_is_quiet() -> None:
-    """Buffers of 40 MB in all, between small ones that stay."""
+    """The freed buffers have 40 MB in total, between small ones that stay."""
     done = subprocess.run([sys.executable, "-c", _BUSY_THEN_QUIET], capture_output=True, check=True)
     assert int(done.stdout) >= 20

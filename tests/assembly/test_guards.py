@@ -1,4 +1,4 @@
-"""Who may ask: browsers with pages of strangers, rebound names, the control API from elsewhere."""
+"""Requests that the guards refuse: from foreign pages, to rebound names, or without the token."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_the_control_api_answers_its_own_host_and_origin_alone(
 
 
 def guarded(guard: RegistryGuard, host: str) -> ReadyResponse:
-    """The response to a request that does not come by loopback."""
+    """Return the response to a request that does not arrive on loopback."""
 
     async def receive() -> Message:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What a run opens, it closes in reverse order, also if it fails half-way; what is closed starts nothing."""
+"""A run closes what it opened in reverse order, even if the start fails. Closed parts start nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def settings(folder: Path, **more: Any) -> Settings:
 
 @pytest.fixture
 def taken() -> Iterator[str]:
-    """An address at which somebody else listens."""
+    """An address that is already in use."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         yield f"127.0.0.1:{other.getsockname()[1]}"
 
@@ -64,7 +64,7 @@ def descriptors() -> list[str]:
 
 
 async def ends_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note each part that ends from now on."""
+    """Return a list to which each part that ends is added."""
     ends: list[str] = []
 
     def note(owner: type, method: str, name: str) -> None:

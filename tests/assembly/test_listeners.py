@@ -1,4 +1,4 @@
-"""The loop's exception handler: clients that break off are silent, bugs are not."""
+"""The exception handler of the loop: lost connections are ignored, and bugs are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory stays bounded, however much passes at once."""
+"""Memory is bounded, regardless of the number and size of transfers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMIT = 120 << 20
 
 
 def push(running: BrokenregProcess, number: int) -> str:
-    """Push a blob of its own, and pull it back."""
+    """Push a unique blob, and pull it."""
     block = random.Random(number).randbytes(1 << 20)
     hasher = hashlib.sha256()
     for _ in range(SIZE >> 20):
@@ -60,7 +60,7 @@ def test_eight_large_pushes_and_pulls_at_once(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_manifest_of_any_size_is_not_gathered(tmp_path: Path) -> None:
-    """413 once 4 MiB are passed; what still comes is read and forgotten."""
+    """The client gets a 413 after 4 MiB; the rest is read and discarded."""
     with brokenreg_process(tmp_path / "data") as running:
         before = running.resident()
         body = (b"x" * (1 << 20) for _ in range(48))
@@ -84,7 +84,7 @@ def disconnect(running: BrokenregProcess, path: str) -> None:
 
 
 def test_a_client_that_disconnects_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Not until Python searches for cyclic garbage either, for under load that takes long."""
+    """Nothing may wait for a garbage collection, because that takes long under load."""
     with brokenreg_process(tmp_path / "data") as running, ThreadPoolExecutor(6) as pool:
         manifest = httpx.get(f"{running.url}/v2/broken/random/manifests/layers-1_size-4mib").json()
         path = f"/v2/broken/random/blobs/{manifest['layers'][0]['digest']}"

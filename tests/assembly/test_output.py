@@ -1,4 +1,4 @@
-"""Lines that nobody reads are dropped, counted and reported on standard error, and nothing waits for them."""
+"""Lines that nobody reads are dropped, counted and reported on standard error; nothing waits for them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINE = "x" * 99
 async def test_lines_that_nobody_reads_are_counted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Reported while it runs, and at the end with those that still waited; the pipe has the others."""
+    """They are reported during the run and at its end. The pipe has the other lines."""
     monkeypatch.setattr(output, "_QUEUE", 1000)
     monkeypatch.setattr(output, "_FIRST_REPORT", 0.05)
     monkeypatch.setattr(output, "_LAST_WORDS", 0.05)
@@ -50,7 +50,7 @@ async def test_lines_that_nobody_reads_are_counted(
 async def test_long_lines_that_nobody_reads_are_limited_in_bytes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The path of one request may have 64 KiB, and a line has it several times."""
+    """A request path can have 64 KiB, and a line contains it several times."""
     monkeypatch.setattr(output, "_QUEUE_SIZE", 1_000_000)
     monkeypatch.setattr(output, "_LAST_WORDS", 0.05)
     reader, writer = os.pipe()
@@ -113,8 +113,8 @@ async def test_nothing_is_reported_where_all_lines_are_read(caplog: pytest.LogCa
     os.close(writer)
 
 
-def test_standard_error_that_nobody_reads_stops_nobody() -> None:
-    """A record is lost rather than waited for; a long one is cut."""
+def test_unread_standard_error_does_not_block() -> None:
+    """A record is dropped instead of waiting, and a long one is truncated."""
     reader, writer = os.pipe()
     handler = ErrorOutput(writer)
     record = logging.makeLogRecord({"msg": "y" * 50_000})

@@ -32,7 +32,7 @@ def connect(running: Brokenreg, request: bytes = b"") -> socket.socket:
 
 
 def wait_in_flight(running: Brokenreg, count: int, *, at_least: bool = False) -> None:
-    """Wait until the registry works on that many requests."""
+    """Wait until that many requests are in flight."""
     deadline = time.monotonic() + 10
     while (there := httpx.get(f"{running.control}/v1/status").json()["in_flight"]) != count:
         if at_least and there > count:
@@ -109,7 +109,7 @@ def test_a_response_that_stands_still_ends_without_a_word(
 
 
 class _Endless(socketserver.StreamRequestHandler):
-    """Sends a blob of 50 MiB that never gets far."""
+    """Sends a blob of 50 MiB very slowly."""
 
     def handle(self) -> None:
         with contextlib.suppress(OSError):
@@ -134,7 +134,7 @@ def endless_upstream() -> Iterator[str]:
 
 
 def ask_until(running: Brokenreg, done: threading.Event, number: int) -> None:
-    """Ask for one blob after the other, each by a connection of its own, also while the registry stops."""
+    """Request blobs one after the other, each on a new connection, even while the registry stops."""
     for count in itertools.count():
         if done.is_set():
             return
@@ -146,7 +146,7 @@ def ask_until(running: Brokenreg, done: threading.Event, number: int) -> None:
 
 
 def test_ends_whatever_begins_meanwhile(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Downloads that begin while it stops, one that nobody waits for, half a push, one held, one hashed."""
+    """This covers new downloads, one without a client, half a push, a held response and a hashing job."""
     done = threading.Event()
     with endless_upstream() as upstream, ThreadPoolExecutor(3) as clients, ExitStack() as stack:
         arguments = ("--upstream", f"local={upstream}")

@@ -1,4 +1,4 @@
-"""What a start imports: most of its time. Timings are in `python -m bench start`."""
+"""The imports of a start, which take most of its time; `python -m bench start` measures it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ main()
 
 
 def modules_of(code: str, *arguments: str) -> set[str]:
-    """The modules that a program has imported when it prints them in its last line."""
+    """Return the imported modules that a program prints in its last line."""
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean_environment())
     return set(done.stdout.splitlines()[-1].split())
@@ -55,7 +55,7 @@ def test_the_ready_line_does_not_wait_for_what_some_requests_need(
 
 
 def test_requests_wait_for_what_is_imported_later(tmp_path: Path) -> None:
-    """The first requests come before Quart, the control API and the client for upstreams are there."""
+    """The first requests arrive before Quart, the control API and the upstream client are imported."""
     with brokenreg_process(tmp_path, "--upstream", "quay.io=http://127.0.0.1:1") as running:
         pulled = httpx.get(f"{running.url}/v2/quay.io/a/b/manifests/v1")
         token = httpx.get(f"{running.url}/token")

@@ -54,7 +54,7 @@ def push_and_pull(client: httpx.Client, content: bytes) -> None:
     assert (part.status_code, len(part.content)) == (206, 1_000_000)
 
 
-def test_a_client_that_leaves_an_http2_stream_frees_it(
+def test_a_client_that_resets_an_http2_stream_frees_it(
     tmp_path: Path, issued: tuple[trustme.CA, Path, Path]
 ) -> None:
     authority, chain, key = issued
@@ -106,10 +106,10 @@ def test_the_ca_is_constrained_and_its_key_is_nowhere(tmp_path: Path) -> None:
     assert keys == ["server.key"]
 
 
-def test_a_certificate_that_is_not_good_yet_is_made_anew(
+def test_a_certificate_that_is_not_valid_yet_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Made while the clock was ahead, no client would accept it now that it is right."""
+    """It was created while the clock was ahead, so no client would accept it now."""
     with monkeypatch.context() as ahead:
         ahead.setattr("brokenreg.assembly.certificate_authority._SINCE", datetime.timedelta(days=-100))
         identity = self_signed(tmp_path, ["localhost"])

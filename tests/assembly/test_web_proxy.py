@@ -1,4 +1,4 @@
-"""`--upstream-proxy`: a web proxy leads to upstreams, and its password is told nowhere."""
+"""`--upstream-proxy`: upstreams are reached through a web proxy, whose password never appears."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.server import Brokenreg, brokenreg
 
 LOGIN = "robot:s3cret"
 NOWHERE = f"http://{LOGIN}@127.0.0.1:1"
-"""Where nobody listens: what went there would fail."""
+"""An address without a listener; requests to it would fail."""
 
 
 def through(
     folder: Path, *options: str, start: Start = brokenreg, **environment: str
 ) -> AbstractContextManager[Brokenreg]:
-    """A brokenreg whose quay.io is known to nobody but a web proxy."""
+    """A brokenreg whose quay.io only a web proxy can resolve."""
     upstream = (
         "--upstream",
         "quay.io=http://registry.test",
@@ -33,7 +33,7 @@ def through(
 
 
 def everything(running: Brokenreg) -> str:
-    """All that the control API tells."""
+    """Return everything that the control API shows."""
     paths = ("status", "exchanges", "exchanges.har", "exchanges/1", "rules")
     return "".join(httpx.get(f"{running.control}/v1/{path}", verify=PLAIN).text for path in paths)
 
@@ -42,7 +42,7 @@ def everything(running: Brokenreg) -> str:
 def test_all_goes_through_it_and_its_password_is_told_nowhere(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither if it works nor if the web proxy refuses the password."""
+    """This is true whether the web proxy accepts or refuses the password."""
     told = ""
     with brokenreg(tmp_path / "upstream", "--offline", "--allow-host", "registry.test") as upstream:
         routes = {"registry.test:80": upstream.host}
@@ -131,7 +131,7 @@ def test_an_environment_that_names_none_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [("--offline",), ("--upstream", "quay.io=http://127.0.0.1:1")])
-def test_nothing_is_told_where_there_is_nothing_to_tell(tmp_path: Path, option: tuple[str, ...]) -> None:
+def test_nothing_is_reported_for_finished_work(tmp_path: Path, option: tuple[str, ...]) -> None:
     variables = {"HTTPS_PROXY": NOWHERE} if "--offline" in option else {"HTTPS_PROXY": "", "NO_PROXY": "*"}
     with brokenreg(tmp_path / "data", *option, **variables) as proxy:
         assert "web proxy" not in proxy.warnings

@@ -1,4 +1,4 @@
-"""`brokenreg check`: what a scenario expects, counted as clients send requests."""
+"""`brokenreg check`: the expectations of a scenario."""
 
 from __future__ import annotations
 

@@ -32,13 +32,13 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
-    """A registry whose control API wants a token."""
+    """A registry whose control API requires a token."""
     with brokenreg(tmp_path_factory.mktemp("guarded") / "data", "--control-token", TOKEN) as running:
         yield running
 
 
 def told(running: Brokenreg, *arguments: str) -> str:
-    """What a command that succeeds prints."""
+    """Return the output of a command, which must succeed."""
     done = run_here(*arguments, BROKENREG_URL=running.control, BROKENREG_CONTROL_TOKEN=TOKEN)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -71,7 +71,7 @@ def test_the_life_of_rules(guarded: Brokenreg, tmp_path: Path) -> None:
 
 
 def held(running: Brokenreg, count: int) -> list[int]:
-    """The ids of those held, once there are so many."""
+    """Return the ids of held exchanges, once there are that many."""
     headers = {"authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=running.control, headers=headers) as control:
         deadline = time.monotonic() + 10

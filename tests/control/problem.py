@@ -1,4 +1,4 @@
-"""Errors of the control API as tests read them."""
+"""Checks errors of the control API."""
 
 from __future__ import annotations
 

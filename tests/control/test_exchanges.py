@@ -34,7 +34,7 @@ def until(control: httpx.Client, expression: str, count: int = 1) -> list[dict[s
 
 @contextmanager
 def asking(url: str, count: int = 1) -> Iterator[list[Any]]:
-    """Send requests in the background; futures of their responses."""
+    """Send requests in the background, and return futures of their responses."""
     with ThreadPoolExecutor(count) as pool:
         yield [pool.submit(httpx.get, url, timeout=30) for _ in range(count)]
 

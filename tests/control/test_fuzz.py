@@ -32,7 +32,7 @@ CHECKS = (
     allow_header_conformance,
 )
 ENDLESS = ("/v1/events",)
-"""Its response does not end; the tests of exchanges read it."""
+"""The route whose response does not end; the tests of exchanges read it."""
 
 Fuzzed = tuple[Brokenreg, Any]
 

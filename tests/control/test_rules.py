@@ -38,7 +38,7 @@ def test_the_life_of_a_rule(registry: Brokenreg, control: httpx.Client) -> None:
     problem_of(control.put(where, json=RULE), 404)
 
 
-def test_the_order_in_which_they_are_asked(control: httpx.Client) -> None:
+def test_the_order_of_evaluation(control: httpx.Client) -> None:
     for name, override in (("first", False), ("last", True), ("second", False)):
         control.post("/v1/rules", json={"name": name, "fault": "error", "override": override})
     assert [rule["name"] for rule in control.get("/v1/rules").json()] == ["first", "second", "last"]
@@ -60,9 +60,7 @@ def test_the_order_in_which_they_are_asked(control: httpx.Client) -> None:
         ({"fault": "error", "name": "\ud800"}, "name", "use UTF-8"),
     ],
 )
-def test_a_bad_one_is_told_by_its_field(
-    control: httpx.Client, document: Any, field: str | None, told: str
-) -> None:
+def test_an_error_has_the_field(control: httpx.Client, document: Any, field: str | None, told: str) -> None:
     response = control.post("/v1/rules", content=json.dumps(document))
     assert told in problem_of(response, 400, field)
     assert control.get("/v1/rules").json() == []

@@ -1,4 +1,4 @@
-"""`/v1/scenario`: all rules of a namespace, written as they are read."""
+"""`/v1/scenario`: reads and writes all rules of a namespace."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def bare(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rules=st.lists(_RULES, min_size=1, max_size=4))
-def test_rules_of_any_door_are_written_and_read_again(registry: Brokenreg, rules: list[Any]) -> None:
+def test_rules_from_any_interface_are_written_and_read_again(registry: Brokenreg, rules: list[Any]) -> None:
     with httpx.Client(base_url=registry.control, timeout=30) as control:
         control.delete("/v1/rules")
         for rule in rules:
@@ -167,7 +167,7 @@ async def test_a_reset_meanwhile_does_not_lose_a_scenario(monkeypatch: pytest.Mo
     assert [active.rule.name for active in books.book("ns")] == [None]
 
 
-def test_who_still_has_a_book_finds_its_rules_gone_after_a_reset() -> None:
+def test_a_book_that_is_still_in_use_is_empty_after_a_reset() -> None:
     books = RuleBooks(0, lambda _: ())
     book = books.book("ns")
     active = book.add(rule_of({"fault": {"type": "error"}}), "test")

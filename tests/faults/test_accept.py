@@ -1,4 +1,4 @@
-"""`accept`: TCP connections that are taken and not served, on plain listeners and before TLS."""
+"""`accept`: TCP connections that are accepted but not served, on plain listeners and before TLS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TLS = [(), ("--tls", "self-signed")]
 
 
 def outcome(running: Brokenreg) -> str:
-    """What a client of plain HTTP sees: `served`, `rst`, `fin`, or the bytes that came."""
+    """Return what a plain HTTP client sees: `served`, `rst`, `fin`, or the received bytes."""
     try:
         with dial(running) as connection:
             connection.sendall(REQUEST)
@@ -34,7 +34,7 @@ def outcome(running: Brokenreg) -> str:
 
 @pytest.mark.parametrize("arguments", TLS)
 def test_reset_and_close(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """RST is one, and FIN is one though the client has spoken and goes on to."""
+    """RST is a reset; FIN is a close, even if the client has sent data and continues to."""
     rules = in_turn("accept, form: reset", "accept, form: close", "accept, form: close")
     scenario = rules_file(tmp_path, rules)
     with brokenreg(tmp_path / "data", "--scenario", str(scenario), *arguments) as running:
@@ -54,7 +54,7 @@ def test_reset_and_close(tmp_path: Path, arguments: tuple[str, ...]) -> None:
 
 
 def was_reset(connection: socket.socket) -> bool:
-    """Whether an RST comes within a while: the answer to what nobody would read."""
+    """Return whether an RST arrives, the response to data that is not read."""
     poll = select.poll()
     poll.register(connection, select.POLLERR)
     return bool(poll.poll(200))
@@ -75,7 +75,7 @@ def test_garbage(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", TLS)
-def test_a_stall_lasts_until_the_client_leaves(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_stall_lasts_until_the_client_disconnects(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     rules = in_turn(*["accept, form: stall"] * 20)
     with brokenreg_process(
         tmp_path / "data", "--scenario", str(rules_file(tmp_path, rules)), *arguments
@@ -116,7 +116,7 @@ def test_a_stall_for_a_while(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_stopping_releases_who_is_stalled_at_once(tmp_path: Path) -> None:
+def test_stopping_ends_stalls_immediately(tmp_path: Path) -> None:
     rules = in_turn("accept, form: stall", "tls, form: handshake-stalls")
     log = tmp_path / "exchanges"
     arguments = ["--tls", "self-signed", "--scenario", str(rules_file(tmp_path, rules)), "--log", str(log)]
@@ -150,8 +150,8 @@ def test_descriptors_do_not_leak(tmp_path: Path) -> None:
     assert len(connects(running)) == 300 - kinds["served"]
 
 
-def test_a_flood_that_is_turned_away_starves_nobody(tmp_path: Path) -> None:
-    """Every connection but the first is reset, 500 of them by 50 at once, and the first is answered."""
+def test_a_refused_flood_does_not_starve_other_clients(tmp_path: Path) -> None:
+    """500 connections from 50 threads are reset, and a request on another connection is answered."""
     rules = "- {fault: {type: accept, form: reset}, skip: 1}"
     with (
         brokenreg(tmp_path / "data", "--scenario", str(rules_file(tmp_path, rules))) as running,
@@ -209,7 +209,7 @@ def test_clients_are_known_by_address(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_it_strikes_all_of_the_registry_and_nothing_of_the_control_api(tmp_path: Path) -> None:
+def test_it_applies_to_the_registry_and_not_to_the_control_api(tmp_path: Path) -> None:
     """A rule for connections is applied only at the registry's listeners."""
     with brokenreg(
         tmp_path / "data", "--scenario", str(rules_file(tmp_path, "- fault: {type: accept, form: close}"))
@@ -220,7 +220,7 @@ def test_it_strikes_all_of_the_registry_and_nothing_of_the_control_api(tmp_path:
 
 
 def test_rules_that_come_and_go(own_registry: Brokenreg) -> None:
-    """A rule is applied from the next connection on; a stalled connection keeps its rule."""
+    """A rule is applied from the next connection on. A stalled connection keeps its rule."""
     with httpx.Client(base_url=own_registry.control) as control:
         assert outcome(own_registry) == "served"
         rule = {"name": "stall", "fault": {"type": "accept", "form": "stall", "dur": "1h"}}

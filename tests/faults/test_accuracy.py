@@ -1,4 +1,4 @@
-"""Faults of time are not too fast beside other traffic; `python -m bench accuracy` tells how exact."""
+"""Timing faults are not too fast under load; `python -m bench accuracy` measures how accurate they are."""
 
 from __future__ import annotations
 

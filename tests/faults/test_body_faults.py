@@ -1,4 +1,4 @@
-"""truncate, corrupt, swap, wrong-length: to the byte, over every protocol."""
+"""truncate, corrupt, swap and wrong-length, exact to the byte, over every protocol."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def image(each: Registry) -> Pushed:
 
 
 def content(image: Pushed, endpoint: str) -> tuple[str, bytes]:
-    """Path and content of what an endpoint stands for."""
+    """Return the path and the content of an endpoint."""
     if endpoint == "manifest":
         return image.manifest_path(), image.manifest
     body = image.config if endpoint == "config" else image.layers[0]
@@ -30,7 +30,7 @@ def content(image: Pushed, endpoint: str) -> tuple[str, bytes]:
 
 
 def fabricated(registry: Registry, tag: str, kind: str) -> tuple[str, int]:
-    """Path and size of the first layer of a fabricated image with a fault."""
+    """Return the path and size of the first layer of a fabricated image with a fault."""
     manifest = registry.ask(f"/v2/broken/{kind}/manifests/{tag}")
     assert manifest.status == 200, manifest.body
     layer = json.loads(manifest.body)["layers"][0]
@@ -38,7 +38,7 @@ def fabricated(registry: Registry, tag: str, kind: str) -> tuple[str, int]:
 
 
 def ended_as(registry: Registry, end: str) -> str:
-    """How a truncated response ends: over HTTP/2 it is the stream that does."""
+    """Return how a truncated response ends; over HTTP/2 only the stream ends."""
     return "rst-stream" if registry.is_http2 else end
 
 
@@ -48,7 +48,7 @@ def ended_as(registry: Registry, end: str) -> str:
 @pytest.mark.parametrize("end", ["fin", "rst"])
 @pytest.mark.parametrize("after", [0, 1, 65536, SIZE - 1])
 def test_truncate(each: Registry, image: Pushed, after: int, end: str) -> None:
-    """All headers, exactly so many bytes, and the end that was told."""
+    """The client gets all headers, exactly `after` bytes, and the specified end."""
     path, body = content(image, "layer")
     with each.rule(fault={"type": "truncate", "after": after, "end": end}) as rule:
         answer = each.ask(path)
@@ -87,7 +87,7 @@ def test_a_body_no_longer_than_that_is_left_as_it_is(each: Registry, image: Push
 
 
 def test_truncate_what_is_resumed(each: Registry, image: Pushed) -> None:
-    """It counts bytes of the response, so that a client that resumes gets on."""
+    """`after` counts bytes of the response, so that a client that resumes makes progress."""
     path, body = content(image, "layer")
     got = b""
     with each.rule(fault={"type": "truncate", "after": 100_000}):
@@ -112,7 +112,7 @@ def test_truncate_of_what_is_missing(each: Registry, image: Pushed) -> None:
 
 
 def test_truncate_with_close_notify(secure: Brokenreg, registry: Brokenreg) -> None:
-    """The end that TLS takes for a good one; plain HTTP has none, and says so."""
+    """TLS regards close_notify as a regular end. Plain HTTP reports that it has none."""
     for running in (secure, registry):
         over = Registry(running, "http/1.1")
         path, body = content(image := over.push(SIZE), "layer")
@@ -162,7 +162,7 @@ def test_truncate_for_a_slow_reader(http1: Registry, end: str) -> None:
 
 
 def until_sent(registry: Registry, path: str) -> None:
-    """Wait until the registry has the headers of a response behind it."""
+    """Wait until the registry has sent the headers of a response."""
     deadline = time.monotonic() + 10
     with registry.control() as control:
         while not any(
@@ -186,7 +186,7 @@ def test_truncate_a_fabricated_layer(each: Registry, end: str) -> None:
 
 @pytest.mark.slow
 def test_nothing_follows_a_truncated_response(http1: Registry) -> None:
-    """A request that was sent behind it is not answered."""
+    """A request that was sent after the truncated one gets no response."""
     image = http1.push(SIZE)
     with http1.rule(fault={"type": "truncate", "after": 10}), HTTP1(http1.running) as connection:
         connection.send(connection.request(image.layer_path()) + connection.request(image.manifest_path()))
@@ -251,7 +251,7 @@ def test_corrupt_counts_within_the_whole(
 
 
 @pytest.mark.parametrize(("offset", "asked"), [(SIZE, None), (100, "bytes=101-200"), (100, "bytes=0-99")])
-def test_corrupt_beyond_what_is_asked_for(
+def test_corrupt_outside_of_the_requested_range(
     each: Registry, image: Pushed, offset: int, asked: str | None
 ) -> None:
     path, _ = content(image, "layer")
@@ -271,7 +271,7 @@ def test_corrupt_a_fabricated_layer(each: Registry) -> None:
     assert f"sha256:{path.rpartition(':')[2]}" == digest_of(honest)
 
 
-def test_corrupt_leaves_the_connection_alive(each: Registry, image: Pushed) -> None:
+def test_corrupt_keeps_the_connection_open(each: Registry, image: Pushed) -> None:
     path, body = content(image, "layer")
     with each.rule(fault={"type": "corrupt"}, times=1), each.connect() as connection:
         assert connection.ask(path).body == flipped(body, 0)
@@ -282,7 +282,7 @@ def test_corrupt_leaves_the_connection_alive(each: Registry, image: Pushed) -> N
 
 
 def test_swap(each: Registry) -> None:
-    """Another blob of the repository under the headers of the one asked for."""
+    """The client gets another blob of the repository with the digest of the requested one."""
     image = each.push(SIZE, 2000)
     others = {image.config, *image.layers}
     with each.rule(fault={"type": "swap"}):

@@ -1,4 +1,4 @@
-"""What every fault of the catalogue must have; each message names the fault and what it lacks."""
+"""Every fault of the catalogue is complete. Messages name the fault and what it lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fault `challenge`: each odd WWW-Authenticate as it is on the wire, plain, under TLS and over HTTP/2."""
+"""`challenge`: each unusual WWW-Authenticate on the wire, over HTTP/1.1, TLS and HTTP/2."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Brok
 async def over(
     request: pytest.FixtureRequest, servers: dict[str, Brokenreg]
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client over plain HTTP/1.1, HTTP/1.1 under TLS, or HTTP/2."""
+    """A client over plain HTTP/1.1, HTTP/1.1 with TLS, or HTTP/2."""
     server = servers["plain" if request.param == "plain" else "tls"]
     http2 = request.param == "h2"
     async with httpx.AsyncClient(base_url=server.url, verify=False, http1=not http2, http2=http2) as http:
@@ -47,7 +47,7 @@ async def over(
 
 
 def told(answer: httpx.Response) -> list[bytes]:
-    """The values of WWW-Authenticate as they came, one for each header."""
+    """Return the values of the WWW-Authenticate headers, as received."""
     return [value for name, value in answer.headers.raw if name.lower() == b"www-authenticate"]
 
 
@@ -102,7 +102,7 @@ def test_each_form(servers: dict[str, Brokenreg], protocol: str, form: str, valu
 async def test_the_foreign_realm_is_the_second_origin(
     servers: dict[str, Brokenreg], over: httpx.AsyncClient
 ) -> None:
-    """Whose token service gives everybody a token that is good for nothing, and notes what it was sent."""
+    """Its token service issues a worthless token to everyone, and records the credentials that it gets."""
     server = servers["plain" if over.base_url.scheme == "http" else "tls"]
     origin = (await over.get(f"{server.control}/v1/status")).json()["second_origin"]
     name = f"{FAULT.format('foreign-realm')}/library/app"
@@ -119,7 +119,7 @@ async def test_the_foreign_realm_is_the_second_origin(
     assert (leaked["count"], leaked["last"][-1]["kind"]) == (leaks + 1, "Authorization Basic")
 
 
-async def test_who_brings_an_authorization_passes(over: httpx.AsyncClient) -> None:
+async def test_requests_with_authorization_pass(over: httpx.AsyncClient) -> None:
     body = image(b"config")
     await push_blob(over, "challenge/app", b"config")
     await push_manifest(over, "challenge/app", "v1", body)
@@ -139,8 +139,8 @@ async def test_pushes_are_asked_for_what_they_need(over: httpx.AsyncClient) -> N
     assert told(answer) == [f'Bearer realm="{url}/token",scope="repository:{name}:pull,push"'.encode()]
 
 
-async def test_the_token_service_answers_who_was_sent_there(over: httpx.AsyncClient) -> None:
-    """The path has the fault in it, for the token as well; its requests pass."""
+async def test_the_token_service_answers_redirected_clients(over: httpx.AsyncClient) -> None:
+    """The path contains the fault also for the token, and requests with the token pass."""
     name = f"{FAULT.format('bearer')}/challenge/token"
     answer = await over.get("/token", params={"scope": f"repository:{name}:pull"})
     assert answer.status_code == 200
@@ -154,7 +154,7 @@ async def test_a_raw_value_by_a_rule(over: httpx.AsyncClient) -> None:
 
 
 async def test_an_image_of_its_own(over: httpx.AsyncClient) -> None:
-    """All of it is there for who brings an Authorization."""
+    """A client with an Authorization gets the whole image."""
     url = "/v2/broken/challenge/manifests/form-upper_layers-1_size-10"
     refused = await over.get(url)
     assert (refused.status_code, told(refused)) == (401, [b'BASIC realm="brokenreg"'])
@@ -165,7 +165,7 @@ async def test_an_image_of_its_own(over: httpx.AsyncClient) -> None:
 
 
 async def test_before_a_real_one(tmp_path: Path) -> None:
-    """Under `--auth` the fault stands before, and lets the real challenge speak to bad credentials."""
+    """With `--auth`, the fault comes first, and bad credentials get the real challenge."""
     with brokenreg(tmp_path / "data", "--auth", "basic", "--auth-user", "a:b") as running:
         async with httpx.AsyncClient(base_url=running.url) as http:
             url = f"/v2/{FAULT.format('unknown-scheme')}/app/tags/list"
@@ -182,13 +182,13 @@ async def test_before_a_real_one(tmp_path: Path) -> None:
         ("always-perhaps", "always"),
     ],
 )
-async def test_bad_parameters_are_told(over: httpx.AsyncClient, spelled: str, problem: str) -> None:
+async def test_bad_parameters_are_reported(over: httpx.AsyncClient, spelled: str, problem: str) -> None:
     answer = await over.get(f"/v2/broken/with/challenge_{spelled}/app/tags/list")
     assert problem in error_of(answer, 400)["message"]
 
 
-async def test_a_ping_and_what_cannot_be_struck(tmp_path: Path) -> None:
-    """A rule reaches `/v2/`; a challenge of a token request, and a broken token elsewhere, pass over."""
+async def test_a_ping_and_requests_without_effect(tmp_path: Path) -> None:
+    """A rule can match `/v2/`. A challenge of a token request and a broken token elsewhere have no effect."""
     (tmp_path / "rules.yaml").write_text(RULES)
     with brokenreg(tmp_path / "data", "--scenario", str(tmp_path / "rules.yaml")) as running:
         async with httpx.AsyncClient(base_url=running.url) as http:

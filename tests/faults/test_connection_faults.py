@@ -1,4 +1,4 @@
-"""reset, empty-reply, malformed, h2-reset, h2-goaway: how connections and streams end."""
+"""reset, empty-reply, malformed, h2-reset and h2-goaway: how connections and streams end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_after_an_answer_on_the_same_connection(each: Registry, fault: str, end:
 
 @pytest.mark.parametrize(("fault", "end"), [("reset", "rst"), ("empty-reply", "fin")])
 def test_a_push_that_is_not_answered(each: Registry, fault: str, end: str) -> None:
-    """The request is read, and nothing of it stored."""
+    """The request is read, but nothing of it is stored."""
     repository = each.push(10).repository
     path = f"/v2/{repository}/manifests/pushed"
     with each.rule(fault=fault, match={"endpoint": "manifest", "method": "PUT"}):
@@ -47,7 +47,7 @@ def test_a_push_that_is_not_answered(each: Registry, fault: str, end: str) -> No
 
 
 def test_a_reset_in_the_middle_of_a_push(http1: Registry) -> None:
-    """So many bytes are taken; the RST does not wait for the rest."""
+    """`after` bytes are read, and the RST does not wait for the rest."""
     repository = http1.push(10).repository
     start = http1.ask(f"/v2/{repository}/blobs/uploads/", "POST")
     location = start.header("location") or ""
@@ -101,7 +101,7 @@ def test_malformed(http1: Registry, method: str, form: str, sent: bytes) -> None
 
 
 def test_a_bad_chunk(http1: Registry) -> None:
-    """In the middle of a body in chunks."""
+    """The bad chunk is in the middle of a chunked body."""
     image = http1.push(300_000)
     for path, body in ((image.manifest_path(), image.manifest), (image.layer_path(), image.layers[0])):
         with http1.rule(fault={"type": "malformed", "form": "chunk"}, match={"endpoint": "any"}):
@@ -126,7 +126,7 @@ def test_http2_cannot_express_it(http2: Registry) -> None:
 
 
 def has_no_effect(registry: Registry, fault: str, protocol: str) -> None:
-    """The response is unchanged, the exchange says why, and the rule does not count as applied."""
+    """Check that the response is unchanged, the exchange says why, and the rule does not count as applied."""
     image = registry.push(1000)
     path = image.layer_path()
     with registry.rule(fault=fault, match={"endpoint": "layer"}) as rule:

@@ -1,4 +1,4 @@
-"""`broken/error:<status>`: the predecessor's answers, and any status from 400 to 599."""
+"""`broken/error:<status>`: the responses of the predecessor, and any status from 400 to 599."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_the_usual_code_of_others(http: httpx.AsyncClient, status: int, co
     "tag", ["200", "399", "600", "0", "99999999999999999999", "abc", "4o4", "_", "status-x"]
 )
 async def test_a_tag_that_is_no_status(http: httpx.AsyncClient, tag: str) -> None:
-    """It is told what a tag may be, and is not served by chance."""
+    """The error says which tags are valid."""
     error = error_of(await http.get(f"/v2/broken/error/manifests/{tag}"), 400)
     assert error["code"] == "MANIFEST_INVALID"
     assert "400 to 599" in error["message"]
@@ -93,7 +93,7 @@ async def test_a_bad_parameter_is_named(http: httpx.AsyncClient, tag: str, told:
 
 
 async def test_on_layers_alone(http: httpx.AsyncClient) -> None:
-    """A fabricated image whose manifest and configuration come, also by digest, and whose layers do not."""
+    """Manifest and configuration of a fabricated image are served, also by digest, but not its layers."""
     tag = "status-503_endpoint-layer_layers-2_size-1000"
     by_tag = await http.get(f"/v2/broken/error/manifests/{tag}")
     assert by_tag.status_code == 200
@@ -118,7 +118,7 @@ async def test_on_the_configuration_alone(http: httpx.AsyncClient) -> None:
 
 
 async def test_its_digests_are_the_tag_s_alone(http: httpx.AsyncClient) -> None:
-    """So that a digest leads back to its fault: 503 here is not 404 there."""
+    """A digest leads back to its fault, so that 503 in one tag is not 404 in another."""
     seen = set()
     for status in (404, 503):
         tag = f"status-{status}_endpoint-layer_size-10"
@@ -150,7 +150,7 @@ async def test_on_another_image(http: httpx.AsyncClient) -> None:
 
 
 async def test_on_pushes_and_listings(http: httpx.AsyncClient) -> None:
-    """Nothing of a push with a fault is stored."""
+    """A push with a fault stores nothing."""
     manifest = await http.put("/v2/broken/with/error_status-507/faults/pushed/manifests/v1", content=b"{}")
     assert error_of(manifest, 507)
     upload = await http.post("/v2/broken/with/error_status-500_endpoint-upload/faults/pushed/blobs/uploads/")
@@ -164,7 +164,7 @@ async def test_on_pushes_and_listings(http: httpx.AsyncClient) -> None:
 
 
 async def test_nested_and_in_a_namespace(http: httpx.AsyncClient) -> None:
-    """Outermost first; each at its own endpoint."""
+    """The outermost fault comes first, each at its own endpoint."""
     body = image(b"nested")
     await push_manifest(http, "broken/in/faults/nested", "v1", body)
     both = "broken/in/faults/broken/with/error_status-418/broken/with/error_status-404/nested"

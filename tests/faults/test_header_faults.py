@@ -1,4 +1,4 @@
-"""header, content-type, no-digest, range: the headers told, and all else as it was."""
+"""header, content-type, no-digest and range change the specified headers and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def image(each: Registry) -> Pushed:
 
 
 def ask_both(registry: Registry, path: str, fault: Any, **match: Any) -> tuple[Answer, Answer]:
-    """GET and HEAD of a manifest on one connection, while a rule is in force."""
+    """Return the responses to GET and HEAD of a manifest on one connection, with a rule in effect."""
     with (
         registry.rule(fault=fault, match={"endpoint": "manifest", **match}),
         registry.connect() as connection,
@@ -28,7 +28,7 @@ def ask_both(registry: Registry, path: str, fault: Any, **match: Any) -> tuple[A
 
 
 def others(answer: Answer, *names: str) -> list[tuple[str, str]]:
-    """The headers but those named, and the clock."""
+    """Return all headers except those names and Date."""
     return [pair for pair in answer.headers if pair[0] not in (*names, "date")]
 
 
@@ -103,7 +103,7 @@ def test_no_digest(each: Registry, image: Pushed, form: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["no-digest", "header"])
-def test_what_has_no_digest_is_not_struck(each: Registry, image: Pushed, fault: str) -> None:
+def test_no_effect_without_a_digest(each: Registry, image: Pushed, fault: str) -> None:
     path = image.manifest_path(reference="missing")
     with each.rule(fault=fault) as rule:
         assert each.ask(path).status == 404
@@ -139,7 +139,7 @@ def test_range_is_ignored(each: Registry, image: Pushed, asked: str) -> None:
     ],
 )
 def test_range_is_shifted(each: Registry, image: Pushed, asked: str, told: str, first: int, end: int) -> None:
-    """The bytes begin later than Content-Range says."""
+    """The bytes start later than Content-Range says."""
     answer = ask_range(each, image.layer_path(), asked, form="shift", by=10)
     assert (answer.status, answer.body, answer.is_whole) == (206, image.layers[0][first:end], True)
     assert answer.header("content-range") == f"bytes {told}/{SIZE}"
@@ -155,7 +155,7 @@ def test_content_range_is_wrong(each: Registry, image: Pushed) -> None:
 
 @pytest.mark.parametrize("form", ["ignore", "shift", "header"])
 def test_head_has_no_range(each: Registry, image: Pushed, form: str) -> None:
-    """RFC 9110, section 14.2: Range is of GET alone; the honest answer to HEAD is of the whole."""
+    """Range applies only to GET (RFC 9110, section 14.2), so HEAD describes the whole content."""
     answer = ask_range(each, image.layer_path(), "100-199", "HEAD", form=form)
     assert (answer.status, answer.header("content-length")) == (200, str(SIZE))
     assert answer.header("content-range") is None

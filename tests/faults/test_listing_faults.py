@@ -1,4 +1,4 @@
-"""Faults of lists, as they are on the wire."""
+"""Listing faults on the wire."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.server import Brokenreg, brokenreg
 
 @pytest.fixture
 async def any_http(any_http: httpx.AsyncClient) -> httpx.AsyncClient:
-    """A client over each protocol, of a registry with some tags."""
+    """A client of a registry with some tags, over each protocol."""
     for number in range(1, 6):
         await push_manifest(any_http, "lists/app", f"v{number}", b"{}")
     return any_http
@@ -38,7 +38,7 @@ TAGS = ["v1", "v2", "v3", "v4", "v5"]
 
 
 async def with_tags(http: httpx.AsyncClient) -> str:
-    """A repository with these tags, of which no rule of a path has counted anything."""
+    """Create a new repository with these tags; path rules have no counters for it."""
     name = f"lists/{uuid.uuid4().hex}"
     for tag in TAGS:
         await push_manifest(http, name, tag, b"{}")
@@ -112,7 +112,7 @@ async def test_what_was_never_pushed(http: httpx.AsyncClient) -> None:
 
 
 async def with_referrers(http: httpx.AsyncClient) -> str:
-    """A manifest with two referrers; its digest."""
+    """Push a manifest with two referrers, and return its digest."""
     body = image(b"{}")
     digest = await push_manifest(http, "lists/signed", "v1", body)
     for kind in ("a", "b"):
@@ -170,7 +170,7 @@ async def test_referrers_in_pages(any_http: httpx.AsyncClient) -> None:
 
 
 async def test_one_referrer_a_page_of_a_list_that_has_pages(http: httpx.AsyncClient) -> None:
-    """None is lost between the pages of the fault and those of the registry."""
+    """No referrer is lost between the pages of the fault and those of the registry."""
     subject = digest_of(b"large")
     name = f"lists/{uuid.uuid4().hex}"
     for letter in "abc":
@@ -190,7 +190,7 @@ async def test_none_where_there_are_some(any_http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("form", ["none", "paged"])
-async def test_where_nobody_refers_there_is_no_strike(http: httpx.AsyncClient, form: str) -> None:
+async def test_no_effect_without_referrers(http: httpx.AsyncClient, form: str) -> None:
     digest = await with_referrers(http)
     url = f"/v2/broken/with/referrers_form-{form}_times-1/lists/signed/referrers"
     honest = (await http.get(f"/v2/lists/signed/referrers/{digest}")).json()["manifests"]
@@ -199,7 +199,7 @@ async def test_where_nobody_refers_there_is_no_strike(http: httpx.AsyncClient, f
     assert counts == [1 if form == "paged" else 0, len(honest)]
 
 
-async def test_a_list_that_would_be_the_same_is_no_strike(any_http: httpx.AsyncClient) -> None:
+async def test_no_effect_on_a_list_that_stays_the_same(any_http: httpx.AsyncClient) -> None:
     url = f"/v2/broken/with/tag-pages_page-2_times-1/{await with_tags(any_http)}/tags/list"
     assert (await any_http.get(f"{url}?n=1")).json()["tags"] == TAGS[:1]
     pages = [(await any_http.get(url)).json()["tags"] for _ in range(2)]
@@ -233,7 +233,7 @@ async def test_most_tags_do_not_stop_others(http: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
 @pytest.mark.parametrize("outer", ["tag-pages_page-2", "referrers_form-paged", "referrers_form-none"])
 def test_an_end_that_a_fault_inside_makes_arrives(registry: Brokenreg, outer: str, protocol: str) -> None:
-    """Nine bytes of the honest list, and then what truncate does to it."""
+    """The client gets nine bytes of the original list, and then the end that truncate makes."""
     with httpx.Client(base_url=registry.url) as http:
         body = image(b"{}")
         pushed = http.put("/v2/lists/cut/manifests/v1", content=body, headers={"content-type": OCI_MANIFEST})
@@ -256,7 +256,7 @@ async def test_a_list_that_a_fault_inside_has_spoiled_passes(http: httpx.AsyncCl
     assert answer.content.endswith(b'"tags":["v1","v2","v3","v4","v5"]}')
 
 
-async def test_who_must_log_in_is_told_so(tmp_path: Path) -> None:
+async def test_a_login_challenge_passes(tmp_path: Path) -> None:
     options = ("--auth", "basic", "--auth-user", "casey:secret")
     with brokenreg(tmp_path / "data", *options) as running:
         async with httpx.AsyncClient(base_url=running.url) as http:

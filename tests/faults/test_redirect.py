@@ -1,4 +1,4 @@
-"""`redirect`: each form to the byte, over each protocol; what real clients make of it."""
+"""`redirect`: each form on the wire over each protocol, and with real clients."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_html(each: Registry) -> None:
 
 
 def test_loop(each: Registry) -> None:
-    """For as long as somebody follows."""
+    """The redirects never end."""
     pushed = each.push(1000)
     url = location_of(each.ask(pushed.layer_path(prefix("form-loop_status-302"))), 302)
     for _ in range(5):
@@ -92,7 +92,7 @@ def test_loop(each: Registry) -> None:
 
 
 def test_dead(each: Registry) -> None:
-    """Refused, and nobody else can have the port."""
+    """Connections are refused, and no other process can bind the port."""
     pushed = each.push(1000)
     place = urlsplit(location_of(each.ask(pushed.layer_path(prefix("form-dead")))))
     assert place.hostname is not None
@@ -122,7 +122,7 @@ def test_status(http2: Registry, code: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_url_lives_as_long_as_told(http2: Registry) -> None:
+def test_the_lifetime_of_a_url(http2: Registry) -> None:
     pushed = http2.push(1000)
     began = time.monotonic()
     url = location_of(http2.ask(pushed.layer_path(prefix("lifetime-1500ms"))))
@@ -148,7 +148,7 @@ def test_manifests_when_told(each: Registry) -> None:
 
 
 def test_a_push_when_told(each: Registry) -> None:
-    """Each step at the second origin leads to the next one there; what was pushed is in the registry."""
+    """Each step at the second origin leads to the next one there. The pushed content is in the registry."""
     content, repository = b"pushed elsewhere" * 1000, f"redirected/{each.protocol[0]}{each.is_tls}".lower()
     upload = f"broken/with/redirect_endpoint-upload/{repository}"
     begun = each.ask(f"/v2/{upload}/blobs/uploads/", "POST")
@@ -166,8 +166,8 @@ def test_a_push_when_told(each: Registry) -> None:
     assert each.ask(f"/v2/{repository}/blobs/{digest_of(content)}").body == content
 
 
-def test_a_redirected_download_is_struck_once(each: Registry) -> None:
-    """Rules are for the registry's own listener; the log tells one from the other."""
+def test_a_rule_applies_once_to_a_redirected_download(each: Registry) -> None:
+    """Rules apply only at the registry's own listener, and the log distinguishes the two."""
     pushed = each.push(1000)
     path = pushed.layer_path()
     rule = {"match": {"endpoint": "any", "repository": pushed.repository}, "fault": {"type": "redirect"}}
@@ -219,7 +219,7 @@ def test_skopeo_without_login_follows_any_redirect(
     registry: Brokenreg,
     tmp_path: Path,
 ) -> None:
-    """Of the manifest too."""
+    """This is true for the manifest too."""
     for number, parameters in enumerate(("endpoint-any", "hops-4")):
         pull_with_password(skopeo, registry, prefix(parameters), tmp_path / f"back{number}")
     assert leaks(registry)["count"] == 0
@@ -267,7 +267,7 @@ def pull_with_password(
 
 
 def layers(running: Brokenreg) -> list[tuple[str, dict[str, Any]]]:
-    """Who was asked for layers, and the exchanges in full."""
+    """Return the hosts that served layers, and the exchanges."""
     with httpx.Client(base_url=running.control) as http:
         listed = http.get("/v1/exchanges", params={"filter": "endpoint:layer"}).json()
         return [(entry["origin"], http.get(f"/v1/exchanges/{entry['id']}").json()) for entry in listed]

@@ -1,4 +1,4 @@
-"""error, rate-limit, not-found, head-differs, read-after-write: status, headers and body."""
+"""error, rate-limit, not-found, head-differs and read-after-write: status, headers and body."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.running_registry import Registry
 
 
 def error_of(answer: Answer) -> dict[str, Any]:
-    """The one error of an answer in OCI form."""
+    """Return the error in a response in OCI form, which must have exactly one."""
     assert answer.header("content-type") == "application/json"
     assert answer.header("content-length") == str(len(answer.body))
     (error,) = json.loads(answer.body)["errors"]
@@ -27,7 +27,7 @@ def error_of(answer: Answer) -> dict[str, Any]:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
 @pytest.mark.parametrize("body", ["json", "html", "empty"])
 def test_error(each: Registry, method: str, body: str) -> None:
-    """The connection lives on; Content-Length is right, also for HEAD; nothing of a push is stored."""
+    """The connection stays open, Content-Length is right even for HEAD, and a push stores nothing."""
     image = each.push(10)
     path = image.manifest_path(reference="applied")
     fault = {"type": "error", "status": 503, "body": body, "message": "a < b", "retry_after": "7"}
@@ -63,7 +63,7 @@ def test_error_with_any_status(each: Registry, status: int) -> None:
 
 
 def test_error_at_an_upload_that_is_not_read(each: Registry) -> None:
-    """The request is taken in, so that the answer is seen and the connection can be used again."""
+    """The request is read, so that the client sees the response and can reuse the connection."""
     image = each.push(10)
     location = each.ask(f"/v2/{image.repository}/blobs/uploads/", "POST").header("location") or ""
     with (
@@ -78,7 +78,7 @@ def test_error_at_an_upload_that_is_not_read(each: Registry) -> None:
 
 
 def test_rate_limit(each: Registry) -> None:
-    """Two pass in each window, and every answer tells how many are left."""
+    """Two requests pass in each window, and every response says how many are left."""
     image = each.push(10)
     path = image.manifest_path()
     fault = {"type": "rate-limit", "quota": 2, "window": "1h"}
@@ -198,7 +198,7 @@ def test_head_differs(each: Registry, status: int | None) -> None:
 
 
 def test_read_after_write(each: Registry) -> None:
-    """So many reads after a push, by tag or digest, are 404; another push begins anew."""
+    """The first reads after a push, by tag or digest, get a 404. Another push starts again."""
     image = each.push(10)
     tag = image.manifest_path(reference="fresh")
     with each.rule(fault={"type": "read-after-write", "reads": 3}) as rule, each.connect() as connection:

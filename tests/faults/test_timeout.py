@@ -1,4 +1,4 @@
-"""`broken/timeout:dur-<duration>`: silence, then 408; and a client that leaves takes everything with it."""
+"""`broken/timeout:dur-<duration>`: silence, then 408. A client that disconnects leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_a_push_that_times_out_is_not_stored(http: httpx.AsyncClient) -> N
 
 
 @pytest.mark.slow
-async def test_many_wait_and_nobody_else_does(http: httpx.AsyncClient) -> None:
+async def test_many_are_held_and_others_are_served(http: httpx.AsyncClient) -> None:
     for_long = [asyncio.create_task(http.get(f"{URL}/dur-1h")) for _ in range(50)]
     waiting = [asyncio.create_task(http.get(f"{URL}/dur-1s")) for _ in range(25)]
     for _ in range(10):
@@ -79,7 +79,7 @@ async def test_many_wait_and_nobody_else_does(http: httpx.AsyncClient) -> None:
         each.cancel()
 
 
-def test_a_client_that_leaves_frees_everything_at_once(own_registry: Brokenreg) -> None:
+def test_a_client_that_disconnects_frees_everything_immediately(own_registry: Brokenreg) -> None:
     request = f"GET {URL}/dur-1h HTTP/1.1\r\nHost: {own_registry.host}\r\n\r\n".encode()
     clients = [connect(own_registry) for _ in range(20)]
     for client in clients:
@@ -102,8 +102,8 @@ def test_a_client_that_leaves_frees_everything_at_once(own_registry: Brokenreg) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [2, 3 * MIB, 3 * MIB - 1])
-def test_a_push_whose_client_leaves(own_registry: Brokenreg, sent: int) -> None:
-    """However much of the body nobody has read yet, and whether or not all of it came."""
+def test_a_push_whose_client_disconnects(own_registry: Brokenreg, sent: int) -> None:
+    """It does not matter how much of the body was read or has arrived."""
     size = 2 if sent == 2 else 3 * MIB
     path = "/v2/broken/with/timeout_dur-1h/faults/left/manifests/v1"
     head = f"PUT {path} HTTP/1.1\r\nHost: {own_registry.host}\r\nContent-Length: {size}\r\n\r\n"

@@ -1,4 +1,4 @@
-"""timeout, latency, stall, throttle, drip: lower bounds exact, upper bounds generous."""
+"""timeout, latency, stall, throttle and drip, with exact lower bounds and generous upper bounds."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_latency_takes_a_push_in_first(each: Registry) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 1, 100_000, "50%"])
 def test_stall_in_the_body(each: Registry, at: Any) -> None:
-    """Headers and so many bytes, silence, then the rest."""
+    """The client gets the headers and some bytes, then nothing for a while, then the rest."""
     image = each.push(200_000)
     place = 100_000 if at == "50%" else at
     with each.rule(fault={"type": "stall", "at": at, "dur": "300ms"}):
@@ -89,7 +89,7 @@ def test_stall_in_the_body(each: Registry, at: Any) -> None:
 
 
 @pytest.mark.parametrize("at", ["headers", 0, 1000])
-def test_stall_until_the_client_leaves(each: Registry, at: Any) -> None:
+def test_stall_until_the_client_disconnects(each: Registry, at: Any) -> None:
     image = each.push(200_000)
     with each.rule(fault={"type": "stall", "at": at}):
         with each.connect() as connection:
@@ -123,7 +123,7 @@ def test_stall_beyond_the_body(each: Registry) -> None:
 
 
 def test_throttle(each: Registry) -> None:
-    """Never more than the rate allows by then, beyond the first slice; the whole in its time."""
+    """Apart from the first slice, the client never gets more than the rate allows, and all of it in time."""
     rate = 200_000
     image = each.push(100_000)
     with each.rule(fault={"type": "throttle", "rate": rate}):
@@ -146,7 +146,7 @@ def test_throttle_a_fabricated_layer(each: Registry) -> None:
 
 
 def test_drip_the_body(each: Registry) -> None:
-    """One byte at a time: a record of TLS each, a DATA frame each."""
+    """Each byte has a TLS record or a DATA frame of its own."""
     image = each.push(30)
     with each.rule(fault={"type": "drip", "every": "10ms"}):
         answer = each.ask(image.layer_path())
@@ -170,7 +170,7 @@ def test_drip_sends_a_frame_for_each_byte_that_is_late(http2: Registry) -> None:
 
 
 def test_drip_the_headers(http1: Registry) -> None:
-    """Status line and headers byte by byte; the body at once."""
+    """The status line and headers come byte by byte, and the body in one piece."""
     image = http1.push(100_000)
     with (
         http1.rule(fault={"type": "drip", "what": "headers", "every": "1ms"}),
@@ -214,11 +214,11 @@ def test_headers_do_not_drip_over_http2(http2: Registry) -> None:
         {"type": "timeout", "dur": "1h"},
     ],
 )
-def test_a_client_that_leaves_is_noticed(each: Registry, fault: dict[str, Any]) -> None:
+def test_a_client_that_disconnects_is_noticed(each: Registry, fault: dict[str, Any]) -> None:
     check_leaving(each, fault)
 
 
-def test_a_client_that_leaves_dripping_headers_is_noticed(http1: Registry) -> None:
+def test_a_client_that_disconnects_during_dripping_headers_is_noticed(http1: Registry) -> None:
     check_leaving(http1, {"type": "drip", "every": "1h", "what": "headers"})
 
 
@@ -232,7 +232,7 @@ def check_leaving(registry: Registry, fault: dict[str, Any]) -> None:
 
 
 def test_an_http2_stream_that_is_reset_is_noticed(http2: Registry) -> None:
-    """The connection lives on; nothing of the response is made any more."""
+    """The connection stays open, and the response is no longer produced."""
     path = http2.push(1000).layer_path()
     with http2.rule(fault={"type": "drip", "every": "1h"}), HTTP2(http2.running) as connection:
         stream = connection.begin(path)

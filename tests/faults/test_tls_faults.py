@@ -1,4 +1,4 @@
-"""`tls`: bad certificates, each with one flaw alone, and handshakes that come to nothing."""
+"""`tls`: certificates with exactly one flaw each, and handshakes that fail."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_certificates_with_one_flaw_each(tmp_path: Path) -> None:
 
 
 def test_nothing_else_is_wrong(tmp_path: Path) -> None:
-    """Who looks away from the one flaw finds a good certificate."""
+    """A client that ignores the flaw finds a good certificate."""
     with tls_registry(tmp_path, in_turn("tls, form: expired", "tls, form: wrong-host")) as running:
         context = trusting(running)
         context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
@@ -73,7 +73,7 @@ def test_nothing_else_is_wrong(tmp_path: Path) -> None:
         assert len(timelines(running)) == 2
 
 
-def test_who_does_not_verify_is_served_as_ever(tmp_path: Path) -> None:
+def test_a_client_that_does_not_verify_is_served(tmp_path: Path) -> None:
     rules = in_turn(*(f"tls, form: {form}" for form in ("expired", "wrong-host", "untrusted") for _ in "123"))
     with tls_registry(tmp_path, rules) as running:
         for _ in range(3):
@@ -163,7 +163,7 @@ def test_a_plain_listener_has_no_handshake_to_spoil(tmp_path: Path) -> None:
 
 
 def test_twenty_at_once_each_get_their_own(tmp_path: Path) -> None:
-    """Three rules and no fault, by turns: 80 handshakes, 20 at a time, and all counts are exact."""
+    """80 handshakes, 20 at a time, alternate between three rules and no fault, and all counters are exact."""
     rules = "\n".join(
         f"- {{fault: {{type: tls, form: {form}}}, times: 20}}"
         for form in ("expired", "wrong-host", "untrusted")
@@ -182,7 +182,7 @@ def test_twenty_at_once_each_get_their_own(tmp_path: Path) -> None:
 
 
 def test_a_verdict_is_for_one_connection_alone(tmp_path: Path) -> None:
-    """By the client's port, the rule that the log names is the certificate that the client saw."""
+    """For each client port, the log names the rule of the certificate that the client saw."""
     rules = """
 - {name: "10", fault: {type: tls, form: expired}, probability: 0.3}
 - {name: "64", fault: {type: tls, form: wrong-host}, probability: 0.4}
@@ -211,7 +211,7 @@ def test_a_verdict_is_for_one_connection_alone(tmp_path: Path) -> None:
 
 
 def test_a_session_that_was_good_does_not_hide_a_bad_certificate(tmp_path: Path) -> None:
-    """A resumed session shows no certificate; a connection with a fault resumes none."""
+    """A resumed session has no certificate, so a connection with a fault does not resume one."""
     with tls_registry(tmp_path, "- {fault: {type: tls, form: expired}, skip: 1, times: 1}") as running:
         context = trusting(running)
         context.maximum_version = ssl.TLSVersion.TLSv1_2  # its tickets come within the handshake
@@ -297,7 +297,7 @@ def test_no_path_can_carry_it(registry: Brokenreg, fault: str, path: str) -> Non
         ("{fault: {type: tls, form: old}}", "fault.form"),
     ],
 )
-def test_rules_that_could_never_strike_are_refused(rule: str, problem: str) -> None:
+def test_rules_that_could_never_be_applied_are_refused(rule: str, problem: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         read_scenario(f"rules:\n- {rule}\n", "rules.yaml")
     assert str(caught.value).startswith("rules.yaml:2: ")

@@ -1,4 +1,4 @@
-"""The fault `token`: answers of the token service that are broken, and tokens that are."""
+"""`token`: broken responses of the token service, and broken tokens."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def name_of(parameters: str) -> str:
 
 
 def get(http: httpx.Client, parameters: str, actions: str = "pull") -> httpx.Response:
-    """The answer to a request by GET, which must be the same by POST but for the token itself."""
+    """Return the response to a GET. Apart from the token, the response to a POST must be the same."""
     scope = f"repository:{name_of(parameters)}:{actions}"
     answer = http.get("/token", params={"scope": scope, "service": "brokenreg"}, auth=USER)
     assert int(answer.headers["content-length"]) == len(answer.content)
@@ -56,7 +56,7 @@ def use(http: httpx.Client, parameters: str, token: str) -> httpx.Response:
 
 
 def refused(http: httpx.Client, parameters: str, token: str) -> str:
-    """The error that the challenge names."""
+    """Return the error in the challenge."""
     answer = use(http, parameters, token)
     assert error_of(answer, 401)["code"] == "UNAUTHORIZED"
     return answer.headers["www-authenticate"].rpartition("error=")[2].strip('"')
@@ -79,7 +79,7 @@ def test_garbage(http: httpx.Client) -> None:
 
 
 def test_expired(http: httpx.Client) -> None:
-    """The answer says that all is well."""
+    """The response itself looks correct."""
     document = get(http, "form-expired").json()
     assert document["expires_in"] == 300
     assert abs(issued(document) - time.time()) < 30
@@ -143,7 +143,7 @@ def test_a_refusal_is_left_as_it_is(http: httpx.Client) -> None:
 
 
 def test_other_faults_of_the_token_service(http: httpx.Client) -> None:
-    """By path, for one name; a token for another is as it should be."""
+    """A path fault applies to its own name; a token for another name is correct."""
     for spelled, status in [("error_status-429_retry-after-2", 429), ("error_status-503", 503)]:
         name = f"broken/with/{spelled}_endpoint-token/library/app"
         answer = http.get("/token", params={"scope": f"repository:{name}:pull"}, auth=USER)
@@ -163,7 +163,7 @@ def test_around_another_fault(http: httpx.Client, inner: str) -> None:
 
 @pytest.mark.slow
 def test_rules_for_requests_for_a_token(tmp_path: Path) -> None:
-    """By the repository of the first scope, in the query or in the form."""
+    """Rules match the repository of the first scope, in the query or the form."""
     (tmp_path / "rules.yaml").write_text(
         """
         rules:
@@ -203,7 +203,7 @@ def test_around_one_that_ends_the_answer_in_the_middle(http: httpx.Client) -> No
 
 
 @pytest.mark.parametrize("spelled", ["form-odd", "lifetime-soon", "form-expired_lifetime-1s", "skew-x"])
-def test_bad_parameters_are_told(http: httpx.Client, spelled: str) -> None:
+def test_bad_parameters_are_reported(http: httpx.Client, spelled: str) -> None:
     answer = http.get("/token", params={"scope": f"repository:{name_of(spelled)}:pull"}, auth=USER)
     assert spelled.partition("-")[0] in error_of(answer, 400)["message"]
 

@@ -1,4 +1,4 @@
-"""Faults of uploads: what a client is told of its session, and whether the push can be ended all the same."""
+"""Upload faults: what a client learns about its session, and whether the push can still be completed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def uploads(fault: str, name: str = "uploads/app") -> str:
 
 
 def fresh() -> str:
-    """A repository that no other test knows: rules of paths are counted by it."""
+    """Return a repository that no other test uses, because path rules have counters for each."""
     return f"uploads/{uuid.uuid4().hex}"
 
 
@@ -170,7 +170,7 @@ async def test_a_mount_becomes_an_upload(any_http: httpx.AsyncClient) -> None:
 
 
 async def test_a_body_that_is_too_large(any_http: httpx.AsyncClient) -> None:
-    """By its announced length, or by what has come; the answer arrives although nobody reads the body."""
+    """The announced or received length is too large. The response arrives although the body is not read."""
     large = b"x" * 3_000_000
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -224,7 +224,7 @@ async def test_a_refused_chunk_and_a_range_of_earlier(any_http: httpx.AsyncClien
     assert (await any_http.get(location)).headers["range"] == "0-499"
 
 
-async def test_a_range_that_cannot_be_lower_is_no_strike(http: httpx.AsyncClient) -> None:
+async def test_no_effect_on_a_range_that_cannot_be_lower(http: httpx.AsyncClient) -> None:
     url = uploads("upload-range_form-behind_by-100_times-1", fresh())
     location = (await begin(http, url)).headers["location"]
     assert (await http.get(location)).headers["range"] == "0-0"
@@ -232,7 +232,7 @@ async def test_a_range_that_cannot_be_lower_is_no_strike(http: httpx.AsyncClient
     assert ranges == ["0-399", "0-999"]
 
 
-async def test_what_the_limit_does_not_change_is_no_strike(http: httpx.AsyncClient) -> None:
+async def test_no_effect_below_the_limit(http: httpx.AsyncClient) -> None:
     url = uploads("too-large_limit-500_times-1", fresh())
     location = (await begin(http, url)).headers["location"]
     assert (await http.patch(f"{url}unknown", content=b"x")).status_code == 404
@@ -247,8 +247,8 @@ async def test_a_mount_with_a_digest_becomes_an_upload(http: httpx.AsyncClient) 
     assert (await http.post(uploads("mount-refused", fresh()), params=query)).status_code == 202
 
 
-async def test_who_must_log_in_is_told_so_through_faults(tmp_path: Path) -> None:
-    """The challenge passes, and a request that must be repeated with credentials is no step of a session."""
+async def test_a_login_challenge_passes_through_faults(tmp_path: Path) -> None:
+    """The challenge passes, and a request that is repeated with credentials does not count as a step."""
     options = ("--auth", "basic", "--auth-user", "casey:secret")
     with brokenreg(tmp_path / "data", *options) as running:
         async with httpx.AsyncClient(base_url=running.url) as http:
@@ -268,7 +268,7 @@ async def test_who_must_log_in_is_told_so_through_faults(tmp_path: Path) -> None
 
 
 def test_the_bytes_of_refusals(registry: Brokenreg) -> None:
-    """Whole, with nothing after it, and the connection serves on although the body was not wanted."""
+    """The refusal is complete, nothing follows it, and the connection can be used again."""
     with HTTP1(registry) as connection:
         for fault, status_line, content in (
             ("upload-lost", b"HTTP/1.1 404 ", b"x" * 3_000_000),
@@ -320,7 +320,7 @@ async def test_credentials_at_the_second_origin_are_told(own_registry: Brokenreg
 
 @pytest.mark.parametrize("form", ["query", "relative", "absolute", "foreign"])
 async def test_a_location_keeps_the_query_that_names_a_registry(http: httpx.AsyncClient, form: str) -> None:
-    """As containerd pushes: the session, and what comes of it, are in the repository of `ns`."""
+    """A push as by containerd: the session and its result are in the repository of `ns`."""
     content = f"pushed by {form}".encode()
     name = f"broken/with/upload-location_form-{form}/with/ns"
     begun = await http.post(f"/v2/{name}/blobs/uploads/?ns=registry.example")

@@ -15,7 +15,7 @@ SIZE = 300_000
 
 @pytest.fixture
 def breaking(each: Registry) -> Iterator[Registry]:
-    """A registry whose breaks are removed afterwards."""
+    """A registry whose breakpoints are removed after the test."""
     yield each
     with each.control() as control:
         assert control.delete("/v1/breakpoints").status_code == 204
@@ -29,7 +29,7 @@ def add(registry: Registry, expression: str) -> int:
 
 
 def test_every_response_that_matches_is_held_with_its_status_known(breaking: Registry) -> None:
-    """Also what a rule made of it."""
+    """This includes a response that a rule has changed."""
     image = breaking.push(SIZE)
     path = image.layer_path()
     number = add(breaking, f"endpoint:layer status:5xx -method:HEAD repository:{image.repository}")
@@ -71,7 +71,7 @@ def test_breaks_are_switched_off_and_on(breaking: Registry) -> None:
         ("  ", "expression: write what to hold, for example endpoint:layer status:5xx"),
     ],
 )
-def test_a_bad_expression_is_told(each: Registry, expression: str, told: str) -> None:
+def test_a_bad_expression_is_refused(each: Registry, expression: str, told: str) -> None:
     with each.control() as control:
         answer = control.post("/v1/breakpoints", json={"expression": expression})
     assert answer.status_code == 400
@@ -140,7 +140,7 @@ def test_what_cannot_be_sent_is_refused(breaking: Registry, edit: dict[str, Any]
     assert breaking.exchange(path)["edited"] is None
 
 
-def test_nothing_is_edited_once_the_headers_are_gone(each: Registry) -> None:
+def test_nothing_is_edited_once_the_headers_are_sent(each: Registry) -> None:
     path = each.push(SIZE).layer_path()
     with (
         each.rule(fault={"type": "hold", "at": 10}, match={"endpoint": "layer"}),

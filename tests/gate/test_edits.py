@@ -1,4 +1,4 @@
-"""Heads that are edited before they are sent: what is shown of them, and what the client gets."""
+"""Heads that are edited before they are sent: what is shown, and what the client gets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_secret_that_is_not_removed_stays(removed: int, left: bytes) -> None
 
 
 def test_secrets_as_the_log_shows_them_come_back_in_order() -> None:
-    """`***` twice, as the exchange has it in the control API."""
+    """`***` occurs twice, as in the exchange of the control API."""
     shown = EditableHead.of(waiting(TWO["headers"][0])).headers[0][1]
     both = EditableHead(200, (("Set-Cookie", shown), ("x-other", "2"), ("set-cookie", f" {shown}")))
     assert both.changes_from(EditableHead.of(TWO), "GET") == "x-other changed"

@@ -1,4 +1,4 @@
-"""hold: before the headers and in the body; resumed, stepped, aborted, left, released."""
+"""hold, before the headers and in the body: resumed, stepped, aborted, disconnected and at shutdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE = 300_000
 
 
 def held(registry: Registry, path: str, count: int = 1) -> list[dict[str, Any]]:
-    """The exchanges of that path that are held, once there are so many; they have 5 s."""
+    """Return the held exchanges of that path, once there are that many (within 5 s)."""
     deadline = time.monotonic() + 5
     with registry.control() as control:
         while True:
@@ -38,7 +38,7 @@ def order(registry: Registry, exchange: int, what: str, **body: Any) -> None:
 
 
 def begin(connection: HTTP1 | HTTP2, path: str, method: str = "GET", content: bytes = b"") -> int:
-    """Send a request; its stream, or 0."""
+    """Send a request, and return its stream (0 over HTTP/1.1)."""
     if isinstance(connection, HTTP2):
         return connection.begin(path, method, content=content)
     connection.send(connection.request(path, method, content=content))
@@ -76,7 +76,7 @@ def test_before_the_headers(each: Registry, method: str) -> None:
 
 @pytest.mark.parametrize("at", [0, 1, 65_536, SIZE - 1])
 def test_in_the_body(each: Registry, at: int) -> None:
-    """The headers come, and exactly so many bytes; then the rest."""
+    """The client gets the headers and exactly `at` bytes, and later the rest."""
     image = each.push(SIZE)
     path = image.layer_path()
     with (
@@ -96,7 +96,7 @@ def test_in_the_body(each: Registry, at: int) -> None:
 
 
 def rest_of(connection: HTTP1 | HTTP2, stream: int, first: Any) -> bytes:
-    """What comes of the body after `first` timed out."""
+    """Return the rest of the body after `first`, whose reading timed out."""
     if isinstance(connection, HTTP2):
         return connection.read(stream).body
     answer = connection.read(prefix=first.raw)
@@ -105,7 +105,7 @@ def rest_of(connection: HTTP1 | HTTP2, stream: int, first: Any) -> bytes:
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    """Wait until it is; it has 10 s."""
+    """Wait until the condition is true, for at most 10 s."""
     deadline = time.monotonic() + 10
     while not is_so():
         assert time.monotonic() < deadline
@@ -121,7 +121,7 @@ def test_step_by_step(each: Registry) -> None:
         received = b""
 
         def content() -> bytes:
-            """What has come of the body so far."""
+            """Return the part of the body that has arrived so far."""
             nonlocal received
             answer = read(connection, stream, timeout=0.1)
             received += answer.body if isinstance(connection, HTTP2) else answer.raw
@@ -140,7 +140,7 @@ def test_step_by_step(each: Registry) -> None:
 
 @pytest.mark.parametrize("at", ["headers", 1000])
 def test_abort(each: Registry, at: Any) -> None:
-    """RST; over HTTP/2 RST_STREAM, and the connection lives on."""
+    """The client gets RST, or RST_STREAM over HTTP/2, where the connection stays open."""
     image = each.push(SIZE)
     path = image.layer_path()
     with (
@@ -173,7 +173,7 @@ def test_abort_with_a_status(each: Registry) -> None:
     assert each.exchange(path)["status"] == 503
 
 
-def test_no_status_once_the_headers_are_gone(each: Registry) -> None:
+def test_no_status_once_the_headers_are_sent(each: Registry) -> None:
     path = each.push(SIZE).layer_path()
     with (
         each.rule(fault={"type": "hold", "at": 10}, match={"endpoint": "layer"}),
@@ -210,7 +210,7 @@ def test_a_body_that_ends_before(each: Registry) -> None:
 
 
 def test_a_held_manifest_push_is_stored(each: Registry) -> None:
-    """The body is taken in; it is the answer that waits."""
+    """The body is read and stored; only the response is held."""
     image = each.push(10)
     path = image.manifest_path(reference="held")
     with (
@@ -259,7 +259,7 @@ def test_all_of_a_filter(each: Registry) -> None:
 
 @pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
 def test_shutdown_releases(tmp_path: Path, protocol: str) -> None:
-    """What is held goes on to its end, and nothing waits for anybody."""
+    """Held responses are completed, and nothing delays the shutdown."""
     with (
         brokenreg(tmp_path / "data", "--tls", "self-signed") as running,
         ThreadPoolExecutor(1) as thread,
@@ -288,7 +288,7 @@ def test_shutdown_releases(tmp_path: Path, protocol: str) -> None:
 def test_a_paced_body_does_not_catch_up_after_it_was_held(
     registry: Brokenreg, fault: dict[str, Any], size: int, at: int, pace: float
 ) -> None:
-    """The time held does not count, whether it ends with a step or with resume."""
+    """The time of a hold does not count, whether it ends with a step or with resume."""
     plain = Registry(registry, "http/1.1")
     path = plain.push(size).layer_path()
     with (

@@ -1,4 +1,4 @@
-"""A thousand responses held at once; `python -m bench held` measures ten thousand."""
+"""1,000 responses are held at the same time; `python -m bench held` measures 10,000."""
 
 from __future__ import annotations
 

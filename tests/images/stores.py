@@ -28,7 +28,7 @@ class DictStore:
 
 
 class GatedStore(DictStore):
-    """Lets nothing through until `gate` is set; `reached` says that somebody waits."""
+    """Blocks until `gate` is set; `reached` is set when a call is waiting."""
 
     def __init__(self) -> None:
         super().__init__()

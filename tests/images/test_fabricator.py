@@ -1,4 +1,4 @@
-"""The fabricator: one job for all who wait, results that last, and nobody served what is not theirs."""
+"""The fabricator: shared jobs, lasting results, and isolation between repositories."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ async def test_all_who_wait_share_one_job() -> None:
         hashes.assert_called_once()
 
 
-async def test_a_job_outlives_all_who_wait_for_it() -> None:
+async def test_a_job_continues_without_clients() -> None:
     store = GatedStore()
     async with fabricating(store) as fabricator:
         first = asyncio.create_task(fabricator.image(RANDOM, "layers-1_size-10"))

@@ -1,4 +1,4 @@
-"""The documents, and the digests that recipe 1 gives for ever."""
+"""The documents of fabricated images, and the permanent digests of recipe 1."""
 
 from __future__ import annotations
 

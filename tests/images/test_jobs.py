@@ -1,4 +1,4 @@
-"""Jobs: what those who wait are told, how long the queue is, and what becomes of work without clients."""
+"""Jobs: progress reports, the limit of the queue, and work without clients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from brokenreg.images import jobs as module
 from brokenreg.images import progress as progress_module
 from brokenreg.images.jobs import RUNNING, WAITING, Jobs
-from brokenreg.images.progress import NOBODY, Progress, Report
+from brokenreg.images.progress import NO_OBSERVER, Progress, Report
 from brokenreg.images.spec import ImageSpec
 from brokenreg.oci.errors import OCIError
 from brokenreg.traffic.timeline_events import (
@@ -28,7 +28,7 @@ SPEC = ImageSpec(10, 10 * MIB)
 
 
 class Listener:
-    """Keeps what it is told."""
+    """Records what is reported to it."""
 
     def __init__(self) -> None:
         self.told: list[FabricationEvent] = []
@@ -44,7 +44,7 @@ class Listener:
 
 
 class Works:
-    """Jobs that end when the test says so."""
+    """Jobs that end when the test lets them."""
 
     def __init__(self) -> None:
         self.jobs: Jobs[int] = Jobs()
@@ -68,7 +68,7 @@ class Works:
         return run
 
     def come(self, key: int, observer: Listener | None = None) -> asyncio.Task[None]:
-        run = self.jobs.run(key, Progress(SPEC), self.work(key), observer or NOBODY)
+        run = self.jobs.run(key, Progress(SPEC), self.work(key), observer or NO_OBSERVER)
         return asyncio.create_task(run)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
@@ -128,7 +128,7 @@ async def test_the_time_to_come_again_is_that_until_a_place_is_free(monkeypatch:
     works.progress[0].add(20 * MIB - int(progress_module._ASSUMED_SPEED))  # 1 MiB a second
     works.progress[1].add(10 * MIB - int(progress_module._ASSUMED_SPEED))
     with pytest.raises(OCIError) as refused:
-        await works.jobs.run(99, Progress(SPEC), works.work(99), NOBODY)
+        await works.jobs.run(99, Progress(SPEC), works.work(99), NO_OBSERVER)
     seconds = int(refused.value.headers["retry-after"])
     left = 100 * MIB - (20 * MIB - progress_module._ASSUMED_SPEED)
     assert seconds == pytest.approx(left / MIB, abs=2)

@@ -1,4 +1,4 @@
-"""Layers: every range is a slice of the whole, and the whole is what tar and gzip expect."""
+"""Layers: every range is a slice of the whole, which is a valid tar and gzip."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIZES = sorted(
     | {2 * BLOCK - 1536 + delta for delta in (-1, 0, 1)}
     | {16 * BLOCK - 1536, 16 * BLOCK - 1535, 1_300_000}
 )
-"""Around records of tar, blocks of deflate, and the slice in which layers are hashed."""
+"""Sizes near the limits of tar records, deflate blocks and hashed slices."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def sums_of(recipe: LayerRecipe, threads: ThreadPoolExecutor) -> LayerSums:
 
 
 def whole(recipe: LayerRecipe) -> tuple[bytes, Layer]:
-    """A layer built the plain way, all at once; only the header of the tar is the layer's own."""
+    """Return a layer that is built independently in one piece, apart from the header of the tar."""
     key = hashlib.sha256(
         f"recipe=1;size={recipe.size};seed={recipe.seed};layer={recipe.number};salt={recipe.salt}".encode()
     ).digest()
@@ -149,7 +149,7 @@ def test_huge_layers_are_framed_right_and_read_anywhere(size: int) -> None:
 
 
 def check_sparsely(layer: Layer, start: int, size: int) -> None:
-    """The whole blocks around some offsets hold the right content and headers."""
+    """Check content and headers of whole blocks around some offsets."""
     key = hashlib.sha256(f"recipe=1;size={size};seed=0;layer=1;salt=".encode()).digest()
     blocks = -(-layer.tar_size // BLOCK)
     for block in (1, 2**16, 2**17 - 1, blocks // 2, blocks - 2, blocks - 1):

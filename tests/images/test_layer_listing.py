@@ -1,4 +1,4 @@
-"""Listings of layers: Python's tarfile says what is right; hostile archives are made by hand."""
+"""Listings of layers, compared with Python's tarfile, and hostile archives made by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def listed(content: bytes, limits: Limits | None = None) -> LayerListing:
 
 
 def header(name: bytes, size: int = 0, kind: bytes = b"0", *, size_field: bytes | None = None) -> bytes:
-    """A header by hand, with whatever in it."""
+    """Return a tar header with any fields."""
     field = size_field if size_field is not None else b"%011o\0" % size
     block = bytearray(512)
     block[:100] = name[:100].ljust(100, b"\0")
@@ -225,7 +225,7 @@ def test_names_are_bounded_together() -> None:
 
 
 def bomb(size: int) -> bytes:
-    """`size` bytes of zeros as one file, in a thousandth of that."""
+    """Return a file with `size` zeros, compressed to a thousandth."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     parts = [packer.compress(header(b"bomb", size_field=b"\x80" + size.to_bytes(11, "big")))]
     parts += [packer.compress(bytes(8 * MIB)) for _ in range(size // (8 * MIB))]

@@ -1,4 +1,4 @@
-"""Memory holds the images that were used last; the store finds the others by digest."""
+"""Memory holds the most recently used images, and the store finds the others by digest."""
 
 from __future__ import annotations
 

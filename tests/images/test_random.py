@@ -1,4 +1,4 @@
-"""`broken/random:layers-X_size-Y[_seed-Z]` over HTTP, and what `broken/` is reserved for."""
+"""`broken/random:layers-X_size-Y[_seed-Z]` over HTTP, and the reserved prefix `broken/`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 async def pull(http: httpx.AsyncClient, tag: str) -> list[bytes]:
-    """Pull an image as a client does, checking each digest and size; its layers."""
+    """Pull an image like a client, checking each digest and size, and return its layers."""
     response = await http.get(f"{URL}/{tag}")
     assert response.status_code == 200
     assert response.headers["docker-content-digest"] == digest_of(response.content)
@@ -50,7 +50,7 @@ async def test_an_image(http: httpx.AsyncClient) -> None:
 
 
 async def test_an_image_without_layers(http: httpx.AsyncClient) -> None:
-    """As the predecessor serves it; its digest is that tag's alone."""
+    """It is served as by the predecessor, and its digest is unique to the tag."""
     digests = set()
     for tag in ("layers-0_size-10", "layers-0_size-0", "layers-0_size-10_seed-1"):
         response = await http.get(f"{URL}/{tag}")
@@ -63,7 +63,7 @@ async def test_an_image_without_layers(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_fault_on_an_image_without_layers(http: httpx.AsyncClient) -> None:
-    """Each tag's manifest is its own, so that the digest leads back to the fault's parameters."""
+    """The manifest is unique to each tag, so that the digest leads back to the parameters of the fault."""
     told = []
     for status in (503, 429):
         tag = f"layers-0_status-{status}_endpoint-config"
@@ -124,7 +124,7 @@ async def test_ranges_of_a_layer(http: httpx.AsyncClient, first: int, last: int)
         ("layers-127_size-2GiB", "at most"),
     ],
 )
-async def test_a_tag_that_asks_for_no_image(http: httpx.AsyncClient, tag: str, told: str) -> None:
+async def test_a_tag_that_describes_no_image(http: httpx.AsyncClient, tag: str, told: str) -> None:
     error = error_of(await http.get(f"{URL}/{tag}"), 400)
     assert error["code"] == "BAD_REQUEST"
     assert told in error["message"].replace(tag, "", 1)
@@ -147,7 +147,7 @@ async def test_the_limit_is_layers_times_size(tmp_path: Path) -> None:
 
 
 def test_its_digests_stay_after_a_restart(tmp_path: Path) -> None:
-    """And what was asked for by tag before is served by digest after, without being asked for by tag."""
+    """After a restart, images that were requested by tag before are served by digest."""
     tag = "layers-2_size-5000_seed-7"
     with brokenreg(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
         before = http.get(f"{URL}/{tag}")
@@ -215,8 +215,8 @@ async def test_broken_is_reserved(http: httpx.AsyncClient, name: str, method: st
     assert error_of(response, 403)["code"] == "DENIED"
 
 
-async def test_a_timeout_in_a_tag_does_not_strike_pushes(http: httpx.AsyncClient) -> None:
-    """`broken/timeout` is an image, which is only pulled: a push is refused at once."""
+async def test_a_timeout_in_a_tag_does_not_apply_to_pushes(http: httpx.AsyncClient) -> None:
+    """`broken/timeout` is an image that can only be pulled, so a push is refused immediately."""
     response = await http.put("/v2/broken/timeout/manifests/dur-1h", content=b"{}", timeout=2)
     assert error_of(response, 403)["code"] == "DENIED"
 

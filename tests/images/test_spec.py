@@ -1,4 +1,4 @@
-"""Tags of fabricated images, and what they are refused for."""
+"""Tags of fabricated images, and the errors for invalid ones."""
 
 from __future__ import annotations
 

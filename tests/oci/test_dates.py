@@ -1,4 +1,4 @@
-"""Dates whatever the clock says."""
+"""Dates, for any clock."""
 
 from __future__ import annotations
 

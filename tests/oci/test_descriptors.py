@@ -1,4 +1,4 @@
-"""What a manifest is made of, read leniently."""
+"""The descriptors of a manifest, read leniently."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_platforms(platform: Any, told: str) -> None:
 
 
 @pytest.mark.parametrize("size", [-1, 2**63, 10**40, True, "7", 1.5, None])
-def test_what_is_no_size_is_none(size: Any) -> None:
+def test_invalid_sizes(size: Any) -> None:
     assert read({"config": {"digest": ONE, "size": size}}).config == Descriptor(ONE, "", None, "")
 
 

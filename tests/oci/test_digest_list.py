@@ -1,4 +1,4 @@
-"""Digests in little memory: like a tuple of texts in everything but size."""
+"""A list of digests behaves like a tuple of texts, with less memory."""
 
 from __future__ import annotations
 

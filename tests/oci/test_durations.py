@@ -1,4 +1,4 @@
-"""Durations are Go's."""
+"""Durations have the syntax of Go."""
 
 from fractions import Fraction
 

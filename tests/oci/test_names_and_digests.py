@@ -1,4 +1,4 @@
-"""Names, tags and digests: what the specification allows, and nothing that could become a path."""
+"""Names, tags and digests: what the specification allows, and nothing that is unsafe in a path."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""A path is parsed once, and what it means does not depend on how odd the names in it are."""
+"""Paths are parsed correctly, regardless of the names in them."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What clients choose takes bounded memory: keys of counters, and namespaces."""
+"""Counter keys and namespaces, which clients choose, take a bounded amount of memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often rules are applied: counters, draws, order, namespaces, in the exchanges of a real registry."""
+"""How often rules are applied in a real registry: counters, draws, order and namespaces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def control(registry: Brokenreg) -> Iterator[httpx.Client]:
 
 
 def add(control: httpx.Client, rule: dict[str, Any], namespace: str = "") -> str:
-    """Put a rule into force; its URL."""
+    """Add a rule, and return its URL."""
     query = {"namespace": namespace} if namespace else {}
     answer = control.post("/v1/rules", json={"fault": ERROR, **rule}, params=query)
     assert answer.status_code == 201, answer.text
@@ -73,7 +73,7 @@ def test_what_times_counts_by(registry: Brokenreg, control: httpx.Client, per: s
     assert counts(control, made) == (8, applied)
 
 
-def test_a_rule_that_does_not_strike_lets_the_next_be_asked(
+def test_after_a_rule_that_is_not_applied_the_next_is_evaluated(
     registry: Brokenreg, control: httpx.Client
 ) -> None:
     override = add(control, {"fault": {"type": "error", "status": 599}, "override": True})
@@ -91,7 +91,7 @@ def test_equal_prefixes_count_apart(registry: Brokenreg, control: httpx.Client) 
 
 
 def _drawn(data: Path, seed: int, *, is_parallel: bool) -> set[str]:
-    """The repositories of 300 to which a rule with probability 1/3 is applied."""
+    """Return those of 300 repositories to which a rule with probability 1/3 is applied."""
     rules = data.with_name(f"{data.name}.yaml")
     rules.write_text(f"seed: {seed}\nrules:\n- fault: {{type: error, status: 418}}\n  probability: 0.3333\n")
     with brokenreg(data, "--scenario", str(rules)) as running, httpx.Client(base_url=running.url) as http:
@@ -107,7 +107,7 @@ def _drawn(data: Path, seed: int, *, is_parallel: bool) -> set[str]:
             return {name for name, applied in zip(names, pool.map(is_applied, names), strict=True) if applied}
 
 
-def test_one_seed_strikes_the_same_in_any_order(tmp_path: Path) -> None:
+def test_one_seed_applies_to_the_same_requests_in_any_order(tmp_path: Path) -> None:
     drawn = _drawn(tmp_path / "one", 7, is_parallel=False)
     assert 60 <= len(drawn) <= 140  # five standard deviations around 100; the seed is fixed
     assert _drawn(tmp_path / "two", 7, is_parallel=True) == drawn
@@ -192,7 +192,7 @@ def test_the_second_layer_of_its_manifest(registry: Brokenreg, control: httpx.Cl
 async def test_the_second_layer_of_a_pushed_manifest(
     registry: Brokenreg, http: httpx.AsyncClient, control: httpx.Client
 ) -> None:
-    """In its own repository: elsewhere the same blob may have another place."""
+    """The position of a blob is that in its own repository; it may differ in others."""
     first, second = b"counts: one", b"counts: two"
     for name, layers in (("counts/pushed", (first, second)), ("counts/turned", (second, first))):
         for content in (b"{}", *layers):

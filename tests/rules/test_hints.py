@@ -1,4 +1,4 @@
-"""What people are told who did not find the right word."""
+"""Suggestions for misspelled names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.registry.pushing import error_of
         ),
     ],
 )
-def test_a_rule_that_is_none(rule: dict[str, Any], told: str) -> None:
+def test_an_invalid_rule(rule: dict[str, Any], told: str) -> None:
     with pytest.raises(FieldError) as caught:
         rule_of(rule)
     assert str(caught.value) == told
@@ -60,7 +60,7 @@ def test_a_probability_in_percents(spelled: Any) -> None:
         ("broken/token", 400, "use broken/with/token/<repository>"),
     ],
 )
-async def test_a_path_that_is_none(http: httpx.AsyncClient, name: str, status: int, told: str) -> None:
+async def test_an_invalid_path(http: httpx.AsyncClient, name: str, status: int, told: str) -> None:
     message = error_of(await http.get(f"/v2/{name}/manifests/latest"), status)["message"]
     assert told in message
     assert "for instance" not in message

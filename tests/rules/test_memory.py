@@ -32,7 +32,7 @@ def _ask(active: ActiveRule, client: str) -> bool:
 
 
 def test_the_count_of_a_busy_client_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its turn is over, however many others come by meanwhile."""
+    """Its counter stays exhausted, regardless of the number of other clients."""
     monkeypatch.setattr("brokenreg.rules.counters.MAX_COUNTERS", 3)
     rule: Rule = rule_of({"fault": {"type": "error"}, "times": 1, "per": "client"})
     active = ActiveRule(rule, 1, "test")

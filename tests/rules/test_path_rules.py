@@ -1,4 +1,4 @@
-"""Path rules: what is spelled is read again, and what cannot be read is an error."""
+"""Path rules: a spelled rule is parsed back, and an invalid path is an error."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
-    """A rule with one fault of any kind; of what was drawn, the parameters that it can have."""
+    """Draw a rule with one fault of any kind, using those drawn parameters that the fault accepts."""
     kind = draw(st.sampled_from(list(CATALOGUE.values())))
     given: dict[str, Any] = {}
     schema = kind.model_json_schema().get("properties", {})
@@ -102,7 +102,7 @@ def test_a_rule_written_as_a_prefix_reads_back_as_the_same_rule(path_rules: Path
 def test_a_rule_written_as_a_tag_reads_back_as_the_same_rule(
     path_rules: PathRules, rule: Rule, layers: int, size: int, seed: int
 ) -> None:
-    """And its image is as the tag says, whatever stands in front."""
+    """Its image is as the tag says, regardless of the prefix."""
     try:
         _, _, params = prefix_of(rule).removeprefix("broken/with/").rstrip("/").partition("_")
     except ValueError:
@@ -146,7 +146,7 @@ def test_what_is_accepted_is_a_reference(path: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(CATALOGUE))
-def test_every_fault_has_a_path_or_says_which_door_has_it(path_rules: PathRules, kind: str) -> None:
+def test_every_fault_has_a_path_or_says_how_to_use_it(path_rules: PathRules, kind: str) -> None:
     fault = CATALOGUE[kind]
     rule = rule_of({"fault": {"type": kind, **({"dur": "1s"} if kind == "timeout" else {})}})
     if fault.default_endpoint == "connect":
@@ -219,7 +219,7 @@ def test_the_image_is_the_tags_alone_however_it_is_spelled(registry: Brokenreg) 
     assert not one & digests("after-64kib_end-rst_times-2_layers-2_size-100000")
 
 
-def test_a_manifest_and_layers_by_digest_are_struck_as_by_tag(registry: Brokenreg) -> None:
+def test_a_fault_applies_by_digest_as_by_tag(registry: Brokenreg) -> None:
     base = f"{registry.url}/v2/broken/truncate"
     tag = httpx.get(f"{base}/manifests/after-1000_layers-1_size-5000")
     by_digest = httpx.get(f"{base}/manifests/{tag.headers['docker-content-digest']}")

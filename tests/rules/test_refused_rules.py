@@ -1,4 +1,4 @@
-"""Rules that could never be applied as they are written are refused, in one line that says what is right."""
+"""Rules that could never be applied are refused with one line that says what is valid."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def test_a_rule_that_can_be_applied(rule: dict[str, Any]) -> None:
     assert rule_of(rule).endpoints()
 
 
-def test_every_door_refuses_them(registry: Brokenreg) -> None:
-    """YAML, the control API, to which the command line posts, and the panel's forms, in the same words."""
+def test_every_interface_refuses_them(registry: Brokenreg) -> None:
+    """Scenario files, the control API (and thus the command line) and the panel report the same error."""
     secret = {"fault": "error", "match": {"header": {"authorization": f"Basic {SECRET}"}}}
     refused = httpx.post(f"{registry.control}/v1/rules", json=secret)
     assert refused.status_code == 400
@@ -144,7 +144,7 @@ def test_every_door_refuses_them(registry: Brokenreg) -> None:
 
 
 def test_a_rule_for_one_user(registry: Brokenreg) -> None:
-    """Basic credentials and a token's subject; others, and nobody, are served as before."""
+    """The rule matches Basic credentials and the subject of a token; all other clients are served."""
     rule = {"fault": {"type": "error", "status": 418}, "match": {"user": "casey", "endpoint": "ping"}}
     httpx.post(f"{registry.control}/v1/rules", json=rule).raise_for_status()
     token = jwt.encode({"sub": "casey"}, "k" * 32)

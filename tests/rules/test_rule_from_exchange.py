@@ -1,4 +1,4 @@
-"""A rule made from an exchange: the scenario loader reads it, and it matches the same and nothing else."""
+"""A rule created from an exchange is valid in a scenario, and matches only such requests."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def exchange(path: str, method: str = "GET", agent: str = "docker/27.3.1 go/1.22
 
 
 def fault_for(scenario: str, seen: Exchange) -> dict[str, Any] | None:
-    """The fault that a scenario file has for an exchange."""
+    """Return the fault in the scenario file for an exchange."""
     books = RuleBooks(1, lambda target: (), [read_scenario(scenario, "faults.yaml")])
     hits = books.evaluate(seen, ())
     return hits[0].active.rule.written()["fault"] if hits else None
 
 
-def test_it_has_the_fault_that_struck_and_strikes_the_same_again() -> None:
+def test_it_has_the_applied_fault_and_applies_to_the_same_requests() -> None:
     seen = exchange(f"/v2/team/app/blobs/{DIGEST}")
     fault = {"type": "truncate", "after": "64KiB"}
     books = RuleBooks(1, lambda target: ())
@@ -94,7 +94,7 @@ def manifest(reference: str, method: str = "GET", told: str = DIGEST, **more: An
 
 @pytest.mark.parametrize("seen", [manifest("v1", "HEAD"), manifest(DIGEST), manifest("v1", told="")])
 def test_a_manifest_is_matched_by_all_its_names(seen: Exchange) -> None:
-    """docker asks HEAD of the tag, then GET of the digest; and again only what it does not have."""
+    """docker requests HEAD of the tag and then GET of the digest, and later only what it does not have."""
     newest = [manifest("v2", told=OTHER), seen, manifest("v1", "HEAD"), manifest("v1", told=OTHER)]
     scenario = scenario_from_exchange(seen, newest)
     for reference in ("v1", DIGEST):
@@ -160,7 +160,7 @@ TEXT = (("content-type", "text/html"),)
     ],
 )
 def test_a_fault_without_effect_is_known_before(fault: dict[str, Any], seen: Exchange) -> None:
-    """Of an exchange that no fault changed; after a fault, nobody knows what the response would have been."""
+    """This is known only if no fault changed the exchange; otherwise, the original response is unknown."""
     rule = rule_of({"fault": fault})
     seen = seen if seen.status else replace(seen, status=200)
     why = no_effect_reason(rule.fault, seen)

@@ -1,4 +1,4 @@
-"""What an exchange records of the rules that were evaluated for it, and what a hit can undo."""
+"""The outcomes of evaluated rules in an exchange, and undoing a hit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenario files: what they give, what is said of bad ones, and that hostile ones change nothing."""
+"""Scenario files: valid ones, the errors for invalid ones, and hostile ones."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_small_ones(text: str) -> None:
         ("name: a\n b: c", 2, "invalid YAML"),
     ],
 )
-def test_a_bad_one_is_told_with_line_and_field(text: str, line: int, told: str) -> None:
+def test_an_error_has_line_and_field(text: str, line: int, told: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         read_scenario(text, "bad.yaml")
     message = str(caught.value)

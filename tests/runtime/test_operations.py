@@ -1,4 +1,4 @@
-"""Operations have the same effect and the same errors by the control API and by the panel."""
+"""Operations have the same effects and errors in the control API and in the panel."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ STATUSES: dict[type[OperationError], int] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """The HTTP status, or the one that corresponds to the error of an operation; and the error."""
+    """The HTTP status (or the one that corresponds to the error of an operation), and the error."""
 
     status: int
     error: str = ""
@@ -58,7 +58,7 @@ class Outcome:
 
 
 class API:
-    """Operations by the control API."""
+    """Operations through the control API."""
 
     def __init__(self, runtime: Runtime, http: httpx.AsyncClient) -> None:
         self.runtime = runtime
@@ -130,7 +130,7 @@ class API:
 
 
 class Panel:
-    """The same operations as the panel carries them out."""
+    """The same operations, as the panel calls them."""
 
     def __init__(self, runtime: Runtime, http: httpx.AsyncClient) -> None:
         del http

@@ -1,4 +1,4 @@
-"""The second origin of a running registry: where it is, how to ask it, what it has caught."""
+"""Helpers for the second origin of a running registry: its address, requests, and recorded credentials."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def status(running: Brokenreg) -> dict[str, Any]:
 
 
 def leaks(running: Brokenreg) -> dict[str, Any]:
-    """What `GET /v1/status` says of credentials."""
+    """Return the leaked credentials in `GET /v1/status`."""
     return dict(status(running)["leaked_credentials"])
 
 
@@ -27,12 +27,12 @@ def reset(running: Brokenreg) -> None:
 
 
 def second(running: Brokenreg) -> Brokenreg:
-    """The second origin in the registry's place, to be asked as that is."""
+    """Return the second origin as a `Registry`, to send requests to it in the same way."""
     return replace(running, ready={**running.ready, "registry": status(running)["second_origin"]})
 
 
 def location_of(answer: raw_http.Answer, status: int = 307) -> str:
-    """Where a redirect without a body leads."""
+    """Return the Location of a redirect, which must have no body."""
     assert (answer.status, answer.body, answer.is_whole) == (status, b"", True)
     assert answer.header("content-length") == "0"
     found = answer.header("location")
@@ -43,7 +43,7 @@ def location_of(answer: raw_http.Answer, status: int = 307) -> str:
 def follow(
     registry: Registry, url: str, method: str = "GET", headers: raw_http.Headers = ()
 ) -> raw_http.Answer:
-    """Ask the second origin what a URL names, by the registry's protocol; that URL must be its own."""
+    """Request a URL from the second origin, over the registry's protocol. The URL must belong to it."""
     there = second(registry.running)
     assert url.startswith(f"{there.url}/")
     place = urlsplit(url)
@@ -52,7 +52,7 @@ def follow(
 
 
 def refused(answer: raw_http.Answer, code: str) -> None:
-    """As an object store refuses."""
+    """Check that the response is an error of an object store."""
     assert answer.status == 403
     assert answer.header("content-type") == "application/xml"
     assert answer.body.startswith(b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>' + code.encode())

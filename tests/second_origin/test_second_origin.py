@@ -1,4 +1,4 @@
-"""The second origin: nothing without a signature, what it catches and never tells, its address."""
+"""The second origin: signatures, recorded credentials, and its address."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALL = "broken/with/redirect/"
 
 
 def signed(registry: Registry, pushed: Pushed, parameters: str = "") -> str:
-    """A signed URL of its layer."""
+    """Return a signed URL of the layer."""
     return location_of(registry.ask(pushed.layer_path(f"broken/with/redirect{parameters}/")))
 
 
@@ -53,7 +53,7 @@ def test_nothing_without_a_signature(each: Registry) -> None:
 
 
 def test_a_signature_is_for_what_was_signed(each: Registry) -> None:
-    """Not for another path, later, other methods, another answer, other parameters."""
+    """It does not allow another path, time, method, answer or parameter."""
     pushed = each.push(1000, 1000)
     url = signed(each, pushed)
     first, other = (digest_of(layer) for layer in pushed.layers)
@@ -95,7 +95,7 @@ def test_a_signature_is_of_one_run(tmp_path: Path) -> None:
 
 
 def test_it_is_no_way_round_the_login(tmp_path: Path) -> None:
-    """Who may not read is not redirected; a signed upload is no mount; its token opens nothing."""
+    """Clients that may not read are not redirected; a signed upload cannot mount; its token is worthless."""
     user = ("casey", SECRET)
     with brokenreg(tmp_path / "data", "--auth", "token", "--auth-user", ":".join(user)) as running:
         registry, there = Registry(running, "http/1.1"), second(running)
@@ -127,7 +127,7 @@ FIELDS = ["password", "refresh_token", "client_secret", "access_token", "apikey"
 
 
 def caught(registry: Registry, *kinds: str) -> None:
-    """Just these, in the status and in the timeline of the exchange; the secret in neither."""
+    """Check that exactly these are in the status and the timeline, and the secret in neither."""
     told = leaks(registry.running)
     assert told["count"] == len(kinds)
     assert [leak["kind"] for leak in told["last"]] == list(kinds)
@@ -144,7 +144,7 @@ def caught(registry: Registry, *kinds: str) -> None:
 
 @pytest.mark.parametrize(("name", "value", "kind"), HEADERS)
 def test_a_header_springs_the_trap(each: Registry, name: str, value: str, kind: str) -> None:
-    """At content, which is served all the same, and where nothing is."""
+    """It does so for content, which is still served, and for paths without content."""
     pushed = each.push(10)
     url = signed(each, pushed)
     reset(each.running)
@@ -159,7 +159,7 @@ def test_a_header_springs_the_trap(each: Registry, name: str, value: str, kind: 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_field_springs_the_trap(each: Registry, field: str) -> None:
-    """In a query or a form; the token service gives a token all the same."""
+    """It does so in a query or a form, and the token service still issues a token."""
     there = second(each.running)
     form = [("content-type", "application/x-www-form-urlencoded")]
     reset(each.running)
@@ -177,7 +177,7 @@ def test_a_field_springs_the_trap(each: Registry, field: str) -> None:
 
 
 def test_what_is_no_credential(each: Registry) -> None:
-    """An anonymous client, empty fields, the token that is given here."""
+    """Anonymous clients, empty fields and the token issued here are not recorded."""
     reset(each.running)
     there = second(each.running)
     query = "/token?service=x&scope=repository:a:pull&account=casey&offline_token=true&password="
@@ -223,7 +223,7 @@ def test_namespaces_are_reset_apart(registry: Brokenreg) -> None:
 
 
 async def test_no_output_contains_a_secret(tmp_path: Path) -> None:
-    """Nor the signatures of URLs: whoever reads a log cannot use them."""
+    """This includes signatures of URLs, which a reader of the log could use."""
     log = tmp_path / "log"
     with brokenreg_process(tmp_path / "data", "--log", str(log)) as running:
         async with httpx.AsyncClient(base_url=running.url) as http:
@@ -269,7 +269,7 @@ async def test_no_page_and_no_rebound_name(
 
 
 def test_the_port_can_be_chosen(tmp_path: Path) -> None:
-    """By flag or environment; `localhost` stays `localhost`, a public name is used."""
+    """The port is set by option or environment. `localhost` stays `localhost`, and a public name is used."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -297,7 +297,7 @@ def test_a_busy_port_is_one_line(registry: Brokenreg, tmp_path: Path) -> None:
 
 
 def test_people_see_where_it_went(tmp_path: Path) -> None:
-    """The readable log says so."""
+    """The readable log shows the second origin."""
     command = [sys.executable, "-m", "brokenreg", "serve", "--data", str(tmp_path / "data")]
     ready = tmp_path / "ready"
     command += ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--ready-file", str(ready)]
