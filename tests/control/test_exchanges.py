@@ -56,9 +56,9 @@ def test_what_has_passed(registry: Brokenreg, control: httpx.Client) -> None:
     assert "c2VjcmV0" not in json.dumps(detail)
     assert [point["kind"] for point in detail["timeline"]] == ["request", "headers", "end"]
     assert [(point["text"], point["data"]) for point in detail["timeline"]] == [
-        ("request", {}),
-        ("headers", {}),
-        ("end", {}),
+        ("request received", {}),
+        ("headers sent", {}),
+        ("ended", {}),
     ]
 
 

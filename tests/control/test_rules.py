@@ -101,7 +101,7 @@ def test_there_is_an_end_to_their_number(control: httpx.Client) -> None:
 
 
 def test_what_is_not_there_and_what_is_not_for_it(control: httpx.Client) -> None:
-    for path in ("/", "/v1", "/v1/rule", "/v1/rules/", "/v1/rules/x", "/v1/rules/-1", "//v1/rules", "/v2/"):
+    for path in ("/v1", "/v1/rule", "/v1/rules/", "/v1/rules/x", "/v1/rules/-1", "//v1/rules", "/v2/"):
         assert "/docs" in problem_of(control.get(path), 404)
     for method in ("PATCH", "PUT", "OPTIONS", "TRACE", "BREW"):
         wrong = control.request(method, "/v1/rules")
