@@ -139,7 +139,7 @@ def test_skopeo_outlives_its_token(skopeo: Client, tmp_path: Path) -> None:
     assert [each["status"] for each in seen if each["endpoint"] == "layer"] == [200, 200]
 
 
-def test_containerd_is_refused_in_mid_pull_and_recovers(ctr: Client, tmp_path: Path) -> None:
+def test_containerd_recovers_after_a_refusal_during_a_pull(ctr: Client, tmp_path: Path) -> None:
     """The registry takes the token no longer than for the first answer."""
     with brokenreg(tmp_path / "data", "--auth", "token", "--auth-user", CREDENTIALS) as running:
         faults = "broken/with/token_lifetime-2s_times-1"
@@ -208,7 +208,7 @@ def challenged(secured: Brokenreg) -> Iterator[Callable[[str], None]]:
     ],
     indirect=["secured"],
 )
-def test_skopeo_before_odd_challenges(
+def test_skopeo_with_invalid_challenges(
     skopeo: Client,
     secured: Brokenreg,
     challenged: Callable[[str], None],

@@ -29,7 +29,7 @@ def test_a_quick_case(original: Original, fault: str, client: str) -> None:
     check(fault, run_case(FAULTS[fault], DRIVERS[client], original, bound=60))
 
 
-def test_a_client_that_hangs_is_ended(original: Original) -> None:
+def test_a_hanging_client_is_killed(original: Original) -> None:
     """At the bound, while the exchange is still open."""
     need(*PROGRAMS["skopeo"])
     seen = run_case(FAULTS["stall"], DRIVERS["skopeo"], original, bound=5)
@@ -47,7 +47,7 @@ def test_the_page_is_of_these_faults() -> None:
     assert page.count("127.0.0.1:") == page.count("127.0.0.1:8080/broken/random")
 
 
-def test_every_case_is_expected_to_end_somehow() -> None:
+def test_every_case_has_an_expected_end() -> None:
     assert list(EXPECTED) == list(FAULTS)
     assert all(list(clients) == list(DRIVERS) for clients in EXPECTED.values())
 

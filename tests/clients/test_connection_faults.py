@@ -81,5 +81,7 @@ def test_containerd_dials_each_of_its_hosts_once(tmp_path: Path, ctr: Client) ->
 
 
 @pytest.mark.parametrize("image", ["broken/tls:form-expired", "broken/with/accept_form-close/app:v1"])
-def test_docker_is_told_which_door_can(registry: Brokenreg, docker: Client, image: str) -> None:
+def test_docker_gets_an_error_that_names_alternatives(
+    registry: Brokenreg, docker: Client, image: str
+) -> None:
     assert "use `brokenreg rules add " in docker.refused("pull", f"{registry.host}/{image}")

@@ -98,7 +98,7 @@ def test_pull_and_push_many_platforms(ctr: Client, registry: Brokenreg, docker_f
     assert wire.everything(registry, name, "v1") == wire.everything(registry, f"{name}/copy", "v1")
 
 
-def test_push_mounts_what_is_here(ctr: Client, own_registry: Brokenreg) -> None:
+def test_push_mounts_stored_blobs(ctr: Client, own_registry: Brokenreg) -> None:
     """No byte of a layer that another repository has is sent again."""
     top = layouts.image("ctr-mount")
     wire.put(own_registry, "ctr/mount/from", "v1", top)

@@ -135,7 +135,7 @@ def test_all_tags(docker: Client, registry: Brokenreg) -> None:
         assert _inspect(docker, f"{registry.host}/docker/all:{tag}", "{{.Id}}") == top.config.digest
 
 
-def test_a_layer_that_is_not_there(docker: Client, registry: Brokenreg) -> None:
+def test_a_missing_layer(docker: Client, registry: Brokenreg) -> None:
     """A manifest whose blobs are missing can be pushed to `broken/prepared`; a pull says what is missing."""
     top = layouts.image("docker-missing")
     wire.put_manifest(registry, "broken/prepared", "no-blobs", top.manifest)
@@ -144,12 +144,12 @@ def test_a_layer_that_is_not_there(docker: Client, registry: Brokenreg) -> None:
 
 
 @pytest.mark.parametrize("reference", ["broken/nonsense:latest", "docker/never/pushed@{digest}"])
-def test_what_is_not_here(docker: Client, registry: Brokenreg, reference: str) -> None:
+def test_missing_content(docker: Client, registry: Brokenreg, reference: str) -> None:
     said = docker.refused("pull", f"{registry.host}/{reference.format(digest='sha256:' + '0' * 64)}")
     assert said.startswith("Error response from daemon: ")
 
 
-def test_what_the_log_says_of_a_pull(docker: Client, own_registry: Brokenreg) -> None:
+def test_the_log_of_a_pull(docker: Client, own_registry: Brokenreg) -> None:
     """One manifest, one config and each layer, with the daemon's name and the sizes of the bodies."""
     top = layouts.image("docker-log", layers=4)
     wire.put(own_registry, "docker/log", "v1", top)

@@ -203,7 +203,7 @@ def test_referrers_of_every_form(registry: Brokenreg) -> None:
         assert _referrers(registry, repository, target.digest) == []
 
 
-def test_referrer_that_goes(registry: Brokenreg) -> None:
+def test_a_deleted_referrer(registry: Brokenreg) -> None:
     subject = layouts.image("referrers-gone", layers=1)
     artifact = _artifact(_SBOM, subject.manifest, Blob("application/vnd.oci.empty.v1+json", b"{}"))
     wire.put(registry, "broken/prepared", "subject", subject)

@@ -30,7 +30,7 @@ def test_error(docker: Client, registry: Brokenreg, status: int, said: str) -> N
     assert line == _PREFIX + said.format(host=registry.host)
 
 
-def test_error_400_says_its_own_words(docker: Client, registry: Brokenreg) -> None:
+def test_error_400_has_its_message(docker: Client, registry: Brokenreg) -> None:
     (error,) = httpx.get(f"{registry.url}/v2/broken/error/manifests/400").json()["errors"]
     assert error["code"] == "MANIFEST_INVALID"
     assert error["message"]
@@ -38,7 +38,7 @@ def test_error_400_says_its_own_words(docker: Client, registry: Brokenreg) -> No
     assert line == f"{_PREFIX}manifest invalid: {error['message']}"
 
 
-def test_timeout_is_asked_for_twice(docker: Client, own_registry: Brokenreg) -> None:
+def test_timeout_is_requested_twice(docker: Client, own_registry: Brokenreg) -> None:
     started = time.monotonic()
     line = docker.refused("pull", f"{own_registry.host}/broken/timeout:dur-2s")
     took = time.monotonic() - started

@@ -110,7 +110,7 @@ def test_containerd_override_path(world: World, ctr: Client, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("shipped", ["containerd/_default", "containerd-override-path/quay.io"])
-def test_containerd_turns_to_nobody_else(world: World, ctr: Client, tmp_path: Path, shipped: str) -> None:
+def test_containerd_uses_no_other_registry(world: World, ctr: Client, tmp_path: Path, shipped: str) -> None:
     """`server =` is brokenreg too, so that an injected failure is one."""
     hosts = world.place(f"{shipped}/hosts.toml", tmp_path).parents[1]
     world.rule({"type": "error", "status": 418}, "org/failing")
@@ -132,7 +132,7 @@ def test_registries_conf(world: World, podman: Client, skopeo: Client, tmp_path:
     copier.pull(f"quay.io/org/app@{APP.digest}", APP)
 
 
-def test_registries_conf_turns_to_nobody_else(world: World, skopeo: Client, tmp_path: Path) -> None:
+def test_registries_conf_uses_no_other_registry(world: World, skopeo: Client, tmp_path: Path) -> None:
     """`location =` stands in for the registry, so that an injected failure is one."""
     path = world.place("containers/registries.conf", tmp_path)
     client = _with_registries(skopeo, path)

@@ -92,7 +92,7 @@ def proxied(
 
 
 @pytest.mark.parametrize(("name", "kind"), [*_FIRST, ("buildah", "token")])
-def test_whatever_the_upstream_wants(
+def test_every_kind_of_upstream(
     request: pytest.FixtureRequest,
     proxied: Callable[[str], Proxied],
     tmp_path: Path,

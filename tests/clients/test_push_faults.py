@@ -52,7 +52,7 @@ def test_skopeo_pushes(
 
 
 @pytest.mark.parametrize("status", [202, 401, 403, 404, 405])
-def test_skopeo_uploads_what_it_may_not_mount(
+def test_skopeo_uploads_blobs_that_it_cannot_mount(
     skopeo: Client, registry: Brokenreg, tmp_path: Path, status: int
 ) -> None:
     """It copies from one repository to another, asks for a mount, and uploads instead."""

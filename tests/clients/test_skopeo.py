@@ -124,7 +124,7 @@ def test_fabricated_image(skopeo: Client, registry: Brokenreg, tmp_path: Path) -
     assert (tmp_path / "back" / "manifest.json").read_bytes() == served.body
 
 
-def test_image_that_umoci_made(skopeo: Client, registry: Brokenreg, tmp_path: Path) -> None:
+def test_image_from_umoci(skopeo: Client, registry: Brokenreg, tmp_path: Path) -> None:
     """Built, pushed, pulled and unpacked by others' programs alone."""
     need("umoci")
     (tmp_path / "hello").write_text("hello\n")

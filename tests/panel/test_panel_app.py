@@ -36,7 +36,7 @@ async def test_it_quits_with_status_0(keys: list[str]) -> None:
 
 
 @pytest.mark.parametrize("keys", [["q", "y"], ["q", "enter"], ["ctrl+c", "ctrl+c"], ["?", "ctrl+c", "y"]])
-async def test_it_asks_before_it_breaks_something_off(keys: list[str]) -> None:
+async def test_quitting_asks_if_something_would_be_cut_off(keys: list[str]) -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log) as (panel, pilot):
@@ -53,7 +53,7 @@ async def test_it_asks_before_it_breaks_something_off(keys: list[str]) -> None:
 
 
 @pytest.mark.slow
-async def test_it_asks_while_rules_are_not_saved(tmp_path: Path) -> None:
+async def test_quitting_asks_if_rules_are_not_saved(tmp_path: Path) -> None:
     """Those made here: in a form, or as an override that is on. A rule that was applied once is not lost."""
     async with shown(TrafficLog()) as (panel, pilot):
         book = panel._runtime.rules.book("")
@@ -73,14 +73,14 @@ async def test_it_asks_while_rules_are_not_saved(tmp_path: Path) -> None:
     assert panel.return_code == 0
 
 
-async def test_it_asks_while_rules_can_be_enabled_again() -> None:
+async def test_quitting_asks_if_rules_can_be_enabled_again() -> None:
     async with shown(TrafficLog()) as (_, pilot):
         await look(pilot, "!", "space", "escape")
         assert "1 rule added or edited here is not saved." in await look(pilot, "0", "q")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-async def test_a_signal_ends_it_with_the_status_that_it_is_given(number: signal.Signals) -> None:
+async def test_a_signal_ends_the_panel_with_its_status(number: signal.Signals) -> None:
     async def send(pilot: Pilot[int]) -> None:
         os.kill(os.getpid(), number)
 
@@ -95,7 +95,7 @@ async def test_a_signal_ends_it_with_the_status_that_it_is_given(number: signal.
         assert panel.return_code == 7
 
 
-async def test_it_can_be_told_to_quit_before_it_runs_and_after() -> None:
+async def test_the_panel_can_be_ended_before_and_after_it_runs() -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime)
         panel.quit()
@@ -105,7 +105,7 @@ async def test_it_can_be_told_to_quit_before_it_runs_and_after() -> None:
         panel.tick()
 
 
-async def test_an_error_of_ours_ends_it_with_status_1_and_one_line(
+async def test_an_internal_error_ends_the_panel_with_status_1_and_one_line(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Textual would show the values of all variables, secrets among them."""
@@ -140,7 +140,7 @@ async def test_suspending_has_no_key() -> None:
         assert len(panel.screen_stack) == 1
 
 
-async def test_without_colours_the_cursor_and_the_outcome_can_be_told(
+async def test_the_cursor_and_outcomes_are_visible_without_colours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
@@ -155,7 +155,7 @@ async def test_without_colours_the_cursor_and_the_outcome_can_be_told(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
-async def test_the_pictures_are_what_the_panel_looks_like(file: str) -> None:
+async def test_the_pictures_are_current(file: str) -> None:
     differs = difference((FOLDER / file).read_text(encoding="utf-8"), await take(file))
     if differs:
         pytest.fail(f"run `make screenshots`, look at the pictures, commit them:\n{differs}", pytrace=False)

@@ -41,7 +41,7 @@ async def one_image(runtime: Runtime) -> tuple[Digest, Digest, Digest]:
     return await store_image(runtime, TEAM, "1.0", layer)
 
 
-async def test_all_kinds_of_blobs_are_listed_with_origin_and_place() -> None:
+async def test_all_kinds_of_blobs_are_listed() -> None:
     async def prepare(runtime: Runtime) -> None:
         await one_image(runtime)
         await store_image(runtime, HUB, "latest", tar(("hub", b"x" * 9999)), b'{"os":"hub"}')
@@ -77,7 +77,7 @@ async def test_a_layer_is_listed_with_whiteouts() -> None:
 
 
 @pytest.mark.slow
-async def test_a_configuration_is_shown_as_json_and_what_is_neither_as_bytes() -> None:
+async def test_a_configuration_is_shown_as_json_and_other_blobs_as_bytes() -> None:
     async def prepare(runtime: Runtime) -> None:
         await store_image(runtime, TEAM, "1.0", b"\x28\xb5\x2f\xfdpacked\x1b[2J", b'{"os":"li\x1b[31mnux"}')
 
@@ -90,7 +90,7 @@ async def test_a_configuration_is_shown_as_json_and_what_is_neither_as_bytes() -
 
 
 @pytest.mark.slow
-async def test_a_hundred_megabytes_of_json_are_shown_by_their_beginning() -> None:
+async def test_the_beginning_of_a_hundred_megabytes_of_json_is_shown() -> None:
     async def prepare(runtime: Runtime) -> None:
         await store_blob(runtime, TEAM, b'[{"a":"[bold]b[/bold]"},' * 4_200_000)
 
@@ -100,7 +100,7 @@ async def test_a_hundred_megabytes_of_json_are_shown_by_their_beginning() -> Non
         assert '"a": "[bold]b[/bold]"' in seen
 
 
-async def test_a_bomb_is_told_where_it_was_left() -> None:
+async def test_a_decompression_bomb_is_reported() -> None:
     async def prepare(runtime: Runtime) -> None:
         head = tarfile.TarInfo("bomb")
         head.size = 10 * 1024**3
@@ -115,7 +115,7 @@ async def test_a_bomb_is_told_where_it_was_left() -> None:
 
 
 @pytest.mark.slow
-async def test_a_digest_is_verified_and_a_wrong_one_told() -> None:
+async def test_digests_are_verified_and_wrong_ones_reported() -> None:
     async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "v")
         assert "digest OK (" in seen
@@ -133,7 +133,7 @@ async def test_a_digest_is_verified_and_a_wrong_one_told() -> None:
 
 
 @pytest.mark.slow
-async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> None:
+async def test_corrupt_adds_and_removes_a_rule_for_this_blob() -> None:
     async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "C")
         assert "the stored blob stays intact" in seen
@@ -150,7 +150,7 @@ async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> 
 
 
 @pytest.mark.slow
-async def test_what_was_pushed_is_deleted_from_all_repositories_after_a_yes() -> None:
+async def test_a_pushed_blob_is_deleted_from_all_repositories_after_confirmation() -> None:
     async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "d")
         assert "Delete layer " in seen
@@ -163,7 +163,7 @@ async def test_what_was_pushed_is_deleted_from_all_repositories_after_a_yes() ->
         assert "0 of 2" in seen
 
 
-async def test_what_is_cached_is_evicted_unless_somebody_reads_it() -> None:
+async def test_a_cached_blob_is_evicted_unless_it_is_being_read() -> None:
     async def prepare(runtime: Runtime) -> Digest:
         return await store_blob(runtime, HUB, b"cached")
 
@@ -175,7 +175,7 @@ async def test_what_is_cached_is_evicted_unless_somebody_reads_it() -> None:
         assert not runtime.store.index.is_linked(digest)
 
 
-async def test_what_is_fabricated_cannot_be_deleted_but_looked_into() -> None:
+async def test_a_fabricated_blob_can_be_inspected_but_not_deleted() -> None:
     async def prepare(runtime: Runtime) -> None:
         await runtime.images.image("broken/random", "layers-1_size-4096")
 
@@ -198,7 +198,7 @@ async def test_order_search_and_copy() -> None:
         assert "3 blobs, by name" in await settled(pilot, "escape")
 
 
-async def test_new_blobs_appear_and_names_are_never_obeyed() -> None:
+async def test_new_blobs_appear_and_names_are_escaped() -> None:
     async with panel_on(one_image) as (pilot, runtime, _):
         await store_image(runtime, ("", "[red]x[/red]"), "t\x1b[31m", tar(("[b]\x07", b"")), b"{ }")
         seen = await settled(pilot)

@@ -57,7 +57,7 @@ async def break_index(index: Index) -> None:
 
 
 @pytest.mark.slow
-async def test_nothing_is_changed_on_a_full_disk_and_the_panel_says_so(disk: Path, tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_and_nothing_changes(disk: Path, tmp_path: Path) -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
         tags = dict(runtime.store.index.repositories["", "library/app"].tags)
@@ -77,7 +77,7 @@ async def test_nothing_is_changed_on_a_full_disk_and_the_panel_says_so(disk: Pat
 
 
 @pytest.mark.slow
-async def test_an_index_that_cannot_be_read_is_told_wherever_it_is_asked() -> None:
+async def test_an_unreadable_index_is_reported_everywhere() -> None:
     async with registry(TrafficLog()) as runtime:
         await store_image(runtime, TEAM, "1", tar(("a", b"a")))
         await break_index(runtime.store.index)
@@ -97,7 +97,7 @@ async def test_an_index_that_cannot_be_read_is_told_wherever_it_is_asked() -> No
         assert panel.return_code == 0
 
 
-async def test_mistakes_of_ours_are_no_failures_of_the_disk() -> None:
+async def test_internal_errors_are_not_reported_as_disk_errors() -> None:
     async with registry(TrafficLog()) as runtime:
         run = runtime.store.index._database.run
         with pytest.raises(StorageError, match="no such table: nowhere"):

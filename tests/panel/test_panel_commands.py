@@ -71,7 +71,7 @@ def test_every_tab_has_its_area(name: str) -> None:
     assert issubclass(resolve_name(TABS[name].area), TabArea)
 
 
-def test_no_key_means_two_things() -> None:
+def test_keys_are_unique() -> None:
     for one, other in combinations(COMMANDS, 2):
         if meet(one, other):
             assert not set(one.keys.split(",")) & set(other.keys.split(",")), f"{one.id}, {other.id}"
@@ -109,7 +109,7 @@ async def test_the_palette_finds_a_command_by_its_name_in_the_table() -> None:
         assert "Panel: Overrides" in await look(pilot)
 
 
-async def test_the_palette_offers_what_would_do_something_now() -> None:
+async def test_the_palette_offers_only_enabled_commands() -> None:
     log = TrafficLog()
     async with shown(log, size=(80, 60)) as (panel, pilot):
         assert "enter Open" not in await look(pilot)
@@ -128,7 +128,7 @@ async def test_the_palette_offers_what_would_do_something_now() -> None:
         assert not panel.screen.query_one(Input).value
 
 
-async def test_other_keys_are_in_force_and_shown_everywhere() -> None:
+async def test_configured_keys_work_and_are_shown_everywhere() -> None:
     keys = keys_from({"traffic": {"follow": "L"}, "panel.help": ["ctrl+g", "z"], "tab.log": "9"})
     assert keys == {"traffic.follow": "L", "panel.help": "ctrl+g,z", "tab.log": "9"}
     async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (_, pilot):
@@ -167,7 +167,7 @@ async def test_two_commands_can_swap_their_keys() -> None:
         ({"traffic.follow": "question_mark"}, "question_mark is both traffic.follow and panel.help"),
     ],
 )
-def test_keys_that_cannot_be_are_told_in_one_line(table: dict[str, object], told: str) -> None:
+def test_invalid_keys_are_reported_in_one_line(table: dict[str, object], told: str) -> None:
     with pytest.raises(KeysError) as caught:
         keys_from(table)
     assert str(caught.value).startswith(told)
@@ -181,7 +181,7 @@ def test_tabs_of_their_own_may_use_the_same_key() -> None:
 @pytest.mark.parametrize(
     "key", ["f", "F", "?", ",", "f2", "ctrl+f", "alt+x", "ctrl+shift+up", "pagedown", "space"]
 )
-def test_keys_that_there_are(key: str) -> None:
+def test_valid_keys(key: str) -> None:
     table = {"log.level": key}
     if key in ("ctrl+f", "F", "?", "pagedown"):
         with pytest.raises(KeysError, match="is both"):
@@ -190,7 +190,7 @@ def test_keys_that_there_are(key: str) -> None:
         assert "log.level" in keys_from(table)
 
 
-async def test_no_key_at_the_bottom_is_cut_and_that_of_the_help_is_always_there() -> None:
+async def test_the_footer_cuts_no_key_and_always_shows_the_help() -> None:
     log = TrafficLog()
     small_pull(log)
     titles = tuple(command.title for command in COMMANDS if command.footer)
@@ -204,7 +204,7 @@ async def test_no_key_at_the_bottom_is_cut_and_that_of_the_help_is_always_there(
         assert "q Quit" in keys
 
 
-async def test_hints_name_the_keys_that_commands_have_now() -> None:
+async def test_hints_name_the_current_keys() -> None:
     keys = keys_from({"traffic.mark": "M", "faults.add": "v", "traffic.filter-toggle": "f5"})
     async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (panel, pilot):
         await look(pilot, "U")

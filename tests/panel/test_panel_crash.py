@@ -14,9 +14,7 @@ LAUNCHER = Path(__file__).with_name("failing_panel.py")
 HELD = "/v2/broken/with/hold/broken/random/manifests/layers-1_size-1024"
 
 
-def test_it_leaves_the_terminal_as_it_was_and_lets_go_of_who_is_held(
-    terminal: Terminal, tmp_path: Path
-) -> None:
+def test_the_terminal_is_restored_and_held_responses_are_resumed(terminal: Terminal, tmp_path: Path) -> None:
     data, ready_file = tmp_path / "data", tmp_path / "ready.json"
     command = [
         sys.executable, str(LAUNCHER), "tui", "--listen", "127.0.0.1:0", "--control", "off",

@@ -51,7 +51,7 @@ async def test_the_detail_names_the_fault_and_the_end() -> None:
         assert "Response headers" not in screen
 
 
-async def test_the_detail_goes_along_while_the_exchange_is_in_flight() -> None:
+async def test_the_detail_follows_an_exchange_in_flight() -> None:
     log, clock = TrafficLog(), Clock()
     async with shown(log, clock, size=TALL) as (_, pilot):
         pull = exchange(log, "/v2/library/app/manifests/1.2", at=74.5)
@@ -80,7 +80,7 @@ async def test_the_cursor_stays_while_the_detail_is_read() -> None:
         assert "manifests/read" in line_at_cursor(panel)
 
 
-async def test_what_is_read_stays_although_it_is_trimmed() -> None:
+async def test_an_open_detail_stays_after_trimming() -> None:
     log = TrafficLog(capacity=5)
     passed(log, "/v2/library/app/manifests/read")
     async with shown(log, size=TALL) as (panel, pilot):
@@ -108,7 +108,7 @@ async def test_a_small_terminal_scrolls_the_detail() -> None:
         assert panel.query_one(Detail).scroll_offset.y == 0
 
 
-async def test_at_120_columns_the_detail_stands_at_the_right() -> None:
+async def test_at_120_columns_the_detail_is_at_the_right() -> None:
     log = TrafficLog()
     async with shown(log, size=WIDE) as (panel, pilot):
         assert "Request headers" not in await look(pilot)
@@ -121,7 +121,7 @@ async def test_at_120_columns_the_detail_stands_at_the_right() -> None:
         assert "HEAD /v2/library/app/manifests/1.2" in lines(panel)[3]
 
 
-async def test_keys_that_would_do_nothing_are_not_offered() -> None:
+async def test_disabled_keys_are_not_offered() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=(80, 24)) as (panel, pilot):
@@ -141,7 +141,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("size", [TALL, WIDE])
-async def test_what_a_client_sends_is_shown_and_never_obeyed(size: tuple[int, int]) -> None:
+async def test_input_of_clients_is_shown_and_never_interpreted(size: tuple[int, int]) -> None:
     log = TrafficLog()
     path = f"/v2/[bold]evil[/]/{HOSTILE}"
     nasty = exchange(
@@ -169,7 +169,7 @@ async def test_what_a_client_sends_is_shown_and_never_obeyed(size: tuple[int, in
         assert panel.is_running
 
 
-def test_visible_leaves_plain_text_alone() -> None:
+def test_visible_does_not_change_plain_text() -> None:
     assert visible("library/app:1.2 – grün") == "library/app:1.2 – grün"
     assert visible("a\x00b\x7f") == "a\\x00b\\x7f"
     assert visible("") == ""

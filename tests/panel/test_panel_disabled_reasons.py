@@ -43,7 +43,7 @@ def offered(panel: Panel) -> set[str | None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", [nothing, some_traffic, ruled, some_blobs, pushed_and_cached])
 @pytest.mark.parametrize("tab", TABS)
-async def test_every_key_of_a_tab_does_something_or_says_why_not(tab: str, scene: Scene) -> None:
+async def test_every_key_of_a_tab_has_an_effect_or_a_reason(tab: str, scene: Scene) -> None:
     async with registry(TrafficLog()) as runtime:
         await scene(runtime)
         panel = Panel(runtime)
@@ -98,7 +98,7 @@ async def repository(runtime: Runtime) -> None:
         (repository, ("4", "j", "j", "l", "l", "R"), "cached tags belong to the upstream"),
     ],
 )
-async def test_what_is_said(scene: Scene, keys: tuple[str, ...], told: str) -> None:
+async def test_disabled_reasons(scene: Scene, keys: tuple[str, ...], told: str) -> None:
     async with registry(TrafficLog()) as runtime:
         await scene(runtime)
         panel = Panel(runtime)
@@ -107,7 +107,7 @@ async def test_what_is_said(scene: Scene, keys: tuple[str, ...], told: str) -> N
             assert told in await after(pilot, *keys)
 
 
-async def test_it_is_said_once_however_often_a_key_is_pressed() -> None:
+async def test_a_reason_is_shown_once() -> None:
     async with shown(TrafficLog()) as (_, pilot):
         assert (await after(pilot, "n", "n", "n")).count("no exchange is selected") == 1
 

@@ -48,7 +48,7 @@ async def named(pilot: Pilot[int], name: str | Path) -> str:
 
 
 @pytest.mark.slow
-async def test_the_forms_follow_each_other() -> None:
+async def test_formats_are_cycled() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -83,7 +83,7 @@ async def test_a_copy_goes_to_the_clipboard() -> None:
         assert panel.clipboard == "1.2"
 
 
-async def test_too_much_for_a_clipboard_is_told() -> None:
+async def test_too_much_text_for_the_clipboard_is_reported() -> None:
     log = TrafficLog()
     for number in range(100):
         passed(log, f"/v2/library/app/manifests/n{number}")
@@ -99,7 +99,7 @@ async def test_too_much_for_a_clipboard_is_told() -> None:
 
 
 @pytest.mark.slow
-async def test_what_the_filter_shows_is_exported(tmp_path: Path) -> None:
+async def test_filtered_exchanges_are_exported(tmp_path: Path) -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=SIZE) as (_, pilot):
@@ -135,7 +135,7 @@ async def test_a_rule_is_saved_and_the_loader_reads_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_a_file_that_is_there_is_overwritten_only_when_asked_twice(tmp_path: Path) -> None:
+async def test_an_existing_file_is_overwritten_only_after_confirmation(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_text("mine")
     log = TrafficLog()
@@ -159,7 +159,7 @@ async def test_a_file_that_is_there_is_overwritten_only_when_asked_twice(tmp_pat
 
 
 @pytest.mark.slow
-async def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+async def test_write_errors_are_reported_in_one_line(tmp_path: Path) -> None:
     log = TrafficLog()
     passed(log, "/v2/")
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -176,7 +176,9 @@ async def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=200))
-def test_a_saved_file_is_whole_and_readable(tmp_path_factory: pytest.TempPathFactory, content: str) -> None:
+def test_a_saved_file_is_complete_and_readable(
+    tmp_path_factory: pytest.TempPathFactory, content: str
+) -> None:
     path = tmp_path_factory.mktemp("saved") / "file"
     save(str(path), content, overwrite=False)
     assert path.read_bytes() == content.encode("utf-8", "backslashreplace")
@@ -185,7 +187,7 @@ def test_a_saved_file_is_whole_and_readable(tmp_path_factory: pytest.TempPathFac
         save(str(path), "", overwrite=False)
 
 
-async def test_of_a_long_export_that_is_stopped_nothing_stays(tmp_path: Path) -> None:
+async def test_a_stopped_export_leaves_no_file(tmp_path: Path) -> None:
     begun = asyncio.Event()
 
     async def pieces() -> AsyncIterator[str]:

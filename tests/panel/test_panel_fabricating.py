@@ -28,7 +28,7 @@ def test_as_much_as_there_is_room_for(work: WorkProgress, width: int, seen: str)
     assert progress(work, width) == seen
 
 
-async def test_the_row_and_the_detail_show_it_instead_of_silence() -> None:
+async def test_the_row_and_the_detail_show_the_progress() -> None:
     log = TrafficLog()
     waiting = exchange(log, "/v2/broken/random/manifests/layers-127_size-1gib")
     async with shown(log) as (panel, pilot):

@@ -80,7 +80,7 @@ async def bench(folder: Path, size: tuple[int, int] = (80, 24)) -> AsyncIterator
             yield Bench(server, pilot, client)
 
 
-async def test_the_next_one_like_this_fails_and_no_other(tmp_path: Path) -> None:
+async def test_only_the_next_request_like_this_fails(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         assert await it.get() == 200
         screen = await it.press("n")
@@ -96,7 +96,7 @@ async def test_the_next_one_like_this_fails_and_no_other(tmp_path: Path) -> None
         assert len(it.book) == 2, "a rule that was applied makes room"
 
 
-async def test_the_next_one_goes_before_other_rules(tmp_path: Path) -> None:
+async def test_a_rule_for_the_next_request_is_evaluated_first(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         it.book.add(rule_of({"fault": {"type": "error", "status": 418}}), "test")
         assert await it.get() == 418
@@ -105,7 +105,7 @@ async def test_the_next_one_goes_before_other_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_the_next_one_may_ask_for_the_manifest_by_another_name(tmp_path: Path) -> None:
+async def test_the_next_request_may_use_another_name_of_the_manifest(tmp_path: Path) -> None:
     """docker asks HEAD of the tag and GET of the digest; whichever is chosen, whichever comes next fails."""
     async with bench(tmp_path) as it:
         head = await it.client.head(MANIFEST)
@@ -121,7 +121,7 @@ async def test_the_next_one_may_ask_for_the_manifest_by_another_name(tmp_path: P
 
 
 @pytest.mark.slow
-async def test_no_failure_is_promised_that_cannot_happen(tmp_path: Path) -> None:
+async def test_impossible_failures_are_not_announced(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.get()
         await it.press("N")
@@ -144,7 +144,7 @@ async def test_no_failure_is_promised_that_cannot_happen(tmp_path: Path) -> None
         assert not len(it.book)
 
 
-async def test_why_does_not_count_what_had_no_effect(tmp_path: Path) -> None:
+async def test_why_does_not_count_faults_without_effect(tmp_path: Path) -> None:
     async with bench(tmp_path, (220, 40)) as it:
         it.book.add(
             rule_of({"fault": {"type": "truncate"}, "match": {"endpoint": "any"}, "times": 1}), "test"
@@ -157,7 +157,7 @@ async def test_why_does_not_count_what_had_no_effect(tmp_path: Path) -> None:
         assert "strike 1" not in screen
 
 
-async def test_what_addresses_nothing_cannot_be_told_to_fail(tmp_path: Path) -> None:
+async def test_requests_without_a_target_cannot_be_made_to_fail(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.get("/nothing[bold]")
         assert "no rule can match this request" in flat(await it.press("n"))
@@ -165,7 +165,7 @@ async def test_what_addresses_nothing_cannot_be_told_to_fail(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-async def test_another_fault_can_be_chosen_for_the_next_one(tmp_path: Path) -> None:
+async def test_another_fault_can_be_chosen_for_the_next_request(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.get()
         await it.press("N")
@@ -188,7 +188,7 @@ async def test_another_fault_can_be_chosen_for_the_next_one(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-async def test_an_override_strikes_every_request_until_it_is_off(tmp_path: Path) -> None:
+async def test_an_override_is_applied_to_every_request_until_it_is_disabled(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.press("!")
         screen = await it.press("space")
@@ -206,7 +206,7 @@ async def test_an_override_strikes_every_request_until_it_is_off(tmp_path: Path)
         assert await it.get("/v2/") == 409, "its parameters stay"
 
 
-async def test_0_puts_all_off_and_back_on(tmp_path: Path) -> None:
+async def test_0_disables_all_and_enables_them_again(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         it.book.add(rule_of({"fault": {"type": "error", "status": 418}}), "test")
         it.book.add(rule_of({"fault": {"type": "error"}, "enabled": False}), "test")
@@ -219,7 +219,7 @@ async def test_0_puts_all_off_and_back_on(tmp_path: Path) -> None:
         assert [each.rule.enabled for each in it.book] == [True, False, True]
 
 
-async def test_0_has_back_what_the_last_0_put_off(tmp_path: Path) -> None:
+async def test_0_enables_the_rules_that_0_disabled(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         it.book.add(rule_of({"fault": {"type": "error", "status": 418}}), "test")
         assert "1 RULE DISABLED" in await it.press("0")
@@ -233,7 +233,7 @@ async def test_0_has_back_what_the_last_0_put_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_rules_are_listed_with_what_they_count_switched_moved_and_removed(tmp_path: Path) -> None:
+async def test_rules_are_listed_with_counters_switched_moved_and_removed(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         assert "No rules" in await it.press("2")
         for name, status in (("first", 418), ("second [b]", 429)):
@@ -262,7 +262,7 @@ async def test_rules_are_listed_with_what_they_count_switched_moved_and_removed(
 
 
 @pytest.mark.slow
-async def test_a_rule_is_made_and_changed_in_a_form(tmp_path: Path) -> None:
+async def test_a_rule_is_created_and_changed_in_a_form(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.press("2", "c")
         await it.typed("trunc")
@@ -356,7 +356,7 @@ async def test_a_scenario_is_loaded_and_saved(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_form_reads_back_what_it_shows_of_a_rule(name: str) -> None:
+def test_a_form_parses_the_rule_that_it_shows(name: str) -> None:
     match = {} if CATALOGUE[name].default_endpoint == "connect" else {"header": {"x-a": "b*", "x-c": "*"}}
     rule = rule_of({"fault": usual(name), "match": match, "times": 2, "name": "x"})
     texts = dict(texts_of(rule))
@@ -365,7 +365,7 @@ def test_a_form_reads_back_what_it_shows_of_a_rule(name: str) -> None:
 
 
 @pytest.mark.slow
-async def test_every_field_of_a_form_comes_in_sight_and_says_what_it_is_for(tmp_path: Path) -> None:
+async def test_every_field_of_a_form_is_visible_and_explained(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.press("2", "c")
         await it.typed("challenge")

@@ -31,7 +31,7 @@ async def write(pilot: Pilot[int], words: str, *keys: str) -> str:
     return await look(pilot, *keys)
 
 
-async def test_a_filter_shows_what_passes_and_says_so() -> None:
+async def test_a_filter_shows_matches_and_is_indicated() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -59,7 +59,7 @@ async def test_a_filter_shows_what_passes_and_says_so() -> None:
 
 
 @pytest.mark.slow
-async def test_what_changes_comes_to_pass_a_filter_or_ceases_to() -> None:
+async def test_changed_exchanges_are_filtered_again() -> None:
     log = TrafficLog()
     passed(log, "/v2/library/old/manifests/1")
     waiting = exchange(log, "/v2/library/app/manifests/1")
@@ -76,7 +76,7 @@ async def test_what_changes_comes_to_pass_a_filter_or_ceases_to() -> None:
         assert "library/late" in await look(pilot)
 
 
-async def test_an_expression_that_cannot_be_read_is_told_as_it_is_typed() -> None:
+async def test_invalid_expressions_are_reported_during_input() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -87,7 +87,7 @@ async def test_an_expression_that_cannot_be_read_is_told_as_it_is_typed() -> Non
         assert "colour" not in text(panel)
 
 
-async def test_escape_leaves_the_filter_as_it_was() -> None:
+async def test_escape_keeps_the_filter_unchanged() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -130,7 +130,7 @@ async def test_the_cursor_stays_with_its_exchange() -> None:
         assert "manifests/n93 " in line_at_cursor(panel)
 
 
-async def test_what_is_forgotten_leaves_the_list() -> None:
+async def test_removed_exchanges_leave_the_list() -> None:
     log = TrafficLog()
     for number in range(10):
         passed(log, f"/v2/library/app/manifests/n{number}")
@@ -195,7 +195,7 @@ def test_completion_of_keys_and_values() -> None:
     assert set(values) == set(KEYS)
 
 
-def test_what_a_client_sent_is_not_offered_if_it_could_not_be_shown() -> None:
+def test_completion_does_not_offer_unprintable_values() -> None:
     log = TrafficLog()
     exchange(log, "/v2/", agent="evil\x1b[31m/1")
     exchange(log, "/v2/", agent='a"b/1')
@@ -203,7 +203,7 @@ def test_what_a_client_sent_is_not_offered_if_it_could_not_be_shown() -> None:
 
 
 @pytest.mark.slow
-async def test_a_value_that_is_half_written_is_not_called_wrong() -> None:
+async def test_incomplete_values_are_not_reported() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log) as (_, pilot):

@@ -12,7 +12,7 @@ from brokenreg.tui.app import Panel
 from brokenreg.tui.header import SECONDS, RequestRate, sparkline
 
 
-async def test_it_says_what_is_armed_until_it_was_applied() -> None:
+async def test_the_header_shows_a_rule_until_it_is_applied() -> None:
     async with registry(TrafficLog()) as runtime:
         book = runtime.rules.book("")
         panel = Panel(runtime, clock=Clock())
@@ -32,7 +32,7 @@ async def test_it_says_what_is_armed_until_it_was_applied() -> None:
             assert " 2 FAULTS armed " in lines(panel)[0]
 
 
-async def test_a_narrow_terminal_keeps_what_matters_most() -> None:
+async def test_a_narrow_terminal_shows_the_most_important_parts() -> None:
     log = TrafficLog()
     async with registry(log) as runtime:
         runtime.rules.book("").add(rule_of({"fault": {"type": "error", "status": 503}}), "panel")
@@ -60,7 +60,7 @@ async def test_requests_are_counted_by_the_second() -> None:
         assert "9 req/s" in lines(panel)[0]
 
 
-def test_what_fell_out_of_the_log_unseen_is_not_counted() -> None:
+def test_trimmed_exchanges_are_not_counted() -> None:
     log = TrafficLog(capacity=10)
     rate = RequestRate(log)
     for _ in range(25):

@@ -29,7 +29,7 @@ async def held_layer(shown: Serving, size: int = SMALL) -> tuple[Client, str, Ex
 
 
 @pytest.mark.slow
-async def test_a_download_stands_still_steps_and_ends_well() -> None:
+async def test_a_download_is_held_stepped_and_completed() -> None:
     async with serving() as shown:
         path, digest = await shown.layer(SIZE)
         client = await shown.client()
@@ -95,7 +95,7 @@ async def test_abort_resets() -> None:
         assert "aborted" in await shown.look()
 
 
-async def test_all_go_on_and_the_one_held_longest_is_first() -> None:
+async def test_resuming_all_begins_with_the_one_held_longest() -> None:
     async with serving() as shown:
         first, digest, exchange = await held_layer(shown)
         second = await shown.client()
@@ -177,7 +177,7 @@ async def test_an_edit_can_be_cancelled() -> None:
         assert (await client.head())[0] == 200
 
 
-async def test_a_client_that_leaves_while_its_head_is_edited() -> None:
+async def test_a_client_that_disconnects_while_its_head_is_edited() -> None:
     async with serving() as shown:
         client, _, exchange = await held_layer(shown)
         await shown.look("e")
@@ -199,7 +199,7 @@ async def test_a_client_that_leaves_while_its_head_is_edited() -> None:
         ("I", "no breakpoints; i adds one"),
     ],
 )
-async def test_a_key_that_would_do_nothing_says_so(key: str, told: str) -> None:
+async def test_a_disabled_key_says_why(key: str, told: str) -> None:
     async with serving() as shown:
         client = await shown.client()
         await client.ask("/v2/")
@@ -211,7 +211,7 @@ async def test_a_key_that_would_do_nothing_says_so(key: str, told: str) -> None:
         assert told in " ".join((await shown.look(key)).replace("▌", " ").split())
 
 
-async def test_a_wide_screen_has_a_pane_of_what_is_in_flight() -> None:
+async def test_a_wide_screen_has_a_pane_of_exchanges_in_flight() -> None:
     async with serving((160, 45)) as shown:
         client, _, exchange = await held_layer(shown)
         screen = await shown.look()
@@ -225,7 +225,7 @@ async def test_a_wide_screen_has_a_pane_of_what_is_in_flight() -> None:
         assert "64 KiB/19" in await shown.look()
 
 
-async def test_it_ends_at_once_although_something_is_held() -> None:
+async def test_the_panel_ends_immediately_despite_held_responses() -> None:
     async with serving() as shown:
         client, digest, _ = await held_layer(shown)
         assert "1 response is held." in await shown.look("q")

@@ -70,7 +70,7 @@ async def checked(served: Serving, *keys: str) -> str:
     return "".join(row.strip() for row in rows(served.panel))
 
 
-async def test_no_field_of_a_request_is_obeyed_in_list_and_panes() -> None:
+async def test_fields_of_requests_are_escaped_in_list_and_panes() -> None:
     async with serving((160, 45)) as served:
         await asyncio.to_thread(send_all, served.port)
         await served.until(lambda newest: newest.ended)
@@ -88,7 +88,7 @@ async def test_no_field_of_a_request_is_obeyed_in_list_and_panes() -> None:
     assert served.panel.return_code == 0
 
 
-async def test_no_field_of_a_request_is_obeyed_in_dialogues_and_remarks() -> None:
+async def test_fields_of_requests_are_escaped_in_dialogues_and_remarks() -> None:
     async with serving() as served:
         await asyncio.to_thread(send_all, served.port)
         await served.until(lambda newest: newest.ended)
@@ -142,7 +142,7 @@ def answers(upstream: Scripted) -> None:
     }
 
 
-async def test_nothing_that_an_upstream_sends_is_obeyed() -> None:
+async def test_input_of_upstreams_is_escaped() -> None:
     with scripted() as upstream:
         answers(upstream)
         async with serving((160, 45), upstream.url) as served:
@@ -173,7 +173,7 @@ async def test_nothing_that_an_upstream_sends_is_obeyed() -> None:
             assert served.panel.is_running
 
 
-async def test_what_is_shown_escaped_and_left_alone_is_neither_an_edit_nor_another_rule() -> None:
+async def test_unchanged_escaped_text_is_not_an_edit() -> None:
     with scripted() as upstream:
         answers(upstream)
         async with serving((100, 40), upstream.url) as served:

@@ -22,7 +22,7 @@ def say(diagnostics: Diagnostics, level: int, text: str, at: float = 0.0) -> Non
     diagnostics.handle(record)
 
 
-async def test_lines_come_by_level_and_are_made_safe() -> None:
+async def test_lines_are_filtered_by_level_and_escaped() -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
@@ -48,7 +48,7 @@ async def test_lines_come_by_level_and_are_made_safe() -> None:
             assert "[bold]" in await look(pilot, "l")
 
 
-async def test_it_goes_along_at_the_end_and_only_there() -> None:
+async def test_the_list_follows_only_at_its_end() -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
@@ -70,7 +70,7 @@ async def test_it_goes_along_at_the_end_and_only_there() -> None:
             assert "line 62." in await look(pilot, "F")
 
 
-async def test_long_lines_are_folded_at_spaces_and_anew_when_the_terminal_changes() -> None:
+async def test_long_lines_are_wrapped_at_spaces_and_again_after_a_resize() -> None:
     async with registry(TrafficLog()) as runtime:
         say(runtime.diagnostics, logging.INFO, "word " * 20 + "end")
         panel = Panel(runtime)

@@ -59,7 +59,7 @@ async def test_a_key_marks_a_row_and_unmarks_it() -> None:
 
 
 @pytest.mark.slow
-async def test_marked_rows_are_reached_by_keys_round_and_round() -> None:
+async def test_keys_cycle_through_marked_rows() -> None:
     log = TrafficLog()
     several(log)
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -70,7 +70,7 @@ async def test_marked_rows_are_reached_by_keys_round_and_round() -> None:
             assert f"library/{name} " in line_at_cursor(panel)
 
 
-async def test_a_mark_at_a_heading_is_for_all_of_it_and_what_is_to_come() -> None:
+async def test_a_mark_at_a_heading_covers_current_and_future_exchanges() -> None:
     log = TrafficLog()
     pull(log, "manifests/1", f"blobs/{A}")
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -94,7 +94,7 @@ async def test_a_mark_at_a_heading_is_for_all_of_it_and_what_is_to_come() -> Non
         assert not marked(lines(panel))
 
 
-async def test_what_is_folded_is_reached_at_its_heading() -> None:
+async def test_collapsed_marks_are_reached_at_their_heading() -> None:
     log = TrafficLog()
     several(log, 2)
     pull(log, "manifests/1", f"blobs/{A}", f"blobs/{B}")
@@ -109,7 +109,7 @@ async def test_what_is_folded_is_reached_at_its_heading() -> None:
 
 
 @pytest.mark.slow
-async def test_marks_go_along_through_filter_and_grouping() -> None:
+async def test_marks_survive_filtering_and_grouping() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -129,7 +129,7 @@ async def test_marks_go_along_through_filter_and_grouping() -> None:
         assert len(marked(lines(panel))) == 3, "and the heading of one of them"
 
 
-async def test_what_is_done_without_headings_holds_under_them() -> None:
+async def test_marks_set_without_headings_stay_under_headings() -> None:
     log = TrafficLog()
     pull(log, "manifests/1", f"blobs/{A}")
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -144,7 +144,7 @@ async def test_what_is_done_without_headings_holds_under_them() -> None:
         assert line_with(panel, "GET manifests/1").startswith(" ✓ ")
 
 
-async def test_the_mark_of_what_has_left_the_log_is_gone() -> None:
+async def test_marks_of_trimmed_exchanges_are_removed() -> None:
     log = TrafficLog(capacity=10)
     several(log)
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -160,7 +160,7 @@ async def test_the_mark_of_what_has_left_the_log_is_gone() -> None:
         assert len(panel.query_one(TrafficTable).marks) == 0
 
 
-async def test_without_marks_keys_say_so() -> None:
+async def test_without_marks_keys_give_a_reason() -> None:
     log = TrafficLog()
     async with shown(log, size=SIZE) as (_, pilot):
         await look(pilot)
@@ -193,7 +193,7 @@ steps = st.lists(
 
 
 @given(steps)
-def test_marks_are_those_that_a_plain_set_has(steps: list[tuple[str, int]]) -> None:
+def test_marks_behave_like_a_set(steps: list[tuple[str, int]]) -> None:
     log, marks, plain = TrafficLog(capacity=12), Marks(), set[int]()
     transfer: Transfer | None = None
     is_whole, unseen = False, list[Exchange]()

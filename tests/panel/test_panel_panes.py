@@ -57,7 +57,7 @@ async def test_the_panes_follow_each_other_and_keep_their_place() -> None:
         assert "4.0 ms  end" in await look(pilot, "enter")
 
 
-async def test_panes_have_keys_only_while_they_are_in_sight() -> None:
+async def test_panes_have_keys_only_while_they_are_visible() -> None:
     log = TrafficLog()
     passed(log, "/v2/")
     async with shown(log, size=(80, 24)) as (panel, pilot):
@@ -91,7 +91,7 @@ def test_why_there_is_no_body() -> None:
     ("content", "length"),
     [(b"[" + b"1," * 32_000, 5 * LINES), (b"x" * 65_536, 65_536), (b'["' + b"\xff" * 65_000, SHOWN)],
 )
-def test_of_a_long_body_the_beginning_is_shown(content: bytes, length: int) -> None:
+def test_the_beginning_of_a_long_body_is_shown(content: bytes, length: int) -> None:
     log = TrafficLog()
     told = words(kept(log, content, size=200_000), log)
     assert "195.3 KiB; only the beginning is shown" in told
@@ -112,7 +112,7 @@ async def test_all_of_a_manifest_that_is_kept_can_be_read() -> None:
         assert "│ Body │" in screen, "the line of panes stays"
 
 
-def test_what_is_no_text_is_escaped() -> None:
+def test_binary_bodies_are_escaped() -> None:
     log = TrafficLog()
     told = words(kept(log, b"\xff\x00\x1b[31mx\nsecond"), log)
     assert "\\xff\\x00\\x1b[31mx\nsecond" in told
@@ -132,7 +132,7 @@ def test_indenting_changes_no_value(document: Any) -> None:
 
 
 @given(st.text(alphabet='{}[]",:\\a1 \n'), st.integers(0, 50))
-def test_indenting_takes_anything_and_loses_nothing_but_spaces(spelled: str, most: int) -> None:
+def test_indenting_changes_only_spaces(spelled: str, most: int) -> None:
     whole = indented(spelled, 10**6)
     assert "".join(whole.split()) == "".join(spelled.split())
     assert indented(spelled, most) == whole[:most]
@@ -142,7 +142,7 @@ HOSTILE = "[bold]x[/] [@click=app.quit]y[/] \x1b[2J\x9b31m \r\t \u202eabc\u0301\
 
 
 @pytest.mark.parametrize("pane", [1, 2, 3])
-async def test_no_pane_obeys_what_a_client_sent(pane: int) -> None:
+async def test_panes_escape_input_of_clients(pane: int) -> None:
     log = TrafficLog()
     seen = kept(log, ('{"a":"' + HOSTILE + '"}').encode())
     seen.timeline.add(FaultInapplicable("error", HOSTILE), 0.1)
@@ -178,7 +178,7 @@ def told(books: RuleBooks, seen: Exchange) -> str:
     return "".join(part for part, _ in why(seen, books))
 
 
-def test_the_rule_that_was_applied_is_told_with_its_place_and_counts() -> None:
+def test_the_applied_rule_is_shown_with_its_source_and_counters() -> None:
     log = TrafficLog()
     books = rules(
         {"fault": {"type": "error", "status": 418}, "match": {"repository": "other/*"}},
@@ -219,28 +219,28 @@ def test_the_rule_that_was_applied_is_told_with_its_place_and_counts() -> None:
         ({"match": {"endpoint": "layer", "protocol": "h2"}}, "did not match: protocol is not h2"),
     ],
 )
-def test_why_a_rule_did_not_strike(document: dict[str, Any], reason: str) -> None:
+def test_why_a_rule_was_not_applied(document: dict[str, Any], reason: str) -> None:
     books = rules({"match": {"endpoint": "layer"}, "fault": "error", **document})
     said = reasons(books, exchange(TrafficLog(), "/v2/a/blobs/sha256:" + "0" * 64))
     assert said.startswith("No fault was applied\n")
     assert f"rule 1  faults.yaml:1\n    {reason}\n" in said
 
 
-def test_a_rule_that_was_applied_as_often_as_it_may_is_told_as_such() -> None:
+def test_exhausted_rules_are_shown() -> None:
     books = rules({"fault": "error", "times": 1})
     assert "Fault error" in reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
     said = reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
     assert "rule 1  faults.yaml:1\n    exhausted: match 2, already applied 1 of 1 time\n" in said
 
 
-def test_rules_that_came_later_are_told_as_such() -> None:
+def test_later_rules_are_shown() -> None:
     books = rules({"fault": "error"}, since=NOON + 1)
     assert "rule 1  faults.yaml:1\n    added later\n" in told(
         books, exchange(TrafficLog(), "/v2/a/manifests/b")
     )
 
 
-def test_what_a_path_asked_for_is_told() -> None:
+def test_path_faults_are_shown() -> None:
     books = rules({"fault": "error"})
     path = [PathRule(rule_of({"fault": {"type": "error", "status": 418}}), "error:418")]
     said = reasons(books, exchange(TrafficLog(), "/v2/broken/error/manifests/418"), path)
@@ -248,7 +248,7 @@ def test_what_a_path_asked_for_is_told() -> None:
     assert "    not evaluated: another rule matched first" in said
 
 
-async def test_the_counts_go_along() -> None:
+async def test_the_counters_are_updated() -> None:
     log = TrafficLog()
     passed(log, "/v2/a/manifests/b")
     async with shown(log, size=TALL) as (panel, pilot):
@@ -266,7 +266,7 @@ async def test_the_counts_go_along() -> None:
         assert "total    matched 2, applied 2" in await look(pilot)
 
 
-def test_a_thousand_rules_that_let_pass_leave_no_thousand_verdicts() -> None:
+def test_outcomes_of_a_thousand_rules_are_limited() -> None:
     books = rules(*[{"fault": "error", "skip": 1}] * 999, {"name": "last", "fault": "error"})
     seen = exchange(TrafficLog(), "/v2/a/manifests/b")
     assert "Fault error, by last" in reasons(books, seen)

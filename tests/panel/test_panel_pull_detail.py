@@ -59,7 +59,7 @@ def said(pilot: Pilot[int]) -> str:
     return "\n".join(each.message for each in pilot.app._notifications)
 
 
-async def test_a_heading_tells_who_pulled_what_and_what_is_missing() -> None:
+async def test_a_heading_shows_client_image_and_missing_blobs() -> None:
     log = TrafficLog()
     half_a_pull(log)
     async with shown(log, size=TALL) as (_, pilot):
@@ -87,7 +87,7 @@ async def test_a_heading_tells_who_pulled_what_and_what_is_missing() -> None:
         assert screen.count("in flight, ") == 1, "the layer that failed at first is here"
 
 
-async def test_what_a_manifest_names_is_known_before_anybody_asks_for_it() -> None:
+async def test_blobs_of_a_manifest_are_listed_before_their_requests() -> None:
     log = TrafficLog()
     head = of_app(log, "manifests/1.2", "HEAD")
     answer(log, head)
@@ -101,7 +101,7 @@ async def test_what_a_manifest_names_is_known_before_anybody_asks_for_it() -> No
         assert "PULL library/app:1.2" in screen.split("0 of 4   ✓")[0], "its heading knows it too"
 
 
-async def test_it_goes_along_until_all_has_come() -> None:
+async def test_the_detail_is_updated_until_the_pull_is_complete() -> None:
     log, clock = TrafficLog(), Clock()
     going = half_a_pull(log)
     async with shown(log, clock, size=TALL) as (_, pilot):
@@ -128,7 +128,7 @@ async def test_it_goes_along_until_all_has_come() -> None:
         assert "Missing blobs" not in screen
 
 
-async def test_on_a_wide_screen_it_stands_there_always() -> None:
+async def test_on_a_wide_screen_the_detail_is_always_visible() -> None:
     log = TrafficLog()
     half_a_pull(log)
     async with shown(log, size=WIDE) as (_, pilot):
@@ -140,7 +140,7 @@ async def test_on_a_wide_screen_it_stands_there_always() -> None:
         assert "GET /v2/library/app/manifests/1.2" in screen
 
 
-async def test_it_stays_with_its_pull_when_the_list_is_made_anew() -> None:
+async def test_the_detail_stays_on_its_pull_when_the_list_is_rebuilt() -> None:
     log = TrafficLog()
     half_a_pull(log)
     async with shown(log, size=TALL) as (_, pilot):
@@ -151,7 +151,7 @@ async def test_it_stays_with_its_pull_when_the_list_is_made_anew() -> None:
         assert "6 requests" in await look(pilot)
 
 
-async def test_of_a_push_what_is_under_way_is_listed() -> None:
+async def test_uploads_in_flight_of_a_push_are_listed() -> None:
     log = TrafficLog()
     for method, what in (("HEAD", f"blobs/{A}"), ("POST", "blobs/uploads/")):
         done = of_app(log, what, method)
@@ -177,7 +177,7 @@ async def test_of_a_push_what_is_under_way_is_listed() -> None:
         assert "not requested" not in screen, "of a push nobody knows what is to come"
 
 
-async def test_what_has_left_the_log_is_counted_still() -> None:
+async def test_trimmed_exchanges_are_still_counted() -> None:
     log = TrafficLog(capacity=5)
     half_a_pull(log)
     async with shown(log, size=TALL) as (_, pilot):
@@ -191,7 +191,7 @@ async def test_what_has_left_the_log_is_counted_still() -> None:
         assert "Its exchanges are no longer in the log" in await look(pilot)
 
 
-async def test_keys_of_exchanges_have_nothing_to_do_there() -> None:
+async def test_keys_of_exchanges_are_disabled_there() -> None:
     log = TrafficLog()
     half_a_pull(log)
     async with shown(log, size=TALL) as (_, pilot):
@@ -204,7 +204,7 @@ async def test_keys_of_exchanges_have_nothing_to_do_there() -> None:
         assert "Summary" not in await look(pilot, "escape")
 
 
-async def test_what_a_client_sent_is_made_safe() -> None:
+async def test_input_of_clients_is_escaped() -> None:
     log = TrafficLog()
     for what in ("manifests/1", f"blobs/{A}"):
         sent = exchange(log, f"/v2/library/app/{what}", at=60.0, agent="[bold]\x1b[31m/1")

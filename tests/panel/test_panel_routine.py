@@ -41,7 +41,7 @@ def connection(
     return seen
 
 
-def test_pings_tokens_and_probes_that_went_well_are_routine() -> None:
+def test_successful_pings_tokens_and_probes_are_routine() -> None:
     assert is_routine(made("/v2/"))
     assert is_routine(made("/v2/", method="HEAD"))
     assert is_routine(made("/v2/", status=401, response_headers=CHALLENGE))
@@ -52,7 +52,7 @@ def test_pings_tokens_and_probes_that_went_well_are_routine() -> None:
     assert is_routine(connection(ClosedBeforeTLSHello(), END))
 
 
-def test_what_somebody_may_look_for_is_none() -> None:
+def test_interesting_exchanges_are_not_routine() -> None:
     shown = (("authorization", "***"),)
     assert not is_routine(made("/v2/", status=401)), "no challenge"
     assert not is_routine(made("/v2/", status=401, response_headers=CHALLENGE, request_headers=shown))
@@ -91,7 +91,7 @@ SIGNALS = (
 
 
 @given(st.sampled_from(ROUTINE), st.sets(st.sampled_from(SIGNALS), min_size=1))
-def test_routine_of_which_one_thing_is_unusual_is_none(
+def test_unusual_exchanges_are_not_routine(
     make: Callable[[], Exchange], signals: set[tuple[str, object]]
 ) -> None:
     one = make()
@@ -120,7 +120,7 @@ async def test_routine_is_shown_until_it_is_hidden_and_then_counted() -> None:
         assert "routine" not in lines(panel)[1]
 
 
-async def test_a_ping_is_in_sight_while_it_is_in_flight() -> None:
+async def test_a_ping_is_visible_while_it_is_in_flight() -> None:
     log = TrafficLog()
     passed(log, "/v2/library/app/tags/list")
     async with shown(log) as (_, pilot):
@@ -137,7 +137,7 @@ async def test_a_ping_is_in_sight_while_it_is_in_flight() -> None:
 
 
 @pytest.mark.slow
-async def test_the_filter_says_of_what_the_routine_is_counted() -> None:
+async def test_routine_exchanges_are_counted_within_the_filter() -> None:
     log = TrafficLog(capacity=8)
     for number in range(4):
         passed(log, "/v2/")
@@ -156,7 +156,7 @@ async def test_the_filter_says_of_what_the_routine_is_counted() -> None:
         assert "routine: 2 hidden" in lines(panel)[1], "what has left the log is counted no more"
 
 
-async def test_where_all_is_routine_the_list_says_so() -> None:
+async def test_a_list_with_only_routine_exchanges_says_so() -> None:
     log = TrafficLog()
     passed(log, "/v2/")
     async with shown(log) as (_, pilot):

@@ -137,7 +137,7 @@ async def test_a_retry_is_marked() -> None:
         assert line_with(panel, "retry 1").startswith(" ↻ ")
 
 
-async def test_headings_can_be_had_or_not() -> None:
+async def test_headings_can_be_switched() -> None:
     log = TrafficLog()
     retried(log)
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -180,7 +180,7 @@ async def test_the_waterfall_is_there_from_100_columns_on() -> None:
 
 
 @pytest.mark.slow
-async def test_how_many_are_newer_counts_exchanges_and_no_headings() -> None:
+async def test_the_number_of_newer_exchanges_excludes_headings() -> None:
     log = TrafficLog()
     for place in range(5):
         for seed in ("aa", "bb"):
@@ -199,7 +199,7 @@ async def test_how_many_are_newer_counts_exchanges_and_no_headings() -> None:
         assert "○ 10 newer" in text(panel)
 
 
-async def test_what_was_painted_before_the_waterfall_came_stands_under_its_heading() -> None:
+async def test_columns_stay_aligned_when_the_waterfall_appears() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -209,7 +209,7 @@ async def test_what_was_painted_before_the_waterfall_came_stands_under_its_headi
             assert line_with(panel, "GET /v2/ ")[column : column + 3] == "200"
 
 
-async def test_what_is_in_flight_tells_how_far_it_is() -> None:
+async def test_exchanges_in_flight_show_their_progress() -> None:
     log, clock = TrafficLog(), Clock(NOON + 3)
     small = exchange(log, f"/v2/library/app/blobs/{A}", at=0.0)
     answer(log, small, size=4200, of=10_000)
@@ -230,7 +230,7 @@ async def test_what_is_in_flight_tells_how_far_it_is() -> None:
         assert " ✗ " in line_with(panel, "PULL")
 
 
-async def test_a_filter_leaves_the_headings_of_what_passes() -> None:
+async def test_a_filter_keeps_the_headings_of_matches() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):

@@ -21,7 +21,7 @@ def pour(log: TrafficLog, count: int) -> None:
         passed(log, f"/v2/library/app/manifests/n{log.end}")
 
 
-async def test_what_a_key_changes_is_shown_without_waiting_for_a_tick(
+async def test_changes_by_keys_are_shown_immediately(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("brokenreg.tui.app.TICK", 3600)
@@ -34,7 +34,7 @@ async def test_what_a_key_changes_is_shown_without_waiting_for_a_tick(
         assert "● LIVE" in text(panel)
 
 
-async def test_what_was_there_before_the_panel_is_followed_from_the_start() -> None:
+async def test_earlier_exchanges_are_followed_from_the_start() -> None:
     log = TrafficLog()
     pour(log, 300)
     async with shown(log, size=WIDE) as (panel, pilot):
@@ -76,7 +76,7 @@ async def test_a_key_between_two_slices_counts(monkeypatch: pytest.MonkeyPatch, 
         assert f"manifests/n{position} " in line_at_cursor(panel)
 
 
-async def test_in_a_rush_all_is_shown_a_little_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_exchanges_are_shown_a_little_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.tui.app.TICK", 0.02)
     log = TrafficLog()
     async with shown(log, size=WIDE) as (panel, pilot):

@@ -91,7 +91,7 @@ async def test_a_tag_is_deleted_after_asking_and_its_manifest_stays() -> None:
 
 
 @pytest.mark.slow
-async def test_a_manifest_is_deleted_after_telling_what_hangs_on_it() -> None:
+async def test_deleting_a_manifest_first_shows_its_dependents() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
         repository = runtime.store.index.repositories[APP]
@@ -114,7 +114,7 @@ async def test_a_manifest_is_deleted_after_telling_what_hangs_on_it() -> None:
             assert "Manifests that refer to it stay." in await look(pilot, "k", "d")
 
 
-async def test_a_cached_tag_is_told_to_come_back_and_takes_no_other_tag() -> None:
+async def test_deleting_a_cached_tag_says_that_it_returns() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
         panel = Panel(runtime)
@@ -128,7 +128,7 @@ async def test_a_cached_tag_is_told_to_come_back_and_takes_no_other_tag() -> Non
 
 
 @pytest.mark.slow
-async def test_another_tag_is_checked_as_it_is_typed_and_overwrites_after_asking() -> None:
+async def test_a_new_tag_is_validated_during_input_and_overwrites_after_confirmation() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
         repository = runtime.store.index.repositories[APP]
@@ -162,7 +162,7 @@ async def test_another_tag_is_checked_as_it_is_typed_and_overwrites_after_asking
             assert "v2" not in repository.tags
 
 
-async def test_a_tag_for_what_was_deleted_meanwhile_is_told() -> None:
+async def test_a_tag_for_a_deleted_manifest_is_reported() -> None:
     async with registry(TrafficLog()) as runtime:
         pusher = Pusher(runtime.store, ("", "a"))
         digest = await pusher.image("a", "1")

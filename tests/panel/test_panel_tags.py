@@ -31,7 +31,7 @@ async def after(pilot: Pilot[int], *keys: str) -> str:
 
 
 @pytest.mark.slow
-async def test_without_anything_it_says_so() -> None:
+async def test_an_empty_registry_has_a_hint() -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
@@ -42,7 +42,7 @@ async def test_without_anything_it_says_so() -> None:
 
 
 @pytest.mark.slow
-async def test_repositories_open_into_tags_platforms_manifests_and_what_they_are_made_of() -> None:
+async def test_repositories_expand_to_tags_platforms_manifests_and_blobs() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
         panel = Panel(runtime)
@@ -77,7 +77,7 @@ async def test_repositories_open_into_tags_platforms_manifests_and_what_they_are
 
 
 @pytest.mark.slow
-async def test_pushes_come_live_and_the_cursor_stays_with_its_row() -> None:
+async def test_pushes_appear_live_and_the_cursor_stays_on_its_row() -> None:
     async with registry(TrafficLog()) as runtime:
         store = runtime.store
         await some_images(store)
@@ -104,7 +104,7 @@ async def test_pushes_come_live_and_the_cursor_stays_with_its_row() -> None:
 
 
 @pytest.mark.slow
-async def test_documents_are_shown_highlighted_with_what_is_known_of_them() -> None:
+async def test_documents_are_shown_highlighted_with_details() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
         panel = Panel(runtime)
@@ -131,7 +131,7 @@ async def test_documents_are_shown_highlighted_with_what_is_known_of_them() -> N
             assert OCI_LAYER in screen
 
 
-async def test_a_layer_whose_blob_is_gone_is_told() -> None:
+async def test_a_missing_layer_is_reported() -> None:
     async with registry(TrafficLog()) as runtime:
         pusher = Pusher(runtime.store, ("", "gone"))
         await pusher.image("gone", "1", layers=1)
@@ -176,7 +176,7 @@ async def test_a_search_shows_names_and_tags_that_have_it() -> None:
 
 
 @pytest.mark.slow
-async def test_what_clients_sent_is_shown_and_not_obeyed() -> None:
+async def test_input_of_clients_is_shown_escaped() -> None:
     async with registry(TrafficLog()) as runtime:
         pusher = Pusher(runtime.store, ("", "host\x1b[31m[bold]x"))
         evil = "[red]evil[/red] \x1b]52;c;AAAA\x07 \u202e"
@@ -230,7 +230,7 @@ async def test_a_manifest_of_megabytes_is_shown_in_part() -> None:
             assert " [ " in await after(pilot, "G")
 
 
-async def test_twenty_thousand_tags_in_two_thousand_repositories_stop_nobody() -> None:
+async def test_twenty_thousand_tags_do_not_block_the_loop() -> None:
     async with tidied_when_quiet(), registry(TrafficLog()) as runtime:
         index = runtime.store.index
         digest = await Pusher(runtime.store, ("", "first")).document({}, "1")

@@ -18,13 +18,13 @@ WIDTHS = st.integers(0, 50)
 
 
 @pytest.mark.slow
-def test_every_character_takes_the_cells_that_are_reckoned_for_it() -> None:
+def test_every_character_has_its_calculated_width() -> None:
     for character in map(chr, range(sys.maxunicode + 1)):
         if printable(character) == character:
             assert cells(character) == get_character_cell_size(character), ascii(character)
 
 
-def test_what_would_not_stand_alone_is_escaped() -> None:
+def test_characters_that_affect_others_are_escaped() -> None:
     for (
         character
     ) in "\x1b\x9b\r\t\x85\u2028\u202e\u200b\u200d\ufe0f\u0301\u1161\U0001f1e9\U0001f3fd\u05d0\u3164\u4dc0":
@@ -34,7 +34,7 @@ def test_what_would_not_stand_alone_is_escaped() -> None:
 
 
 @given(ANYTHING, WIDTHS)
-def test_any_text_is_cut_to_the_cells_that_there_are(text: str, width: int) -> None:
+def test_any_text_is_cut_to_the_available_cells(text: str, width: int) -> None:
     safe = visible(text)
     assert all(map(cells, safe))
     assert visible(safe) == safe
@@ -45,7 +45,7 @@ def test_any_text_is_cut_to_the_cells_that_there_are(text: str, width: int) -> N
 
 
 @given(ANYTHING, st.integers(1, 40))
-def test_folded_text_is_all_there_in_rows_that_fit(text: str, width: int) -> None:
+def test_wrapped_text_is_complete_in_rows_that_fit(text: str, width: int) -> None:
     safe = visible(text)
     rows = fold(safe, width)
     assert "".join(rows).replace(" ", "") == safe.replace(" ", "")

@@ -27,7 +27,7 @@ async def test_an_empty_log_says_how_to_point_a_client_here() -> None:
         assert "docker pull" in text(panel)
 
 
-async def test_an_exchange_appears_in_flight_and_becomes_done() -> None:
+async def test_an_exchange_appears_in_flight_and_ends() -> None:
     log, clock = TrafficLog(), Clock()
     async with shown(log, clock, size=SIZE) as (panel, pilot):
         pull = exchange(log, "/v2/library/app/manifests/1.2", at=74.5)
@@ -52,7 +52,7 @@ async def test_an_exchange_appears_in_flight_and_becomes_done() -> None:
         )
 
 
-async def test_a_glance_tells_how_each_went() -> None:
+async def test_rows_show_outcomes() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
@@ -115,7 +115,7 @@ async def test_the_cursor_keeps_its_exchange_when_old_ones_are_trimmed() -> None
         assert "manifests/n50" in line_at_cursor(panel), "what is gone leaves the cursor to the oldest"
 
 
-async def test_rows_in_sight_stay_where_they_are_while_others_come() -> None:
+async def test_visible_rows_do_not_move_while_others_arrive() -> None:
     log = TrafficLog(capacity=200)
     for number in range(200):
         passed(log, f"/v2/library/app/manifests/n{number}")
@@ -129,7 +129,7 @@ async def test_rows_in_sight_stay_where_they_are_while_others_come() -> None:
         assert [line[:79].rstrip() for line in lines(panel)[3:-1]] == before
 
 
-async def test_follow_goes_along_at_the_end_and_only_there() -> None:
+async def test_follow_works_only_at_the_end() -> None:
     log = TrafficLog()
     for number in range(40):
         passed(log, f"/v2/library/app/manifests/n{number}")
@@ -165,7 +165,7 @@ async def test_follow_can_be_turned_off_and_on() -> None:
         assert "manifests/n30" in line_at_cursor(panel)
 
 
-async def test_who_scrolls_away_with_the_wheel_is_not_pulled_back() -> None:
+async def test_scrolling_with_the_wheel_stops_following() -> None:
     log = TrafficLog()
     for number in range(60):
         passed(log, f"/v2/library/app/manifests/n{number}")
@@ -208,7 +208,7 @@ async def test_a_click_moves_the_cursor() -> None:
         assert "manifests/n3 " in line_at_cursor(panel)
 
 
-async def test_the_end_stays_in_sight_when_the_terminal_changes() -> None:
+async def test_the_end_stays_visible_after_a_resize() -> None:
     log = TrafficLog()
     for number in range(100):
         passed(log, f"/v2/library/app/manifests/n{number}")
@@ -223,7 +223,7 @@ async def test_the_end_stays_in_sight_when_the_terminal_changes() -> None:
 
 
 @pytest.mark.slow
-async def test_ten_thousand_rows_and_a_thousand_more_each_second_stay_quick() -> None:
+async def test_many_rows_and_a_thousand_more_each_second_are_fast() -> None:
     log = TrafficLog()
     for number in range(10_000):
         passed(log, f"/v2/library/app/blobs/{digest(f'{number:06x}')}")

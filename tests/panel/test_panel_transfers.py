@@ -42,7 +42,7 @@ def asked(
     return made
 
 
-def test_a_pull_is_one_and_others_are_not_of_it() -> None:
+def test_a_pull_is_one_transfer_without_others() -> None:
     log = TrafficLog()
     small_pull(log)
     found = grouped(log)
@@ -56,7 +56,7 @@ def test_a_pull_is_one_and_others_are_not_of_it() -> None:
     assert len(set(others)) == len(others), "another client, another repository, a pause"
 
 
-def test_a_push_is_one_until_its_tag_is_put() -> None:
+def test_a_push_is_one_transfer_until_its_tag_is_pushed() -> None:
     log = TrafficLog()
     asks = [
         ("blobs/" + A, "HEAD"),
@@ -95,7 +95,7 @@ def test_a_manifest_claims_its_blobs() -> None:
     assert grouped([asked(log, f"manifests/{digest('ff')}", 0.3)], transfers)[0] not in (first, second)
 
 
-def test_a_pause_splits_and_a_long_download_is_none() -> None:
+def test_a_pause_splits_transfers_but_not_a_long_download() -> None:
     log = TrafficLog()
     transfers = Transfers(nothing)
     slow = exchange(log, f"/v2/library/app/blobs/{A}", at=0.0)
@@ -121,7 +121,7 @@ def test_retries_are_counted() -> None:
     assert (summary.failed, summary.blobs_done, summary.sent, summary.in_flight) == (0, 2, 200, 0)
 
 
-def test_a_blob_has_come_once_201_says_so() -> None:
+def test_a_blob_is_complete_after_its_201() -> None:
     log = TrafficLog()
     uploads, more = "/v2/library/app/blobs/uploads/", f"/v2/library/app/{SESSION}"
     asks = [
@@ -161,7 +161,7 @@ events = st.lists(
 
 
 @given(events)
-def test_whatever_comes_each_belongs_to_one_of_its_own_client(
+def test_each_exchange_belongs_to_a_transfer_of_its_client(
     events: list[tuple[str, str, str, str, float]],
 ) -> None:
     log, transfers, now = TrafficLog(), Transfers(nothing), 0.0
@@ -216,7 +216,7 @@ def test_what_is_pulled_again_is_another_pull() -> None:
     assert grouped([asked(log, f"manifests/{own}", 60)], transfers) == [going], "it is not over"
 
 
-def test_after_a_push_comes_something_else() -> None:
+def test_a_new_transfer_begins_after_a_push() -> None:
     log, transfers = TrafficLog(), Transfers(nothing)
     push, same, later = grouped(
         (asked(log, "manifests/1", at, method) for at, method in ((0, "PUT"), (1, "HEAD"), (11, "HEAD"))),
@@ -228,7 +228,7 @@ def test_after_a_push_comes_something_else() -> None:
     assert again[0] is not again[1]
 
 
-def test_what_a_push_does_not_find_is_no_failure() -> None:
+def test_missing_blobs_of_a_push_are_not_failures() -> None:
     log, transfers = TrafficLog(), Transfers(nothing)
     asks = [
         ("manifests/1", "HEAD"),

@@ -33,7 +33,7 @@ def test_characters_styles_and_backgrounds_are_read() -> None:
     assert [cell.text for cell in wide[:4]] == ["界", "", " ", "w"]
 
 
-def test_a_screen_does_not_differ_from_itself_whatever_the_svg_is() -> None:
+def test_a_screen_equals_itself_in_any_svg() -> None:
     svg = drawn(*LINES)
     other = svg.replace("Fira Code", "Other").replace("-r1", "-r99").replace('rx="8"', 'rx="9"')
     assert other != svg
@@ -51,7 +51,7 @@ def test_a_screen_does_not_differ_from_itself_whatever_the_svg_is() -> None:
         ("[reverse]x[/]", "x"),
     ],
 )
-def test_what_can_be_seen_differs(before: str, after: str) -> None:
+def test_visible_differences_are_found(before: str, after: str) -> None:
     changed = [line.replace(before, after, 1) for line in LINES]
     assert changed != list(LINES)
     told = difference(drawn(*LINES), drawn(*changed))

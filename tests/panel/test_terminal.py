@@ -38,7 +38,7 @@ def test_sigterm_restores_the_terminal(terminal: Terminal, ready: dict[str, obje
     assert terminal.modes() == "0 0 1"
 
 
-def test_a_held_response_is_told_at_the_top_and_does_not_delay_the_end(
+def test_a_held_response_is_shown_at_the_top_and_does_not_delay_the_end(
     terminal: Terminal, ready: dict[str, object], tmp_path: Path
 ) -> None:
     with subprocess.Popen(
@@ -54,7 +54,7 @@ def test_a_held_response_is_told_at_the_top_and_does_not_delay_the_end(
     assert terminal.modes() == "0 0 1"
 
 
-def test_the_end_of_its_terminal_ends_it(
+def test_closing_the_terminal_ends_the_panel(
     terminal: Terminal, ready: dict[str, object], tmp_path: Path
 ) -> None:
     terminal.tmux("send-keys", "5")

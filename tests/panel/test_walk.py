@@ -36,7 +36,7 @@ def hold(terminal: Terminal) -> None:
     terminal.wait_for("⏸ 1 HELD [0-9]+s")
 
 
-def test_by_keys_alone(terminal: Terminal, ready: dict[str, object], tmp_path: Path) -> None:
+def test_with_keys_only(terminal: Terminal, ready: dict[str, object], tmp_path: Path) -> None:
     with copying(ready, SLOW, tmp_path / "released") as client:
         hold(terminal)
         terminal.wait_for("⏸ 1 HELD [3-9]s")
