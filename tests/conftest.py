@@ -29,7 +29,14 @@ from tests.process import BrokenregProcess, brokenreg_process
 from tests.running_registry import Registry
 from tests.server import Brokenreg, brokenreg
 
-_LONG = ("assembly/test_crash", "clients/", "assembly/test_shutdown", "storage/test_cache_model")
+_LONG = (
+    "docs/test_commands",
+    "docs/test_how_to",
+    "assembly/test_crash",
+    "clients/",
+    "assembly/test_shutdown",
+    "storage/test_cache_model",
+)
 """Files that take long come first, so that no process works alone at the end."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -20,6 +21,9 @@ from tests.docs.shell import Shell
 
 _OTHERS = ("curl", "jq", "oras", "tmux", "umoci", "docker-registry")
 """Programs that are needed, if a page uses them, and that need no store."""
+
+ShellFor = Callable[[Page], AbstractContextManager[Shell]]
+"""Makes the shell of a page."""
 
 
 @pytest.fixture(scope="session")
@@ -45,17 +49,18 @@ def docs_docker(network: tuple[str, ...]) -> Iterator[Client]:
 
 
 @pytest.fixture
-def shell_for(
-    network: tuple[str, ...], request: pytest.FixtureRequest
-) -> Callable[[Page], AbstractContextManager[Shell]]:
+def shell_for(network: tuple[str, ...], request: pytest.FixtureRequest) -> ShellFor:
     """Make the shell of a page. Skip if a client that it uses is missing."""
 
     @contextmanager
     def shell(page: Page) -> Iterator[Shell]:
         used = _words(page)
         need(*(name for name in _OTHERS if name in used))
+        if any(block.order("terminal") for block in page.blocks):
+            need("tmux")
         with private.short_folder() as folder, ExitStack() as stack:
             env = _environment(folder)
+            stack.callback(_end_terminal, env)
             if used & {"docker", "dockerd"}:
                 docker = request.getfixturevalue("docs_docker")
                 env["DOCKER_HOST"] = docker.words[-1]
@@ -96,7 +101,14 @@ def _environment(folder: Path) -> dict[str, str]:
         env.pop(name, None)
     own = {name: value for name, value in env.items() if not name.startswith(("BROKENREG_", "PYTEST_"))}
     path = os.pathsep.join([str(wrappers), str(Path(sys.executable).parent), env["PATH"]])
-    return {**own, "PATH": path, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "USER": "you"}
+    return {
+        **own,
+        "TMUX_TMPDIR": str(folder),
+        "PATH": path,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "USER": "you",
+    }
 
 
 def _wrap(name: str, folder: Path, env: dict[str, str], network: tuple[str, ...], stack: ExitStack) -> None:
@@ -125,6 +137,12 @@ def _clone(home: Path) -> None:
     for name in ("Makefile", "pyproject.toml"):
         (home / name).symlink_to(ROOT / name)
     (environment / "made").touch()
+
+
+def _end_terminal(env: dict[str, str]) -> None:
+    """End tmux, which does not end with the shell that started it."""
+    if any(Path(env["TMUX_TMPDIR"]).glob("tmux-*/*")):
+        subprocess.run(["tmux", "-L", "docs", "kill-server"], env=env, check=False, capture_output=True)
 
 
 def _forget_images(docker: Client) -> None:

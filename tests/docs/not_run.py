@@ -6,7 +6,4 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "docs/how-to/private-upstreams.md": {
         "docker login registry.example.com": "needs a private registry on the internet",
     },
-    "docs/tutorials/panel.md": {
-        "docker pull 127.0.0.1:8080/broken/random:layers-1_size-1mib": "needs the keys above",
-    },
 }

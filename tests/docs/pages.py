@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 _FENCE = re.compile(r"^( *)(```+|~~~+)\s*(\S*)")
 _COMMENT = re.compile(r"^\s*<!-- test: (.*?) -->\s*$")
-_ORDER = re.compile(r"(start|run|stop|keeps running|terminal|file|not run)(?:$|:? +(.+))")
+_ORDER = re.compile(r"(start|run|stop|keeps running|terminal|keys|row|screen|file|not run)(?:$|:? +(.+))")
 
 
 class PageError(Exception):
@@ -67,6 +67,11 @@ def names() -> list[str]:
     """All pages."""
     found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return [path.relative_to(ROOT).as_posix() for path in found]
+
+
+def with_commands() -> list[str]:
+    """The pages with console blocks."""
+    return [name for name in names() if "```console" in (ROOT / name).read_text(encoding="utf-8")]
 
 
 def read(name: str) -> Page:

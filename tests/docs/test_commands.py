@@ -1,34 +1,23 @@
-"""Every command in the documentation runs, and prints what the documentation shows."""
+"""Every command in README.md, the tutorials and the reference runs, and prints what they show.
+
+The how-to pages have a module of their own, so that both run at the same time.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 import pytest
 
 from tests.docs import pages
+from tests.docs.conftest import ShellFor
 from tests.docs.not_run import NOT_RUN
-from tests.docs.pages import ROOT, Page
-from tests.docs.running import DocumentedError, PageRun
-from tests.docs.shell import Shell
+from tests.docs.running import run_page
 from tests.docs.transcripts import commands_of
-
-_RUN = [name for name in pages.names() if "```console" in (ROOT / name).read_text(encoding="utf-8")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", _RUN)
-def test_commands(name: str, shell_for: Callable[[Page], AbstractContextManager[Shell]]) -> None:
-    page = pages.read(name)
-    problem = None
-    with shell_for(page) as shell:
-        try:
-            PageRun(page, shell).run()
-        except DocumentedError as error:
-            problem = str(error)
-    if problem:
-        pytest.fail(problem, pytrace=False)
+@pytest.mark.parametrize("name", [name for name in pages.with_commands() if "/how-to/" not in name])
+def test_commands(name: str, shell_for: ShellFor) -> None:
+    run_page(name, shell_for)
 
 
 def test_what_is_not_run_is_listed() -> None:
