@@ -84,7 +84,7 @@ def _one(fault: FaultDescription) -> Iterator[RenderableType]:
     yield Text(fault.name, style="bold cyan")
     yield Text(f"{_flowing(fault.description)}\n")
     yield Text(_where(fault))
-    yield Text(f"Clients: {fault.clients}\n")
+    yield Text(f"What clients do: {fault.clients}\n")
     if fault.parameters:
         table = Table(box=None, padding=(0, 2, 0, 2))
         for heading in ("parameter", "default", "meaning"):
@@ -149,7 +149,7 @@ def _section(fault: FaultDescription) -> Iterator[str]:
     yield f"\n### {fault.name}\n"
     yield fault.description
     yield f"\n{_where(fault)}"
-    yield f"\nClients: {fault.clients}"
+    yield f"\nWhat clients do: {fault.clients}"
     if fault.parameters:
         yield "\n| parameter | default | meaning |\n| --- | --- | --- |"
         for each in fault.parameters:

@@ -31,8 +31,7 @@ class Challenge(Fault):
     """Responds with 401 and an unusual WWW-Authenticate header to requests without Authorization.
 
     Unless `always` is set, the fault has no effect on requests with Authorization. It never applies to
-    requests for a token. `value` sends any header value that you like; otherwise, `form` selects the
-    challenge:
+    requests for a token. `value` sets the value of the header; without it, `form` selects the challenge:
 
     - `bearer`, `basic`: a correct challenge
     - `upper`: `BASIC realm=...`
@@ -166,7 +165,7 @@ class Token(Fault):
     endpoints = frozenset({Endpoint.TOKEN})
     methods = frozenset({"GET", "POST"})
     clients = (
-        "Pulls and pushes fail that take longer than the token is valid (moby#33558, buildx#324, "
+        "Pulls and pushes that take longer than the token is valid fail (moby#33558, buildx#324, "
         "jib#691). docker and containers/image use a token for at least 60 s."
     )
     example = "lifetime-2s_claimed-5m"

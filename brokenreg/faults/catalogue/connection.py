@@ -174,8 +174,8 @@ class H2Reset(Fault):
 class H2Goaway(Fault):
     """Ends the HTTP/2 connection with GOAWAY after `after` bytes of the body.
 
-    The frame names the stream before this one as the last, so the client may repeat the request. The
-    connection then closes, and its other streams end.
+    The frame says that the stream before this one was the last to be processed, so the client may repeat the
+    request. The connection then closes, and its other streams end.
     """
 
     name = "h2-goaway"

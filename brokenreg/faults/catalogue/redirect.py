@@ -45,7 +45,7 @@ class Redirect(Fault):
     responds = True
     clients = (
         "If the URL has expired, docker requests the layer again; containerd, skopeo and podman do not. "
-        "Scanners fail that keep an expired URL or send HEAD to a URL that is signed for GET "
+        "Scanners that keep an expired URL, or that send HEAD to a URL that is signed for GET, fail "
         "(stackrox#22899, clair#1264, containerd#11949). Some clients send their credentials to the other "
         "origin (oras-go#1197, distribution-spec#607)."
     )

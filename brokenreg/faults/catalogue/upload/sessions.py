@@ -74,7 +74,7 @@ class UploadLost(Fault):
 class UploadLocation(Fault):
     """Sends the Location of an upload session in a form that clients often handle incorrectly.
 
-    This changes the Location in responses to POST, PATCH and GET, and of a 416. The usual Location is an
+    This changes the Location in responses to POST, PATCH and GET, and in a 416. The usual Location is an
     absolute path. `form` selects what is sent instead:
 
     - `absolute`: a URL with a host
