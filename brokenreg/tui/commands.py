@@ -141,7 +141,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("filter.complete", "tab", "Complete", "Accept the suggestion", footer=True),
     Command("filter.cancel", "escape", "Cancel", "Discard the changes to the filter", footer=True),
     Command("traffic.fail-next", "n", "Fail next", "Make the next similar request fail", footer=True),
-    Command("traffic.fail-next-with", "N", "Fail next with", "Choose how the next similar one fails"),
+    Command("traffic.fail-next-with", "N", "Fail next with", "Choose a fault for the next such request"),
     Command("faults.add", "c", "Add", "Choose a fault and add a rule", footer=True),
     Command("faults.edit", "enter", "Edit", "Edit the rule", footer=True),
     Command("faults.switch", "space", "Toggle", "Enable or disable the rule", footer=True),

@@ -152,7 +152,7 @@ _LABEL = 15
 Fact = tuple[str, str]
 """A label, and a value as clients sent it."""
 Read = Callable[[], Awaitable[tuple[bytes, int] | None]]
-"""Gives at most the first `SHOWN` bytes of a document and how many there are; None if it is not here."""
+"""Returns at most the first `SHOWN` bytes of a document, and its size; None if it does not exist."""
 
 
 class DocumentScreen(Dialogue[None], inherit_bindings=False):
@@ -206,7 +206,7 @@ class DocumentScreen(Dialogue[None], inherit_bindings=False):
 
 
 def _lines(body: bytes, size: int) -> tuple[list[Line], bool]:
-    """Return the lines of a document, and whether they are all. Takes up to some tenths of a second."""
+    """Return the lines of a document, and whether it is complete. Takes up to some tenths of a second."""
     text = body[:SHOWN].decode(errors="backslashreplace")
     lines, is_whole = document_lines(text, SHOWN)
     return lines, is_whole and size <= SHOWN

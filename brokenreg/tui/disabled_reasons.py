@@ -1,4 +1,7 @@
-"""Why a key does nothing now: footer, palette and the key itself say the same; hints that name keys."""
+"""Explains why a key does nothing now, and inserts the current keys into hints.
+
+Footer, palette and the key itself agree, because all of them use `disabled_reason`.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _LONGEST = 2_000
 
 
 def document_lines(text: str, most: int, most_lines: int = sys.maxsize) -> tuple[list[Line], bool]:
-    """Return a document as lines, JSON indented, and whether they are all.
+    """Return a document as lines, JSON indented, and whether it is complete.
 
     It has at most about `most` characters of the text, and `most_lines` lines.
     """

@@ -50,7 +50,7 @@ class Listing(CursorList):
         super().__init__()
         self._rows: list[Row] = []
         self._places: list[int] = []
-        """Of the rows that are no headings."""
+        """The line numbers of the rows that are not headings."""
         self._cursor = 0
 
     @property

@@ -19,7 +19,7 @@ MOVES: list[BindingType] = bindings_of("move")
 class Scrolling(Widget):
     """The actions of area `move`, for a widget that scrolls and has no cursor.
 
-    Put it last among the bases: Textual takes styles from the first. And let the widget bind `MOVES` alone.
+    Put it last among the bases, because Textual takes styles from the first. The widget binds only `MOVES`.
     """
 
     def action_move(self, by: int) -> None:

@@ -34,9 +34,9 @@ class TabContext:
 
 
 class TabArea(Container, HasDisabledReasons):
-    """The part of the screen that belongs to one tab, and all that the panel asks of it.
+    """The part of the screen that belongs to one tab, with what the panel needs from it.
 
-    It is made once, with a `TabContext`. It has the class `-wide` while there is room for panes side by side.
+    It is created once, with a `TabContext`. It has the class `-wide` while panes fit side by side.
     """
 
     DEFAULT_CSS = "TabArea { height: 1fr; }"
@@ -57,7 +57,7 @@ class TabArea(Container, HasDisabledReasons):
 
     @property
     def behind(self) -> str:
-        """Return why the newest is not shown, in a few words for the header, or an empty string."""
+        """Return why the newest row is not visible, in a few words for the header, or an empty string."""
         return ""
 
     @property
@@ -79,7 +79,7 @@ def area_of(name: str, context: TabContext) -> TabArea:
 
 
 class TabLine(Widget):
-    """One line: the tabs, the chosen one standing out, and a remark of its area at the right."""
+    """One line: the tabs with the chosen one highlighted, and a remark of its area at the right."""
 
     DEFAULT_CSS = "TabLine { height: 1; background: $surface; }"
 

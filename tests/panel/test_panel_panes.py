@@ -189,14 +189,14 @@ def test_the_applied_rule_is_shown_with_its_source_and_counters() -> None:
     said = reasons(books, seen)
     assert "Fault error, by teapot" in said
     assert "source   faults.yaml:2" in said
-    assert "outcome  applied: match 1, 1 of 2 times" in said
+    assert "outcome  applied to match 1, 1 of 2 times so far" in said
     assert "total    matched 1, applied 1" in said
     assert "fault    error status=418" in said
     assert "rule 1  faults.yaml:1\n    did not match: repository is not other/*" in said
     assert "rule 3  faults.yaml:3\n    not evaluated: another rule matched first" in said
     reasons(books, exchange(log, "/v2/a/manifests/b"))
     said = told(books, seen)
-    assert "outcome  applied: match 1, 1 of 2 times" in said
+    assert "outcome  applied to match 1, 1 of 2 times so far" in said
     assert "total    matched 2, applied 2" in said
 
 

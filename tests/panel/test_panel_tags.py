@@ -64,7 +64,7 @@ async def test_repositories_expand_to_tags_platforms_manifests_and_blobs() -> No
             screen = await after(pilot, "l", "l")
             assert screen.count("layer sha256:") == 2
             assert "application/vnd.oci.image.layer.v1.tar+gzip" in screen
-            assert line_with(panel, "config sha256:").endswith(f"{OCI_CONFIG}     59 B")
+            assert line_with(panel, "config sha256:").endswith(f"{OCI_CONFIG}       59 B")
             assert "▸ referrer application/vnd.example.signature" in screen
             assert "platform linux/amd64" in line_at_cursor(panel)
             assert "config sha256:" not in await after(pilot, "left"), "closed"
@@ -110,7 +110,7 @@ async def test_documents_are_shown_highlighted_with_details() -> None:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             screen = await after(pilot, "4", "j", "l", "l", "enter")
-            assert "tag 1.1" in screen
+            assert "Tag 1.1" in screen
             assert f"Media type     {OCI_MANIFEST}" in screen
             assert "Size           579 bytes" in screen
             assert '"schemaVersion": 2,' in screen

@@ -25,7 +25,7 @@ def nothing(exchange: Exchange) -> ManifestFacts:
 
 def grouped(exchanges: Iterable[Exchange], transfers: Transfers | None = None) -> list[Transfer | None]:
     transfers = transfers or Transfers(nothing)
-    return [transfers.take(each) for each in exchanges]
+    return [transfers.assign(each) for each in exchanges]
 
 
 def asked(
@@ -134,7 +134,7 @@ def test_a_blob_is_complete_after_its_201() -> None:
     transfers = Transfers(nothing)
     for method, path, query, status, expected in asks:
         each = exchange(log, path, method=method, query=query)
-        push = transfers.take(each)
+        push = transfers.assign(each)
         answer(log, each, status)
         end(log, each)
         assert push is not None
@@ -169,7 +169,7 @@ def test_each_exchange_belongs_to_a_transfer_of_its_client(
     for what, method, agent, client, pause in events:
         now += pause
         made = asked(log, what, now, method, agent, client)
-        transfer = transfers.take(made)
+        transfer = transfers.assign(made)
         assert transfer is not None
         found.setdefault(transfer, []).append(made)
     for transfer, members in found.items():
@@ -240,7 +240,7 @@ def test_missing_blobs_of_a_push_are_not_failures() -> None:
     pushed = []
     for what, method in asks:
         each = exchange(log, f"/v2/library/app/{what}", method=method)
-        push = transfers.take(each)
+        push = transfers.assign(each)
         answer(log, each, 202 if method == "POST" else 404)
         end(log, each, fault="error" if len(pushed) == 4 else "")
         pushed.append(each)
@@ -248,7 +248,7 @@ def test_missing_blobs_of_a_push_are_not_failures() -> None:
     assert [push.is_failure(each) for each in pushed] == [False, False, False, False, True]
     assert not any(map(push.retry, pushed))
     (missing,) = [exchange(log, "/v2/library/app/manifests/nope", method="HEAD", agent="crane/1")]
-    pull = transfers.take(missing)
+    pull = transfers.assign(missing)
     answer(log, missing, 404)
     end(log, missing)
     assert pull is not None

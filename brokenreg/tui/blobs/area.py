@@ -1,4 +1,4 @@
-"""The Blobs tab: the list of all blobs, and one of them from inside."""
+"""The Blobs tab: the list of all blobs, and the content of one."""
 
 from __future__ import annotations
 

@@ -79,11 +79,11 @@ def entry_line(entry: Entry) -> tuple[str, str, str]:
     if entry.hides is not None:
         hidden = visible(_text(entry.hides))
         what = f"everything below {hidden or '/'}" if entry.is_opaque else hidden
-        return f"{mode} {'':>9}", "whiteout", f"{name} hides {what}"
+        return f"{mode} {'':>10}", "whiteout", f"{name} hides {what}"
     if entry.link:
         arrow = " = " if entry.kind is EntryKind.HARD_LINK else " → "
         name += arrow + visible(_text(entry.link))
-    return f"{mode} {size:>9}", "outside" if _leads_outside(entry) else "", name
+    return f"{mode} {size:>10}", "outside" if _leads_outside(entry) else "", name
 
 
 _BITS = tuple(1 << bit for bit in reversed(range(9)))

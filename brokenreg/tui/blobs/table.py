@@ -16,7 +16,7 @@ from brokenreg.tui.scrolling import CursorList
 from brokenreg.tui.text import fit, visible
 from brokenreg.tui.theme import cursor_style
 
-_DIGEST, _KIND, _SIZE, _USED = 12, 8, 8, 5
+_DIGEST, _KIND, _SIZE, _USED = 12, 8, 10, 5
 _FIXED = 2 + _DIGEST + 1 + _KIND + 1 + _SIZE + 1 + _USED + 1 + 1
 """Cells of a row that origin and place do not get."""
 

@@ -46,9 +46,9 @@ class _FileDialogue(Dialogue[str | None], inherit_bindings=False):
         self.query_one(Input).focus()
 
     def on_input_changed(self) -> None:
-        self.tell("")
+        self.show_problem("")
 
-    def tell(self, problem: str) -> None:
+    def show_problem(self, problem: str) -> None:
         """Show what is wrong, or nothing."""
         self.query_one("#problem", Static).update(visible(problem))
 
@@ -56,17 +56,17 @@ class _FileDialogue(Dialogue[str | None], inherit_bindings=False):
         """Load or save the file."""
         text = self.query_one(Input).value.strip()
         if not text:
-            self.tell("type the path of a file, for example scenario.yaml")
+            self.show_problem("type the path of a file, for example scenario.yaml")
             return
         try:
             path = Path(text).expanduser()
         except RuntimeError as error:  # there is no such user
-            self.tell(str(error))
+            self.show_problem(str(error))
             return
-        self.run_worker(self.take(path), exclusive=True)
+        self.run_worker(self.submit(path), exclusive=True)
 
-    async def take(self, path: Path) -> None:
-        """Load or save the file: `tell` what is wrong, or dismiss the dialogue."""
+    async def submit(self, path: Path) -> None:
+        """Load or save the file. Then show what is wrong (`show_problem`), or dismiss the dialogue."""
         raise NotImplementedError
 
     def action_cancel(self) -> None:
@@ -80,14 +80,14 @@ class LoadDialogue(_FileDialogue):
     HEADING = "Load scenario"
     PROMPT = "Replaces all rules, overrides and expectations. Path:"
 
-    async def take(self, path: Path) -> None:
+    async def submit(self, path: Path) -> None:
         read = partial(load_scenario, path)
         try:
             book = await operations.load_scenario(self.runtime, self.namespace, read, str(path))
         except OperationError as error:
-            self.tell(str(error))
+            self.show_problem(str(error))
         except ValueError as error:  # a path that no file can have
-            self.tell(f"{path}: {error}")
+            self.show_problem(f"{path}: {error}")
         else:
             self.dismiss(f"loaded {counted(len(book), 'rule')} from {path}")
 
@@ -98,7 +98,7 @@ class SaveDialogue(_FileDialogue):
     HEADING = "Save scenario"
     PROMPT = "Saves all rules and overrides to a scenario file. Path:"
 
-    async def take(self, path: Path) -> None:
+    async def submit(self, path: Path) -> None:
         await self._save(path, overwrite=False)
 
     async def _save(self, path: Path, *, overwrite: bool) -> None:
@@ -110,9 +110,9 @@ class SaveDialogue(_FileDialogue):
             question = Confirmation(f"Overwrite {visible(str(path))}?", ("Its current content is lost.",))
             self.app.push_screen(question, lambda yes: self._overwrite(path, wanted=bool(yes)))
         except OSError as error:
-            self.tell(f"cannot write {path}: {error.strerror}")
+            self.show_problem(f"cannot write {path}: {error.strerror}")
         except ValueError as error:
-            self.tell(str(error))
+            self.show_problem(str(error))
         else:
             self.dismiss(f"saved {counted(len(scenario.rules), 'rule')} to {path}")
 

@@ -37,16 +37,16 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
         self._waiting = operations.waiting_head(runtime, exchange.id)
 
     def content(self) -> ComposeResult:
-        # Values are octets; whatever would move the cursor or turn the text is escaped in them.
+        # Values are octets: those that would move the cursor or reverse the text are escaped.
         yield TextArea(visible_lines(self._waiting), soft_wrap=True, compact=True)
         yield Static(markup=False)
 
     def on_mount(self) -> None:
-        self._tell()
+        self._show_changes()
 
     def on_text_area_changed(self) -> None:
         """Show what would change, or what is wrong."""
-        self._tell()
+        self._show_changes()
 
     def action_send(self) -> None:
         """Resume the response with the edited head."""
@@ -71,7 +71,7 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
         headers = tuple((name, came.get((name, value), value)) for name, value in typed.headers)
         return EditableHead(typed.status, headers)
 
-    def _tell(self) -> None:
+    def _show_changes(self) -> None:
         try:
             changes = self._typed().changes_from(self._waiting, self._exchange.method)
         except HeadError as error:

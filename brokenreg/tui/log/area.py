@@ -1,4 +1,4 @@
-"""The Log tab: the lines of the server's own log, folded to the width that there is (Line API)."""
+"""The Log tab: the lines of the server's log, folded to the width of the screen (Line API)."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class LogArea(TabArea):
         return _LEVELS[self._view.level]
 
     def action_follow(self) -> None:
-        """Switch follow on or off: whether the newest line stays in sight."""
+        """Follow new lines, or stop following."""
         self._view.follow = not self._view.follow
         if self._view.follow:
             self._view.action_last()

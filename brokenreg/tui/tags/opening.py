@@ -10,7 +10,7 @@ from brokenreg.oci.sizes import format_size
 from brokenreg.storage import Store
 from brokenreg.storage.records import is_cache, spelled
 from brokenreg.tui.dialogues import SHOWN, Fact, Read
-from brokenreg.tui.tags.rows import MANIFESTS, Kind, Row
+from brokenreg.tui.tags.rows import DIGEST, MANIFESTS, Kind, Row
 from brokenreg.wording import counted
 
 
@@ -25,7 +25,7 @@ def document_of(row: Row, digest: Digest, store: Store) -> tuple[str, list[Fact]
         ("Digest", digest),
         ("Size", size),
     ]
-    title = str(row.kind) if row.text == digest else f"{row.kind} {row.text}"
+    title = f"{str(row.kind).capitalize()} {digest[:DIGEST] if row.text == digest else row.text}"
     if row.kind in MANIFESTS:
         if not row.is_here:
             return title, [*facts, ("Stored", "no: the manifest was never pushed, or was deleted")], None
@@ -86,9 +86,10 @@ CLIENTS: Mapping[str, str] = {
 
 
 def pull_command(client: str, address: str, name: str, reference: str, *, is_trusted: bool) -> str:
-    """What pulls a tag or a digest of `name` from the listener at `address` (a URL).
+    """Return the command that pulls a tag or a digest of `name` from the listener at `address` (a URL).
 
-    `is_trusted` says whether clients trust its certificate; without they are told not to ask.
+    `is_trusted` says whether clients trust its certificate. If they do not, the command turns TLS
+    verification off.
     """
     between = "@" if ":" in reference else ":"
     return CLIENTS[client].format(
@@ -102,7 +103,7 @@ _EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 - compared, not bound
 
 
 def reachable(address: str) -> str:
-    """HOST:PORT of a listener's URL; one that listens everywhere is reached by loopback."""
+    """Return HOST:PORT of a listener's URL, with the loopback address if it listens on all addresses."""
     authority = address.rpartition("://")[2]
     host, _, port = authority.rpartition(":")
     return f"127.0.0.1:{port}" if host in _EVERYWHERE else authority

@@ -18,7 +18,7 @@ from brokenreg.tui.tags.rows import DIGEST, INDEXES, MANIFESTS, Kind, Place, Row
 from brokenreg.tui.text import fit, fit_end, visible
 from brokenreg.tui.theme import cursor_style
 
-_SIZE = 8
+_SIZE = 10
 _TEXT_AT_LEAST = 20
 
 

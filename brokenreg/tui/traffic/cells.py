@@ -50,9 +50,9 @@ def local_time(exchange: Exchange) -> str:
 
 
 def client_name(exchange: Exchange, width: int) -> str:
-    """The client's product and major version (`docker/27`); its address, if it does not say.
+    """Return the client's product and major version (`docker/27`), or its address if it sent no User-Agent.
 
-    That of a replay is us.
+    Replays are marked instead, because brokenreg itself sends them.
     """
     if exchange.replay_of is not None:
         return "↻ replay"

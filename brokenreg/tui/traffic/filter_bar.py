@@ -1,4 +1,4 @@
-"""The line in which a filter is typed: with suggestions, and with what is wrong with it."""
+"""The line in which the user types a filter, with suggestions and errors."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class FilterBar(Vertical):
         event.stop()
         offered = candidates(event.value, self._completion.values)
         if offered and not problem_of(offered[0]):
-            self._advise(event.value)  # it is right as far as it goes
+            self._advise(event.value)  # it is valid so far
         else:
             self._judge(event.value)
 

@@ -13,7 +13,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.traffic.transfer import MEMBERS, Kind, Read, Transfer, kind_of, tag_of
 
 _CLIENTS = 256
-"""Pairs of client and repository whose transfers may go on: those heard of last."""
+"""Pairs of client and repository whose transfers may continue: the most recently active ones."""
 
 _AT_ONCE = 8
 """Unfinished transfers of one such pair: the newest are kept."""
@@ -30,8 +30,8 @@ class Transfers:
         self._read = read
         self._going: dict[_Key, list[Transfer]] = {}
 
-    def take(self, exchange: Exchange) -> Transfer | None:
-        """Return the transfer that an exchange now belongs to, perhaps a new one, or None."""
+    def assign(self, exchange: Exchange) -> Transfer | None:
+        """Add an exchange to a transfer, if necessary to a new one, and return it; None if it has none."""
         target = exchange.target
         if target.endpoint not in _PARTS or target.error is not None or exchange.method == "DELETE":
             return None

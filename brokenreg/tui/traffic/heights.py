@@ -10,8 +10,8 @@ _BUCKET = 256
 class Heights:
     """The lines of items `first` to `end - 1`, numbered since the start, as positions in the log are.
 
-    Appending, changing and trimming cost the same however many there are; looking up costs some hundred
-    steps for 100,000 items, as they stand in buckets of 256.
+    The cost of appending, changing and trimming does not depend on the number of items. A look-up takes some
+    hundred steps for 100,000 items, because they are kept in buckets of 256.
     """
 
     def __init__(self) -> None:

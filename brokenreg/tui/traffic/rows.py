@@ -193,7 +193,7 @@ class Rows:
 
     def _take(self, exchange: Exchange) -> None:
         passes = self._passes(exchange)
-        transfer = self._transfers.take(exchange) if self._view.is_grouped else None
+        transfer = self._transfers.assign(exchange) if self._view.is_grouped else None
         self._taken.append(exchange)
         if exchange.ended is None:
             self._open.append(exchange)

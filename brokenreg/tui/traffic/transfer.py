@@ -24,18 +24,18 @@ request begins a new pull without one.
 """
 
 MEMBERS = 500
-"""Exchanges of one transfer at most, so that none is too large to be shown; what follows is a new one."""
+"""Maximum number of exchanges in one transfer, so that it can be shown; further ones begin a new transfer."""
 
 _SPAN = 20_000
 """Maximum distance, in exchanges of all clients, from the first to the last one of a transfer."""
 
 _RETRIES = 32
-"""Attempts that are looked back at, so that a row costs the same whatever came before."""
+"""Number of earlier attempts that are examined, so that the cost of a row is bounded."""
 
 _BODIES = (Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD)
 
 Read = Callable[[Exchange], ManifestFacts]
-"""What the manifest says that passed in an exchange; nothing, if it was not kept."""
+"""Returns the facts of the manifest in an exchange; no facts if its body was not kept."""
 
 
 class Kind(StrEnum):
@@ -155,7 +155,7 @@ class Transfer:
         return (attempts[-1] for attempts in self._attempts.values())
 
     def last_bodies(self) -> list[Exchange]:
-        """Yield the last exchange for each blob."""
+        """Return the last exchange for each blob."""
         return [each for each in self.last_attempts() if each.endpoint in _BODIES and each.method != "HEAD"]
 
     def _is_idle(self, now: float) -> bool:

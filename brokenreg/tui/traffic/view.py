@@ -12,7 +12,7 @@ from brokenreg.traffic.timeline_events import ExchangeEnded
 from brokenreg.tui.traffic.marks import Marks
 
 _PROBE = (ClosedBeforeTLSHello, ExchangeEnded)
-"""All that happens to a connection that only tests whether the port is open."""
+"""The only events of a connection that just tests whether the port is open."""
 
 
 def is_routine(exchange: Exchange) -> bool:

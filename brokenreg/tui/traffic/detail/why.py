@@ -128,7 +128,7 @@ def _outcome_words(outcome: RuleOutcome) -> str:
         applied = f"{outcome.applied} of {counted(rule.times, 'time')}"
     match outcome.kind:
         case OutcomeKind.APPLIED:
-            return f"applied: {matched}, {applied}"
+            return f"applied to {matched}, {applied} so far"
         case OutcomeKind.NO_EFFECT:
             return f"no effect, so not counted: {matched}, applied {applied}"
         case OutcomeKind.SKIPPED:
