@@ -52,7 +52,7 @@ class Body:
     def remark(self) -> str:
         """Return how `data` differs from the transferred body, as text for users, or ""."""
         if self.is_redacted:
-            return f"secrets in it were replaced by {REDACTED}"
+            return f"secrets were replaced by {REDACTED}"
         return "" if self.is_whole else f"the first {len(self.data)} of {counted(self.size, 'byte')}"
 
 

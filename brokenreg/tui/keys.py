@@ -33,7 +33,9 @@ def keys_from(table: Mapping[str, Any]) -> dict[str, str]:
         if (one.id in keys or other.id in keys) and meet(one, other):
             twice = {*map(key_name, keys_of(one, keys))} & {*map(key_name, keys_of(other, keys))}
             if twice:
-                raise KeysError(f"{min(twice)} is both {one.id} and {other.id}; give one of them another key")
+                raise KeysError(
+                    f'key "{min(twice)}" is used by both {one.id} and {other.id}; change one of them'
+                )
     return keys
 
 
@@ -44,14 +46,14 @@ def _read(table: Mapping[str, Any], within: str) -> Iterator[tuple[str, str]]:
             yield from _read(value, f"{name}.")
             continue
         if command not in BY_ID:
-            raise KeysError(f"there is no command {command[:100]!r}; {nearest(command, BY_ID)}")
+            raise KeysError(f'unknown command "{command[:100]}"; {nearest(command, BY_ID)}')
         keys = value if isinstance(value, list) else [value]
         if not keys or not all(isinstance(key, str) for key in keys):
             raise KeysError(f'{command}: write a key in quotes, or a list: ["f", "ctrl+f"]')
         for key in keys:
             if key_name(key) not in _KNOWN and not _is_modified(key):
                 raise KeysError(
-                    f"{command}: {key[:100]!r} is no key; write for instance f, F, f2, ctrl+f, pagedown or ?"
+                    f'{command}: unknown key "{key[:100]}": use, for example, f, F, f2, ctrl+f, pagedown or ?'
                 )
         yield command, ",".join(key_name(key) for key in keys)
 

@@ -389,9 +389,15 @@ def test_the_panel_needs_a_terminal(tmp_path: Path) -> None:
 def test_keys_of_the_panel_that_cannot_be_are_told_in_one_line(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     for keys, told in (
-        ('traffic.follow = "hyperspace"', "Error: [keys] traffic.follow: 'hyperspace' is no key; write for"),
-        ('traffic.folow = "f"', "Error: [keys] there is no command 'traffic.folow'; did you mean traffic."),
-        ('"traffic.follow" = "q"', "Error: [keys] q is both traffic.follow and panel.quit; give one of them"),
+        (
+            'traffic.follow = "hyperspace"',
+            'Error: [keys] traffic.follow: unknown key "hyperspace": use, for example',
+        ),
+        ('traffic.folow = "f"', 'Error: [keys] unknown command "traffic.folow"; did you mean traffic.'),
+        (
+            '"traffic.follow" = "q"',
+            'Error: [keys] key "q" is used by both traffic.follow and panel.quit; change',
+        ),
         ('panel.help = "f1"', "Error: the panel needs a terminal"),
     ):
         config.write_text(f"[keys]\n{keys}\n[tui]\ntheme = 'light'\n")

@@ -59,7 +59,7 @@ async def test_quitting_asks_if_rules_are_not_saved(tmp_path: Path) -> None:
         book = panel._runtime.rules.book("")
         book.add(rule_of({"fault": {"type": "error", "status": 500}}), "faults.yaml:3")
         spent = rule_of({"fault": {"type": "error", "status": 500}, "times": 1})
-        book.add(spent, "panel, next like this").applied = 1
+        book.add(spent, "panel, fail next").applied = 1
         await look(pilot, "2", "c", *"reset", "enter")
         assert "A rule in a form is not saved." in await look(pilot, "ctrl+c")
         await look(pilot, "escape", "enter")

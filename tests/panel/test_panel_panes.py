@@ -187,7 +187,7 @@ def test_the_applied_rule_is_shown_with_its_source_and_counters() -> None:
     )
     seen = exchange(log, "/v2/a/manifests/b")
     said = reasons(books, seen)
-    assert "Fault error, by teapot" in said
+    assert 'Fault error, by "teapot"' in said
     assert "source   faults.yaml:2" in said
     assert "outcome  applied to match 1, 1 of 2 times so far" in said
     assert "total    matched 1, applied 1" in said
@@ -269,6 +269,6 @@ async def test_the_counters_are_updated() -> None:
 def test_outcomes_of_a_thousand_rules_are_limited() -> None:
     books = rules(*[{"fault": "error", "skip": 1}] * 999, {"name": "last", "fault": "error"})
     seen = exchange(TrafficLog(), "/v2/a/manifests/b")
-    assert "Fault error, by last" in reasons(books, seen)
+    assert 'Fault error, by "last"' in reasons(books, seen)
     assert len(seen.rule_outcomes) == 17
     assert isinstance(next(iter(books.book(""))), ActiveRule)

@@ -123,7 +123,7 @@ def test_a_manifest_with_a_token_in_it(registry: Brokenreg) -> None:
     (entry,) = har.json()["log"]["entries"]
     assert "ghp_" not in har.text
     assert entry["request"]["postData"]["text"] == manifest.replace("ghp_0123456789abcdefABCDEF0123", "***")
-    assert entry["request"]["postData"]["comment"] == "secrets in it were replaced by ***"
+    assert entry["request"]["postData"]["comment"] == "secrets were replaced by ***"
     assert listed["request_bytes"] == len(manifest)
 
 

@@ -95,7 +95,7 @@ class BlobsArea(TabArea):
             blob, read = self._verification
             done = 100 * read // max(1, blob.size)
             self._say(
-                f"{_short(blob)}: verifying, {done}% of {format_size(blob.size)}; {{blobs.verify}} stops"
+                f"{_short(blob)}: verifying, {done}% of {format_size(blob.size)}; {{blobs.verify}} to stop"
             )
 
     def take_focus(self) -> None:

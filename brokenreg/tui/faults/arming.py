@@ -12,7 +12,7 @@ from brokenreg.runtime import operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 
-_SOURCE = "panel, next like this"
+_SOURCE = "panel, fail next"
 
 
 class Arming:

@@ -40,7 +40,7 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("overrides")
 
     def __init__(self, runtime: Runtime, arming: Arming) -> None:
-        super().__init__("Apply faults to every request")
+        super().__init__("Overrides: apply faults to every request")
         self._runtime = runtime
         self._arming = arming
 

@@ -63,7 +63,8 @@ def advice(text: str, values: Values) -> str:
             return "  ".join(each.rpartition(f"{term.partition(':')[0]}:")[2] for each in offered)
         return f"{key}: {KEYS[key].usage if key in KEYS else ''}"
     return (
-        "  ".join(each[_start_of_last(each) :].removeprefix("-") for each in offered) or "a part of the path"
+        "  ".join(each[_start_of_last(each) :].removeprefix("-") for each in offered)
+        or "matches a part of the path"
     )
 
 

@@ -232,7 +232,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             length += len(piece)
             if length - reported >= _REPORTED_EVERY:
                 reported = length
-                self._say(f"saving, {format_size(length)} so far; {{export.close}} stops")
+                self._say(f"saving, {format_size(length)} so far; {{export.close}} to stop")
 
     def on_input_changed(self) -> None:
         self._confirmed = ""

@@ -57,7 +57,7 @@ def _why_no_request(exchange: Exchange) -> str:
         return "shown after the exchange ends"
     if exchange.endpoint is Endpoint.MANIFEST:
         return _made_way()
-    return "not kept: only manifests are kept of request bodies"
+    return "not kept: only the request bodies of manifests are kept"
 
 
 def _why_none(exchange: Exchange) -> str:

@@ -52,7 +52,7 @@ def _summary(exchange: Exchange, final: list[RuleOutcome]) -> str:
     if exchange.origin is Origin.SECOND:
         return "No rules are evaluated at the second origin"
     if exchange.faults:
-        return f"Fault {cells.faults_word(exchange)}, by {visible(exchange.rule or 'a rule')}"
+        return f'Fault {cells.faults_word(exchange)}, by "{visible(exchange.rule or "a rule")}"'
     if final:
         return "Rule matched, but its fault had no effect"
     if exchange.target.error is not None:
@@ -115,7 +115,7 @@ def _reason(exchange: Exchange, active: ActiveRule, outcome: RuleOutcome | None,
         return "not evaluated: another rule matched first"
     if exchange.endpoint is Endpoint.CONNECT or exchange.target.error is not None:
         return "not evaluated"
-    return "not evaluated: the request was refused before, or other rules were in effect"
+    return "not evaluated: the request was refused earlier, or other rules were in effect"
 
 
 def _outcome_words(outcome: RuleOutcome) -> str:
