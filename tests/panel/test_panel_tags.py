@@ -225,7 +225,7 @@ async def test_a_manifest_of_megabytes_is_shown_in_part() -> None:
             assert "only the beginning of 3 MiB" in await after(pilot, "h", "enter")
             assert '"layers": [' in await look(pilot)
             screen = await after(pilot, "escape", "G", "enter")
-            assert "tag deep" in screen
+            assert "Tag deep" in screen
             assert "only the beginning of 58.6 KiB" in screen
             assert " [ " in await after(pilot, "G")
 
