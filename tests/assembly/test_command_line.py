@@ -318,7 +318,7 @@ def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> N
         ("[serve]\nheadless = 'maybe'", "[serve] headless: use true or false"),
     ],
 )
-def test_a_bad_configuration_file_is_told(tmp_path: Path, text: str, problem: str) -> None:
+def test_a_bad_configuration_file_is_reported(tmp_path: Path, text: str, problem: str) -> None:
     config = tmp_path / "brokenreg.toml"
     config.write_text(text)
     for arguments in (["--config", str(config), "serve"], ["serve", "--config", str(config)]):
@@ -386,7 +386,7 @@ def test_the_panel_needs_a_terminal(tmp_path: Path) -> None:
     assert "brokenreg serve" in result.stderr
 
 
-def test_keys_of_the_panel_that_cannot_be_are_told_in_one_line(tmp_path: Path) -> None:
+def test_invalid_keys_of_the_panel_are_reported_in_one_line(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     for keys, told in (
         (

@@ -37,7 +37,7 @@ class Loop:
         ({}, True),
     ],
 )
-def test_what_is_told(context: dict[str, Any], is_told: bool) -> None:
+def test_what_is_reported(context: dict[str, Any], is_told: bool) -> None:
     loop: Any = Loop()
     quiet_handshakes(loop, {"message": "something failed", **context})
     assert bool(loop.told) is is_told

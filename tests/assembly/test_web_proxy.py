@@ -39,7 +39,7 @@ def everything(running: Brokenreg) -> str:
 
 
 @pytest.mark.slow
-def test_all_goes_through_it_and_its_password_is_told_nowhere(
+def test_all_requests_use_it_and_its_password_never_appears(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """This is true whether the web proxy accepts or refuses the password."""
@@ -114,7 +114,7 @@ def test_a_variable_that_is_not_valid_is_one_line(
 
 
 @pytest.mark.parametrize("names", [("HTTPS_PROXY",), ("http_proxy", "all_proxy")])
-def test_upstreams_are_asked_directly_and_that_is_told(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_direct_connections_to_upstreams_are_reported(tmp_path: Path, names: tuple[str, ...]) -> None:
     with chain(tmp_path, **dict.fromkeys(names, NOWHERE)) as both:
         manifest = both.push_image("org/app", b"layer")
         assert both.get("/v2/org/app/manifests/v1").content == manifest
@@ -125,7 +125,7 @@ def test_upstreams_are_asked_directly_and_that_is_told(tmp_path: Path, names: tu
     ]
 
 
-def test_an_environment_that_names_none_is_told(tmp_path: Path) -> None:
+def test_an_environment_without_a_web_proxy_is_reported(tmp_path: Path) -> None:
     with through(tmp_path, "--upstream-proxy", "env") as proxy:
         assert "neither HTTPS_PROXY nor HTTP_PROXY is set" in proxy.warnings
 

@@ -57,7 +57,7 @@ def test_expectations_are_met_one_by_one(tmp_path: Path) -> None:
         assert "got 0" in check(running)[1]
 
 
-def test_a_scenario_that_expects_nothing_is_told_so(own_registry: Brokenreg) -> None:
+def test_a_scenario_without_expectations_is_reported(own_registry: Brokenreg) -> None:
     status, output, error = check(own_registry)
     assert (status, output) == (1, "")
     assert error.startswith("Error: the loaded scenario has no expectations: run")

@@ -226,7 +226,7 @@ def test_skopeo_without_login_follows_any_redirect(
 
 
 @pytest.mark.parametrize("auth", ["basic", "token"])
-def test_what_skopeo_sends_down_a_chain_is_told(
+def test_what_skopeo_sends_down_a_chain_is_reported(
     skopeo: Client,  # noqa: F811
     tmp_path: Path,
     auth: str,

@@ -191,7 +191,7 @@ async def test_a_manifest_that_is_too_large(http: httpx.AsyncClient) -> None:
     assert (await http.put(url, content=b"x" * 100)).status_code == 201
 
 
-async def test_limits_of_chunks_are_told_and_kept(http: httpx.AsyncClient) -> None:
+async def test_limits_of_chunks_are_reported_and_kept(http: httpx.AsyncClient) -> None:
     response = await begin(http, uploads("too-large_limit-800_tell-true_least-100"))
     assert response.headers["oci-chunk-max-length"] == "800"
     assert response.headers["oci-chunk-min-length"] == "100"
@@ -204,7 +204,7 @@ async def test_limits_of_chunks_are_told_and_kept(http: httpx.AsyncClient) -> No
     assert last.status_code == 201
 
 
-async def test_a_location_whose_query_counts_is_told_wherever_one_is(http: httpx.AsyncClient) -> None:
+async def test_a_location_whose_query_counts_is_reported_wherever_one_is(http: httpx.AsyncClient) -> None:
     told = (await begin(http, uploads("upload-location_form-query"))).headers["location"]
     assert (await http.get(told)).headers["location"] == told
     refused = await http.patch(told, content=CONTENT, headers={"content-range": "500-1499"})
@@ -309,7 +309,7 @@ async def test_an_upload_that_goes_on_at_the_second_origin(any_http: httpx.Async
     assert (await any_http.get(f"/v2/{name}/blobs/{digest_of(CONTENT)}")).content == CONTENT
 
 
-async def test_credentials_at_the_second_origin_are_told(own_registry: Brokenreg) -> None:
+async def test_credentials_at_the_second_origin_are_reported(own_registry: Brokenreg) -> None:
     async with httpx.AsyncClient(base_url=own_registry.url) as http:
         location = (await begin(http, uploads("upload-location_form-foreign"))).headers["location"]
         assert (await http.patch(location, content=CONTENT[:500])).status_code == 202

@@ -65,6 +65,6 @@ def test_blanks_around_a_value_are_no_change() -> None:
     assert sent(EditableHead.parse(str(head)), message) == message["headers"]
 
 
-def test_values_that_look_the_same_in_the_dialogue_are_told_apart() -> None:
+def test_equal_values_in_the_dialogue_are_distinguished() -> None:
     head = EditableHead(200, (("x", "a\x80"), ("x", "a\\x80")))
     assert visible_lines(head).splitlines() == ["200", "x: a\\x80", "x: a\\x80 (2)"]

@@ -179,7 +179,7 @@ async def test_a_job_continues_without_clients() -> None:
         assert store.puts == 2
 
 
-async def test_two_run_eight_wait_and_the_next_is_told_to_come_again() -> None:
+async def test_two_run_eight_wait_and_the_next_is_reported_to_come_again() -> None:
     store = GatedStore()
     async with fabricating(store) as fabricator:
         waiting = [

@@ -185,7 +185,7 @@ async def test_the_end_of_the_registry_ends_all_jobs() -> None:
     assert [getattr(outcome, "status", None) for outcome in outcomes] == [503] * 4
 
 
-def test_a_small_image_is_done_before_it_is_told() -> None:
+def test_a_small_image_is_done_before_it_is_reported() -> None:
     listener = Listener()
     progress = Progress(ImageSpec(1, 0))
     progress.begin(1)

@@ -45,7 +45,7 @@ def test_a_tag_gives_its_image(tag: str, spec: ImageSpec) -> None:
         ("latest", "latest"),
     ],
 )
-def test_a_wrong_tag_is_told_what_is_wrong(tag: str, named: str) -> None:
+def test_the_error_of_a_wrong_tag(tag: str, named: str) -> None:
     with pytest.raises(OCIError, match=named) as caught:
         parse_random_tag(tag)
     assert (caught.value.status, caught.value.code) == (400, "BAD_REQUEST")

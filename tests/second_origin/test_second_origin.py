@@ -201,7 +201,7 @@ def test_a_foreign_upload_springs_the_trap_and_works(each: Registry) -> None:
     caught(each, "Authorization Basic")
 
 
-def test_many_are_counted_and_the_last_are_told(http2: Registry) -> None:
+def test_many_are_counted_and_the_last_are_reported(http2: Registry) -> None:
     reset(http2.running)
     with httpx.Client(base_url=second(http2.running).url, http2=True, verify=False) as http:
         for number in range(50):
