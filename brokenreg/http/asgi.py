@@ -77,7 +77,7 @@ PACE = "brokenreg.pace"
 
 
 class End(StrEnum):
-    """How a response is cut. Earlier bytes have arrived before."""
+    """How a response is cut. Bytes that were sent before arrive first."""
 
     FIN = "fin"
     """TCP FIN, without TLS's close_notify."""

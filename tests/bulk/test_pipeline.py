@@ -175,7 +175,7 @@ def test_slots_are_limited_and_freed() -> None:
 
 
 async def test_an_error_of_the_hash_ends_the_writer() -> None:
-    """Whoever reads would wait for ever for a buffer that comes back."""
+    """Otherwise the reader would wait forever for a free buffer."""
 
     def fail(_: memoryview) -> None:
         raise MemoryError

@@ -40,7 +40,7 @@ def _payloads(data: bytes) -> list[bytes]:
 def test_a_part_of_a_file_in_pieces_of_any_size(
     offset: int, count: int, frame_size: int, read: list[int], cached: bool
 ) -> None:
-    """The kernel may return less than was wanted, or nothing that is in memory."""
+    """The kernel may return fewer bytes than requested, or have none in memory."""
     preadv, pread = os.preadv, os.pread
 
     def some(descriptor: int, buffers: list[memoryview], at: int, flags: int) -> int:

@@ -163,7 +163,7 @@ def test_requests_without_a_free_descriptor_are_refused(
 
 @pytest.mark.slow
 def test_stop_while_accepting_pauses(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """With an exchange in flight, which makes the stop longer than what is left of a pause of 1 s."""
+    """An exchange in flight makes the shutdown longer than the rest of the pause of 1 s."""
     with few_descriptors(tmp_path) as running, connected(running.url) as clients:
         clients[0].request("GET", "/v2/broken/timeout/manifests/dur-60s")
         time.sleep(0.8)

@@ -37,7 +37,7 @@ def test_handshakes_that_fail_are_logged(tmp_path: Path) -> None:
 
 
 def test_a_handshake_that_we_refuse_ends_with_an_alert(tmp_path: Path) -> None:
-    """As from any TLS server; asyncio alone would close without a word."""
+    """Other TLS servers send one too, but asyncio would close without an alert."""
     with tls_registry(tmp_path, "[]") as running:
         context = insecure()
         context.maximum_version = ssl.TLSVersion.TLSv1_2

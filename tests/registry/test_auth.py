@@ -87,7 +87,7 @@ async def test_basic_requires_a_user_name_and_password_everywhere(basic: Brokenr
     ],
 )
 async def test_basic_refuses_wrong_credentials(basic: Brokenreg, token: Brokenreg, value: str) -> None:
-    """The token service of the other kind neither."""
+    """The token service does not issue a token either."""
     async with client(basic) as http:
         refused = await http.get("/v2/", headers={"authorization": value})
         assert error_of(refused, 401)["code"] == "UNAUTHORIZED"
@@ -140,7 +140,7 @@ async def test_without_users_any_password_is_accepted_but_required(tmp_path: Pat
 async def test_the_challenge_names_what_is_needed(
     token: Brokenreg, method: str, path: str, scope: str | None
 ) -> None:
-    """And a token for just that passes, where one for something else does not."""
+    """A token for exactly that scope is accepted, and one for another scope is not."""
     realm = f'Bearer realm="{token.url}/token",service="brokenreg"'
     told = realm if scope is None else f'{realm},scope="{scope}"'
     async with client(token) as http:

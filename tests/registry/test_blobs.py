@@ -38,7 +38,7 @@ async def test_get_and_head(http: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 20 * MIB])
 async def test_blobs_of_every_size(http: httpx.AsyncClient, size: int) -> None:
-    """0 has no body at all, the larger ones are sent in several parts."""
+    """Size 0 has no body, and large ones are sent in several parts."""
     content = random.Random(size).randbytes(size)
     digest = await push_blob(http, "blobs/sizes", content)
     pulled = await http.get(f"/v2/blobs/sizes/blobs/{digest}")
@@ -86,7 +86,7 @@ async def test_head_ignores_ranges(http: httpx.AsyncClient) -> None:
 
 
 async def test_if_range(http: httpx.AsyncClient) -> None:
-    """The range counts only if the content is still the one that was begun."""
+    """The range is used only if the content is still the same."""
     for tag, status, content in [
         (f'"{digest_of(CONTENT)}"', 206, CONTENT[5:10]),
         ('"sha256:other"', 200, CONTENT),
@@ -122,7 +122,7 @@ async def test_a_repository_serves_only_its_own_blobs(http: httpx.AsyncClient) -
 
 
 async def test_delete(http: httpx.AsyncClient) -> None:
-    """The link of one repository goes, not that of the other, and the blob can be pushed again."""
+    """Only the link of one repository is deleted, and the blob can be pushed again."""
     digest = await push_blob(http, "blobs/delete", b"delete")
     await push_blob(http, "blobs/keep", b"delete")
     url = f"/v2/blobs/delete/blobs/{digest}"

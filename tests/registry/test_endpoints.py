@@ -144,7 +144,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
 async def test_stored_content_is_sent_without_waiting(
     services: Services, method: str, path: str, status: int
 ) -> None:
-    """It is returned. Only the content of a blob is sent by a coroutine, which waits for nothing."""
+    """The response is returned. Only blobs are sent by a coroutine, which does not wait."""
     sent: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:

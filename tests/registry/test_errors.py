@@ -97,7 +97,7 @@ async def test_a_bad_name_stores_nothing(
 
 
 def test_a_path_is_not_resolved(registry: Brokenreg) -> None:
-    """As a client may send it; most resolve the dots themselves."""
+    """Some clients send such paths, although most resolve the dots."""
     head = b"PUT /v2/a/../errors/manifests/v1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 2\r\n\r\n{}"
     assert error_of(raw_request(registry, head), 400)["code"] == "NAME_INVALID"
     assert httpx.get(f"{registry.url}/v2/errors/manifests/v1").status_code == 404
@@ -204,7 +204,7 @@ def leave_in_the_middle(registry: Brokenreg, request: bytes, *, reset: bool) -> 
 
 
 async def test_a_connection_continues_after_an_error(registry: Brokenreg) -> None:
-    """The body of a refused request is read, so that the next request finds its beginning."""
+    """The body of a refused request is read, so that the next request can be parsed."""
     with connect(registry) as connection:
         for _ in range(3):
             connection.sendall(
@@ -221,7 +221,7 @@ async def test_a_connection_continues_after_an_error(registry: Brokenreg) -> Non
 
 @pytest.mark.parametrize("prefix", ["broken/in/team-a", "broken/in/team-b"])
 async def test_namespaces_keep_repositories_apart(http: httpx.AsyncClient, prefix: str) -> None:
-    """The same names and tags, other contents; Location keeps the prefix."""
+    """The same names and tags have different contents, and Location keeps the prefix."""
     name, body = f"{prefix}/errors/app", image(prefix.encode())
     assert (await http.get(f"/v2/{name}/manifests/v1")).status_code == 404
     session = await http.post(f"/v2/{name}/blobs/uploads/")
@@ -253,7 +253,7 @@ async def test_namespaces_keep_repositories_apart(http: httpx.AsyncClient, prefi
 async def test_an_unread_body(
     http: httpx.AsyncClient, registry: Brokenreg, method: str, path: str, status: int
 ) -> None:
-    """It is read all the same, or the connection would wait for ever for its next request."""
+    """It is read anyway. Otherwise the connection would wait forever for its next request."""
     await push_manifest(http, "errors/body", "v1", b"{}")
     await push_blob(http, "errors/body", b"errors")
     head = f"{method} {path} HTTP/1.1\r\nHost: {registry.host}\r\nContent-Length: 4\r\n\r\n"

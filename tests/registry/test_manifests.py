@@ -46,7 +46,7 @@ async def test_push_and_pull_by_tag_and_digest(http: httpx.AsyncClient) -> None:
 
 
 async def test_push_by_tag_with_a_digest(http: httpx.AsyncClient) -> None:
-    """It is verified, and may be of another algorithm; an empty one is none."""
+    """It is verified, and may use another algorithm. An empty one is ignored."""
     body = image(b"by tag and digest")
     url = "/v2/manifests/tag-digest/manifests"
     for digest in (digest_of(body), digest_of(body, "sha512")):
@@ -135,7 +135,7 @@ async def test_any_media_type_and_any_bytes(
     ],
 )
 async def test_unusual_documents_are_stored_unchanged(http: httpx.AsyncClient, document: object) -> None:
-    """Without a Content-Type, so that what the document says of itself counts."""
+    """They have no Content-Type, so that the media type in the document is used."""
     body = json.dumps(document).encode()
     url = "/v2/manifests/odd/manifests/v1"
     pushed = await http.put(url, content=body)
@@ -157,7 +157,7 @@ async def test_the_media_type_without_a_header_is_the_document_s(http: httpx.Asy
 
 
 async def test_a_sparse_manifest_is_accepted(http: httpx.AsyncClient) -> None:
-    """Neither its configuration nor its layers were ever pushed."""
+    """Its configuration and its layers were never pushed."""
     body = image(b"never pushed", b"nor this")
     await push_manifest(http, "manifests/sparse", "v1", body)
     assert (await http.get("/v2/manifests/sparse/manifests/v1")).content == body
@@ -253,7 +253,7 @@ async def test_an_empty_body(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_body_of_too_many_values(http: httpx.AsyncClient) -> None:
-    """To read it would stop everybody for half a second."""
+    """Parsing it would block the event loop for half a second."""
     body = b'{"layers":[' + b"[]," * 600_000 + b"[]]}"
     error = error_of(await put_manifest(http, "manifests/values", "v1", body), 400)
     assert error["message"] == "the manifest has more than 500000 JSON values"

@@ -204,7 +204,7 @@ async def test_empty_parameters_are_none(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_manifest_without_referrers(http: httpx.AsyncClient) -> None:
-    """Never 404: clients would take that for a registry without this API."""
+    """The status is never 404, which would mean that the registry does not support this endpoint."""
     assert (await referrers(http, "referrers/never-pushed-to")).json()["manifests"] == []
 
 

@@ -90,7 +90,7 @@ async def test_a_repository_without_tags(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_namespace_keeps_its_prefix(http: httpx.AsyncClient) -> None:
-    """In the name and in Link; and sees none of the same repository's tags elsewhere."""
+    """In the name and in the Link. Tags of the same repository in other namespaces are not listed."""
     name = "broken/in/tags-ns/tags/many"
     for tag in ("x", "y"):
         await push_manifest(http, name, tag, image(b"namespace"))

@@ -181,7 +181,7 @@ def test_unusual_scopes_are_ignored(open_service: httpx.Client, scope: str) -> N
 
 
 def test_the_first_repository_of_the_scopes_is_the_target(open_service: httpx.Client) -> None:
-    """Faults of its path strike, also where only the form says it."""
+    """Path faults are applied, even if only the form contains the path."""
     name = "broken/in/space/broken/with/error_status-418_endpoint-token/some/app"
     scopes = f"registry:catalog:* repository:{name}:pull repository:other:pull"
     form = {"grant_type": "password", "username": "a", "password": "b", "scope": scopes}

@@ -244,7 +244,7 @@ async def test_mount_of_a_missing_blob_starts_a_session(http: httpx.AsyncClient)
     ],
 )
 async def test_a_mount_stays_in_its_namespace(http: httpx.AsyncClient, source: str, target: str) -> None:
-    """In another one the blob does not exist: the client has to bring it."""
+    """In another namespace the blob does not exist, so that the client must upload it."""
     digest = await push_blob(http, source, b"of one namespace")
     await begin(http, target, mount=digest, **{"from": source})
     assert (await http.get(f"/v2/{target}/blobs/{digest}")).status_code == 404
@@ -255,7 +255,7 @@ async def test_a_mount_stays_in_its_namespace(http: httpx.AsyncClient, source: s
 
 
 async def test_mount_of_a_fabricated_blob(http: httpx.AsyncClient) -> None:
-    """A layer or a configuration; what no image of that repository has is not mounted."""
+    """A layer or a configuration of an image of that repository. Other blobs are not mounted."""
     tag = "layers-1_size-600000_seed-18"
     manifest = (await http.get(f"/v2/broken/random/manifests/{tag}")).json()
     url = "/v2/uploads/fabricated/blobs/uploads/"
@@ -303,7 +303,7 @@ async def test_put_without_a_digest(http: httpx.AsyncClient, query: str) -> None
 async def test_a_held_response_does_not_hold_its_session(
     http: httpx.AsyncClient, registry: Brokenreg
 ) -> None:
-    """The client that was cut off, or asks again, goes on where the session is."""
+    """A client that was cut off, or that repeats its request, continues at the session's offset."""
     url = await begin(http, "uploads/held")
     rule = {"fault": {"type": "hold"}, "match": {"endpoint": "upload", "method": "PATCH"}, "times": 1}
     async with httpx.AsyncClient(base_url=registry.control) as control:
@@ -326,7 +326,7 @@ async def test_a_held_response_does_not_hold_its_session(
 
 
 def test_two_requests_for_one_session(registry: Brokenreg) -> None:
-    """The second is told 409, the first goes on."""
+    """The second gets a 409, and the first continues."""
     url = httpx.post(f"{registry.url}/v2/uploads/two/blobs/uploads/").headers["location"]
     with connect(registry) as first:
         head = f"PATCH {url} HTTP/1.1\r\nHost: {registry.host}\r\nContent-Length: {len(CONTENT)}\r\n\r\n"
@@ -342,7 +342,7 @@ def test_two_requests_for_one_session(registry: Brokenreg) -> None:
 
 
 def test_a_client_that_resets_a_long_upload_has_disconnected(own_registry: Brokenreg) -> None:
-    """A thread reads it, and sees that first."""
+    """A thread reads the upload and notices the reset first."""
 
     def newest() -> dict[str, Any]:
         return httpx.get(f"{own_registry.control}/v1/exchanges").json()[-1]
@@ -392,7 +392,7 @@ def test_a_client_that_waits_for_100_continue(registry: Brokenreg) -> None:
 
 
 async def test_many_sessions_at_once(http: httpx.AsyncClient) -> None:
-    """All of the same blob, in one repository: each is told 201, and one file stays."""
+    """They push the same blob to one repository. Each gets a 201, and one file remains."""
 
     async def push() -> int:
         url = await begin(http, "uploads/many")

@@ -13,7 +13,7 @@ CHUNK = 100 * 1024
 
 
 async def test_no_two_threads_write_at_once() -> None:
-    """A slow disk, and chunks that come just slowly enough for impatience."""
+    """The disk is slow, and the chunks arrive so slowly that small batches are written."""
     received = bytearray()
     at_work = threading.Lock()
 

@@ -30,7 +30,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def test_durability_order(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bytes are synced before they get their name, the name before anything refers to it."""
+    """The bytes are synced before the rename, and the rename before the link."""
     events: list[str] = []
     fsync, rename = os.fsync, Path.rename
 
@@ -62,7 +62,7 @@ async def test_a_blob_is_never_seen_half_written(store: Store) -> None:
 
 
 async def test_files_have_their_own_threads(store: Store) -> None:
-    """Exports, long documents: what blocks the threads that asyncio has for everything stops no push."""
+    """Work that blocks asyncio's default threads, such as exports, does not delay pushes."""
     begin = threading.Event()
     others = [asyncio.create_task(asyncio.to_thread(begin.wait, 10)) for _ in range(50)]
     await asyncio.sleep(0)
@@ -80,7 +80,7 @@ async def test_only_the_owner_can_read_the_folder(store: Store) -> None:
 
 
 async def test_concurrent_pushes_of_the_same_blob(store: Store) -> None:
-    """To two repositories; each keeps its link if the other's goes."""
+    """The pushes are to two repositories. Each keeps its link if the other's is deleted."""
     keys = [KEY, OTHER] * 10
     assert await asyncio.gather(*(push(store, CONTENT, key) for key in keys)) == [DIGEST] * 20
     assert content_of(store, DIGEST) == CONTENT
@@ -91,7 +91,7 @@ async def test_concurrent_pushes_of_the_same_blob(store: Store) -> None:
 
 
 async def test_deleting_while_pushing(store: Store) -> None:
-    """Whoever was told that the push is done, and nobody deleted after, finds the blob."""
+    """After an acknowledged push without a later deletion, the blob exists."""
     stop = asyncio.Event()
 
     async def delete() -> None:
@@ -125,7 +125,7 @@ async def test_a_wrong_digest_ends_the_session_and_leaves_nothing(store: Store) 
 
 @pytest.mark.parametrize("kept", [b"", b"what came before"])
 async def test_failed_chunks_are_rolled_back(store: Store, kept: bytes) -> None:
-    """Also what was written, and hashed, before the failure."""
+    """So are bytes that were written and hashed before the failure."""
 
     async def failing() -> AsyncIterator[bytes]:
         for begin in range(0, 1_400_000, 200_000):
@@ -169,9 +169,9 @@ async def test_a_cancelled_append_is_rolled_back(store: Store) -> None:
 async def test_a_push_can_be_repeated_after_its_link_failed(
     store: Store, monkeypatch: pytest.MonkeyPatch, goes_on: str
 ) -> None:
-    """The index had no room. A second try ends in the whole blob or in an error, never in less.
+    """The index was full. A second attempt ends with the whole blob or with an error.
 
-    Another repository had the blob before; it must not lose it over this.
+    Another repository already had the blob, and must not lose it.
     """
     await push(store, CONTENT, OTHER)
     link_blob = store.index.link_blob

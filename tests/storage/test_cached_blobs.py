@@ -34,7 +34,7 @@ def here(store: Store, *digests: Digest) -> list[bool]:
 
 
 async def test_the_least_recently_used_is_removed(tmp_path: Path) -> None:
-    """From the disk, and from all repositories that served it."""
+    """It is removed from the disk and from all repositories."""
     async with Store.open(tmp_path / "data", LIMIT) as store:
         first, second = [await fetch(store, letter * 400) for letter in (b"a", b"b")]
         await store.link(DOCKER, second)
@@ -61,7 +61,7 @@ async def test_the_order_survives_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limits", [{"cache_size": 500}, {"max_data": 600}], ids=str)
 async def test_lower_limits_count_from_the_start(tmp_path: Path, limits: dict[str, int]) -> None:
-    """Not only from the next download on; what is too large to stay takes no others along."""
+    """They apply immediately, and a blob that is too large evicts no others."""
     async with Store.open(tmp_path / "data", 2 * LIMIT) as store:
         pushed = await push(store, b"p" * 100)
         old, new, large = [await fetch(store, content) for content in (b"a" * 400, b"b" * 400, b"l" * 700)]
@@ -90,7 +90,7 @@ async def test_a_blob_that_is_too_large_evicts_no_others_while_it_is_read(tmp_pa
 
 
 async def test_a_cached_blob_counts_after_its_push_is_deleted(tmp_path: Path) -> None:
-    """It is only cached, once the push is deleted."""
+    """After the push is deleted, the blob is only cached."""
     async with Store.open(tmp_path / "data", LIMIT) as store:
         digest = await push(store, b"a" * 800)
         await store.link(QUAY, digest)
@@ -117,7 +117,7 @@ async def making_room(store: Store) -> AsyncIterator[Digest]:
 
 
 async def test_a_blob_that_is_being_read_is_not_removed(tmp_path: Path) -> None:
-    """Offline there is no other way to it."""
+    """Offline, it could not be fetched again."""
     async with Store.open(tmp_path / "data", LIMIT) as store:
         async with making_room(store) as leaving:
             file = store.blobs.open(leaving)
@@ -145,7 +145,7 @@ async def test_a_blob_that_is_fetched_again_during_its_removal_stays(tmp_path: P
 async def test_blobs_are_removed_even_if_the_index_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a full disk that is what makes room; links to what is gone are as good as none."""
+    """On a full disk, this makes room. Links to missing blobs have no effect."""
 
     async def no_room(*_: object, **__: object) -> int:
         raise StorageFullError("the disk is full: the index cannot grow")

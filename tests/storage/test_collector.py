@@ -56,7 +56,7 @@ async def test_an_unmentioned_blob_stays_a_day(store: Store) -> None:
 
 
 async def test_times_of_a_fast_clock_are_corrected(store: Store) -> None:
-    """It counts as noted when the clock is found to be right again, also after a restart."""
+    """They are set to the time at which the clock is correct again, also after a restart."""
     digest = await push(store, b"from the future")
     unlinked = await push(store, b"nobody's")
     await store.index.unlink_blobs(KEY, [unlinked])
@@ -104,7 +104,7 @@ async def test_a_mentioned_blob_stays_as_long_as_its_manifest(store: Store) -> N
 
 
 async def test_a_blob_stays_a_day_after_its_last_mention(tmp_path: Path) -> None:
-    """However old it is, and across a restart."""
+    """This applies to blobs of any age, and after a restart."""
     async with Store.open(tmp_path / "data") as store:
         digest = await push(store, b"mentioned")
         kept = await push(store, b"mentioned by another")
@@ -144,7 +144,7 @@ async def test_a_blob_that_is_pushed_again_is_new(store: Store) -> None:
 
 
 async def test_a_blob_is_as_old_as_its_arrival(store: Store) -> None:
-    """Not as old as its first byte."""
+    """The time of its first byte is not used."""
     upload_id = await store.uploads.start(KEY, "sha256")
     with store.uploads.find(KEY, upload_id) as upload:
         await upload.append(chunks(b"slow"))
@@ -190,7 +190,7 @@ async def test_a_session_stays_an_hour_from_its_last_byte(store: Store) -> None:
 
 
 async def test_a_claimed_session_stays(store: Store) -> None:
-    """However slowly its bytes come in."""
+    """It stays even if its bytes arrive slowly."""
     upload_id = await store.uploads.start(KEY, "sha256")
     with store.uploads.find(KEY, upload_id) as upload:
         await upload.append(chunks(b"slow"))
@@ -201,7 +201,7 @@ async def test_a_claimed_session_stays(store: Store) -> None:
 
 
 async def test_incomplete_sessions_are_removed(store: Store) -> None:
-    """A file without a session, as a kill during `POST ?digest=` leaves it; a session without a file."""
+    """A file without a session, as after a kill during `POST ?digest=`, and a session without a file."""
     (store.folder.uploads / ("a" * 32)).write_bytes(b"half a blob")
     upload_id = await store.uploads.start(KEY, "sha256")
     store.folder.upload(upload_id).unlink()
@@ -242,7 +242,7 @@ async def test_garbage_is_collected_at_startup(tmp_path: Path) -> None:
 async def test_collection_continues_after_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Deleting from the index needs room too. It is tried again later, and no run ends over it."""
+    """Deleting from the index needs room too. It is repeated later, and the collector does not end."""
     async with Store.open(tmp_path / "data") as store:
         upload_id = await store.uploads.start(KEY, "sha256")
         age(store.folder.upload(upload_id), 2 * HOUR)
@@ -262,9 +262,9 @@ async def test_collection_continues_after_a_full_disk(
 
 @pytest.mark.parametrize("saviour", ["link", "manifest"])
 async def test_content_that_is_used_again_during_a_collection_stays(store: Store, saviour: str) -> None:
-    """An old blob that a client links anew, or names in a manifest, while the collector looks at it.
+    """An old blob that a client links again, or mentions in a manifest, during a collection.
 
-    The index is kept busy, so that the client's change is under way, not yet done, when the collector comes.
+    The index is kept busy, so that the client's change is still queued when the collector runs.
     """
     digest = await push(store, b"saved")
     await store.index.link_blob(KEY, digest, time.time() - 2 * DAY)
@@ -287,7 +287,7 @@ async def test_content_that_is_used_again_during_a_collection_stays(store: Store
 
 
 async def test_folders_in_place_of_files_are_skipped(tmp_path: Path) -> None:
-    """Nobody can remove them like files, and all else is collected all the same."""
+    """They cannot be removed like files. Everything else is collected."""
     async with Store.open(tmp_path / "data", max_data=10**9) as store:
         folders = [store.folder.uploads / uuid.uuid4().hex for _ in range(3)]
         folders.append(store.folder.blob(Digest.of(b"no file")))

@@ -109,7 +109,7 @@ async def test_writes_to_a_deleted_file_are_not_acknowledged(tmp_path: Path, dat
 
 
 async def test_all_files_of_the_data_folder_are_private(tmp_path: Path) -> None:
-    """Also those that an earlier version made, whatever the umask."""
+    """So are files of earlier versions, with any umask."""
     data = tmp_path / "data"
     before = os.umask(0)
     try:
@@ -141,7 +141,7 @@ class FullDisk(sqlite3.Connection):
 async def test_reads_do_not_fail_with_a_change_on_a_full_disk(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both wait at the same time, so that they share a transaction."""
+    """Both wait at the same time and share a transaction."""
     await database.close()
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=FullDisk))
     database = Database(tmp_path / "index.sqlite3")

@@ -47,7 +47,7 @@ def test_a_second_process_is_refused(own_registry: Brokenreg) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_next_process_is_accepted(tmp_path: Path, number: int) -> None:
-    """A lock that outlived its holder would need a person to remove it."""
+    """A lock that outlived its process would have to be removed manually."""
     with brokenreg_process(tmp_path / "data") as running:
         running.stop(number)
     with brokenreg_process(tmp_path / "data") as running:
@@ -104,7 +104,7 @@ def make_it_a_folder(index: Path) -> None:
     "spoil", [overwrite, cut, scribble, drop_a_table, spoil_a_row, other_application, make_it_a_folder]
 )
 async def test_an_index_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
-    """One line that names the file; and the file keeps its content, for whoever wants to rescue it."""
+    """The error is one line with the name of the file, and the file stays unchanged."""
     async with Store.open(tmp_path / "data") as store:
         digest = await push(store, b"content")
         await put(store, digest)

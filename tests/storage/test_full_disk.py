@@ -63,7 +63,7 @@ def is_there(http: httpx.Client) -> None:
 
 
 def test_a_blob_without_room(small_disk: Path) -> None:
-    """Whole and in a session; the session keeps what it had and goes on once there is room."""
+    """In one request and in a session, which keeps its bytes and continues when there is room."""
     with brokenreg(small_disk / "data") as running, httpx.Client(base_url=running.url) as http:
         push_small(http)
         session = http.post("/v2/full/blobs/uploads/").headers["location"]
@@ -85,7 +85,7 @@ def test_a_blob_without_room(small_disk: Path) -> None:
 
 
 def test_an_index_without_room(small_disk: Path) -> None:
-    """Many at once, for they share transactions: each is told 201 and is kept, or 507 and is not there."""
+    """Concurrent pushes share transactions. Each gets a 201 and is stored, or a 507 and is not."""
     with brokenreg(small_disk / "data") as running, httpx.Client(base_url=running.url) as http:
         push_small(http)
         filler = fill(small_disk)
@@ -118,7 +118,7 @@ def test_an_index_without_room(small_disk: Path) -> None:
 
 
 def test_starting_on_a_full_disk(small_disk: Path) -> None:
-    """What is there is served, and it ends as it should, though there is garbage that it cannot delete."""
+    """Stored content is served, and the shutdown works, although garbage cannot be deleted."""
     with brokenreg(small_disk / "data") as running, httpx.Client(base_url=running.url) as http:
         push_small(http)
         for _ in range(300):  # enough rows that forgetting them needs room
@@ -134,7 +134,7 @@ def test_starting_on_a_full_disk(small_disk: Path) -> None:
 
 
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
-    """The limit of a process, or a quota, is no other than a full disk."""
+    """The limit of the process, or a quota, has the same effect as a full disk."""
     with brokenreg_process(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
         push_small(http)
         before = stored(running)
@@ -149,7 +149,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_is_enough_to_start(small_disk: Path) -> None:
-    """Also with sizes of blobs to forget, which takes room; a first start says what it needs."""
+    """It starts even if deleting sizes of blobs needs room. A first start reports what it needs."""
     async with Store.open(small_disk / "data") as store:
         digest = await push(store, SMALL)
         gone = [await push(store, b"gone %d" % number) for number in range(500)]

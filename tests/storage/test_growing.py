@@ -54,7 +54,7 @@ async def pieces(content: bytes, size: int, *, cut: bool = False) -> AsyncIterat
 
 
 async def test_received_bytes_stay_if_the_source_fails(store: Store) -> None:
-    """And the next source goes on from there."""
+    """The next source continues after them."""
     with begin(store) as upload:
         with pytest.raises(CutError):
             await upload.grow(pieces(CONTENT[: 2 * MIB + 1], 10_000, cut=True))
@@ -65,7 +65,7 @@ async def test_received_bytes_stay_if_the_source_fails(store: Store) -> None:
 
 
 async def test_growth_is_reported(store: Store) -> None:
-    """Each time it is further, the first time soon; what is told is on disk."""
+    """Each report is larger, the first comes soon, and reported bytes are on disk."""
     told: list[int] = []
     with begin(store) as upload:
 
@@ -81,7 +81,7 @@ async def test_growth_is_reported(store: Store) -> None:
 
 
 async def test_a_slow_source_does_not_make_readers_wait(store: Store) -> None:
-    """What there is can be read, though the source has more and does not send it."""
+    """Received bytes can be read while the source pauses."""
     more, there = asyncio.Queue[bytes](), asyncio.Event()
 
     async def source() -> AsyncIterator[bytes]:
@@ -101,7 +101,7 @@ async def test_a_slow_source_does_not_make_readers_wait(store: Store) -> None:
 
 
 async def test_cancellation_leaves_no_thread_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is closed after that: a thread that still wrote would write into another one."""
+    """The file is closed afterwards, so that a late write could go to another file."""
     under_way, pwrite = asyncio.Event(), os.pwrite
     loop = asyncio.get_running_loop()
 
@@ -124,7 +124,7 @@ async def test_cancellation_leaves_no_thread_behind(store: Store, monkeypatch: p
 
 
 async def test_a_file_that_may_not_grow(store: Store) -> None:
-    """What was written wholly counts, and nothing else is in the file."""
+    """Only complete writes count, and the file has nothing else."""
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MIB + 100, unlimited[1]))
     try:
@@ -140,7 +140,7 @@ async def test_a_file_that_may_not_grow(store: Store) -> None:
 
 
 async def test_growing_files_are_not_collected(store: Store) -> None:
-    """However slowly; what a killed process leaves is collected at the next start."""
+    """They stay even if they grow slowly. Files of a killed process are collected at the next start."""
     with begin(store) as upload:
         await upload.grow(chunks(b"slow"))
         await store.collector.collect(now=time.time() + 1000 * DAY)
@@ -163,7 +163,7 @@ async def test_growing_files_are_not_collected(store: Store) -> None:
 def test_appending_and_growing_alternately(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, bool, list[int]]]
 ) -> None:
-    """Append undoes what fails, grow keeps it; the file is what remains of both."""
+    """A failed append is undone, and a failed grow is kept. The file has the rest of both."""
 
     async def source(sizes: list[int], taken: bytearray, *, cut: bool) -> AsyncIterator[bytes]:
         for size in sizes:

@@ -82,7 +82,7 @@ async def test_an_index_is_removed_with_its_images(store: Store) -> None:
 
 
 async def test_tagged_content_stays(store: Store) -> None:
-    """Images of an index, and what refers to them."""
+    """This includes images of an index, and their referrers."""
     image = await keep(store, Digest.of(b"never fetched"))
     signature = await keep(store, subject=image)
     index = await keep(store, image, tag="latest")
@@ -92,7 +92,7 @@ async def test_tagged_content_stays(store: Store) -> None:
 
 
 async def test_requested_manifests_stay(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By clients of the proxy, here one that asks nobody."""
+    """By clients of the proxy, which is offline here."""
     old = await keep(store, Digest.of(b"never fetched"))
     path = f"/v2/quay.io/org/x/manifests/{old}"
     target = parse_target(path, "")
@@ -116,7 +116,7 @@ async def test_pushed_manifests_stay(store: Store) -> None:
 
 
 async def test_a_manifest_that_is_fetched_again_during_a_collection_stays(store: Store) -> None:
-    """The index is kept busy, so that it is under way, not yet done, when the collector comes."""
+    """The index is kept busy, so that the change is still queued when the collector runs."""
     old = await keep(store, Digest.of(b"never fetched"))
     busy = threading.Event()
     blocked = asyncio.create_task(store.index._database.run(lambda _: busy.wait(5)))

@@ -40,7 +40,7 @@ async def has_room(store: Store, size: int) -> None:
 
 
 async def test_removed_content_makes_room(tmp_path: Path) -> None:
-    """By whatever way it goes, and over a restart."""
+    """In every way of removal, and after a restart."""
     async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
         digest = await push(store, b"a" * 60_000)
         await has_room(store, 40_000)
@@ -69,7 +69,7 @@ async def test_the_same_blob_again_counts_once(tmp_path: Path) -> None:
 
 
 async def test_partly_received_content_counts(tmp_path: Path) -> None:
-    """Up to the last batch for which there was room."""
+    """It counts up to the last batch that fitted."""
     async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
         with store.uploads.start_unlisted(KEY, "sha256") as upload:
             with pytest.raises(OSError, match="quota"):
@@ -82,7 +82,7 @@ async def test_partly_received_content_counts(tmp_path: Path) -> None:
 
 
 async def test_cached_blobs_are_removed_to_make_room(tmp_path: Path) -> None:
-    """The least recently used first, and none that was pushed too."""
+    """The least recently used are removed first, and none that was also pushed."""
     async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
         old, pushed, new = [await fetch(store, letter * 30_000) for letter in (b"a", b"b", b"c")]
         await store.link(KEY, pushed)
@@ -94,7 +94,7 @@ async def test_cached_blobs_are_removed_to_make_room(tmp_path: Path) -> None:
 
 
 async def test_no_blob_is_removed_in_vain(tmp_path: Path) -> None:
-    """For what is larger than the quota, or than what is left of it beside pushes and what is being read."""
+    """This applies to content that exceeds the quota, or its part without pushes and blobs in use."""
     async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
         pushed = await push(store, b"p" * 20_000)
         cached, read = [await fetch(store, letter * 30_000) for letter in (b"c", b"r")]
@@ -109,7 +109,7 @@ async def test_no_blob_is_removed_in_vain(tmp_path: Path) -> None:
 
 
 def test_a_push_that_cannot_fit_removes_no_cached_blob(tmp_path: Path) -> None:
-    """Though it comes in pieces, each of which would fit: its Content-Length says it."""
+    """Each of its pieces would fit, but its Content-Length exceeds the quota."""
     with chain(tmp_path, "--max-data", "5MiB") as both, httpx.Client(base_url=both.proxy.url) as http:
         layer = random.randbytes(3 * MIB)
         both.push_image("org/app", layer)
@@ -131,7 +131,7 @@ def test_a_push_that_cannot_fit_removes_no_cached_blob(tmp_path: Path) -> None:
 
 
 def test_a_download_that_cannot_fit_removes_no_cached_blob(tmp_path: Path) -> None:
-    """It goes to the client all the same."""
+    """The client still gets it."""
     with chain(tmp_path, "--max-data", "5MiB") as both:
         small, large = random.randbytes(3 * MIB), random.randbytes(6 * MIB)
         both.push_image("org/app", small, large)
@@ -144,7 +144,7 @@ def test_a_download_that_cannot_fit_removes_no_cached_blob(tmp_path: Path) -> No
 
 
 def test_a_push_beyond_the_quota(tmp_path: Path) -> None:
-    """507 in OCI form; a delete and another push, and it is stored."""
+    """It gets a 507 in OCI form. After a deletion, it is stored."""
     with (
         brokenreg(tmp_path / "data", "--max-data", "100KiB") as running,
         httpx.Client(base_url=running.url) as http,

@@ -43,7 +43,7 @@ def test_an_upload_across_a_restart(tmp_path: Path, end: int, algorithm: str) ->
 
 
 def test_a_kill_in_the_middle_of_a_chunk(tmp_path: Path) -> None:
-    """What is there may be less than was sent. The client asks how much, goes on from there, and is right."""
+    """Fewer bytes may be stored than were sent. The client requests the offset and continues there."""
     digest = digest_of(CONTENT)
     with brokenreg_process(tmp_path / "data") as running:
         session = httpx.post(f"{running.url}/v2/restart/blobs/uploads/").headers["location"]
@@ -72,7 +72,7 @@ def half_a_chunk_then_kill(running: Brokenreg, session: str) -> None:
 
 
 def test_a_whole_push_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
-    """`POST ?digest=` has no session to go on with: its bytes are gone after the restart."""
+    """`POST ?digest=` has no session to continue, so its bytes are removed after the restart."""
     with brokenreg_process(tmp_path / "data") as running:
         url = f"/v2/restart/blobs/uploads/?digest={digest_of(CONTENT)}"
         head = f"POST {url} HTTP/1.1\r\nHost: {running.host}\r\nContent-Length: {len(CONTENT)}\r\n\r\n"

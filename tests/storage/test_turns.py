@@ -97,7 +97,7 @@ async def test_many_upload_files_are_removed(tmp_path: Path, monkeypatch: pytest
 async def test_left_over_manifests_are_found_in_a_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It looks at a copy, so what the loop changes meanwhile is no trouble."""
+    """The thread reads a copy, so that changes on the event loop do not affect it."""
     threads: list[threading.Thread] = []
     left_over = Repository.left_over
 

@@ -99,7 +99,7 @@ def test_a_fault_is_named(own_registry: Brokenreg) -> None:
 
 @pytest.mark.parametrize("kind", ["pushed", "fabricated"])
 def test_a_client_that_disconnects_during_a_download(own_registry: Brokenreg, kind: str) -> None:
-    """The bytes that are counted are not those that were meant to be sent."""
+    """Only sent bytes are counted."""
     size = 64 * 1024 * 1024
     with httpx.Client(base_url=own_registry.url, timeout=30) as http:
         if kind == "pushed":
@@ -143,7 +143,7 @@ def test_the_status_counts(own_registry: Brokenreg) -> None:
 
 
 def test_a_line_for_each(own_registry: Brokenreg) -> None:
-    """Though nobody reads while they come."""
+    """They are complete even if they are read later."""
     count = 300
     with httpx.Client(base_url=own_registry.url) as http:
         for number in range(count):

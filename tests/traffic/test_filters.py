@@ -104,7 +104,7 @@ def test_not_found(text: str) -> None:
 
 
 def test_a_text_with_brackets_matches_itself() -> None:
-    """Completion offers such values as they are."""
+    """Completion offers such values unchanged."""
     found = exchange()
     found.rule, found.client = "[slow] layers", "[::1]:4711"
     assert parse_filter('rule:"[slow] layers" client:[::1] -client:[::2]')(found)
@@ -189,7 +189,7 @@ def test_filters_that_can_match_before_a_response(text: str) -> None:
 
 
 def test_an_expectation_that_is_always_met_is_refused() -> None:
-    """`ended:no` counts nothing, as expectations count exchanges that have ended."""
+    """`ended:no` never matches, because expectations count only ended exchanges."""
     with pytest.raises(ValueError, match="never matches an exchange that has ended"):
         Expectation(filter="endpoint:layer ended:no", count=0)
     with pytest.raises(FilterError, match="never matches a response that is about to be sent"):

@@ -84,7 +84,7 @@ def test_a_huge_exchange_is_kept_while_it_is_the_newest() -> None:
 
 
 def test_a_trimmed_exchange_in_flight_is_found() -> None:
-    """It takes memory until it ends."""
+    """It uses memory until it ends."""
     log = TrafficLog(memory=200_000)
     held = exchange(log, 10, 1000)
     log.opened(held)
@@ -143,7 +143,7 @@ def test_headers_that_exchanges_share_count_once() -> None:
 
 
 def test_many_different_headers_are_remembered_for_a_while() -> None:
-    """However many there are, each is redacted as it should be."""
+    """Any number of headers is redacted correctly."""
     for number in range(5000):
         (shown,) = redact_headers([(b"x-number", b"%d" % number)])
         assert shown == ("x-number", str(number))
@@ -175,7 +175,7 @@ def test_a_quarter_of_it_can_be_bodies() -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_everyday_exchanges_fit() -> None:
-    """Although each has a header of its own, as traces have, and a body."""
+    """Each of them has its own header, such as a trace id, and a body."""
     log = TrafficLog()
     for number in range(10_000):
         own = [*headers(0, 12, 40), (b"traceparent", b"00-%032x-%016x-01" % (number, number))]

@@ -50,7 +50,7 @@ def test_headers(name: str, value: str, kept: str) -> None:
      "X-Amz-Security-Token", "X-Amz-Credential", "api_key", "sig", "%74oken", "pass%77ord"],
 )  # fmt: skip
 def test_query_parameters(name: str) -> None:
-    """Those of token servers and of the storages that registries redirect to; however they are spelled."""
+    """The parameters of token services and of storage services, in any spelling."""
     redacted = redact_query(f"service=a.b&{name}={SECRET}&scope=repository:x/y:pull&{name}={SECRET}")
     assert SECRET not in redacted
     assert "service=a.b" in redacted
@@ -66,7 +66,7 @@ def test_other_queries_stay_unchanged(query: str) -> None:
 
 @pytest.mark.slow
 def test_no_secret_is_shown(tmp_path: Path) -> None:
-    """Sent for real; no standard output, log file, control API, HAR or event shows it."""
+    """The secret is really sent, but no output, log file, control API, HAR or event shows it."""
     file = tmp_path / "exchanges.jsonl"
     parameters = ("token", "password", "client_secret", "X-Amz-Signature", "%74oken", "key", "jwt", "apikey",
                   "code", "assertion", "pass", "session", "AWSAccessKeyId")  # fmt: skip
@@ -114,7 +114,7 @@ def _until(events: httpx.Response, count: int) -> str:
 
 
 def test_a_manifest_with_a_token_in_it(registry: Brokenreg) -> None:
-    """It is shown without the token, and neither replayed nor given to curl in that form."""
+    """It is shown without the token, and is not used in that form for a replay or curl."""
     manifest = json.dumps({"schemaVersion": 2, "annotations": {"a": "ghp_0123456789abcdefABCDEF0123"}})
     url = f"{registry.url}/v2/a/b/manifests/v1"
     httpx.put(url, content=manifest, headers={"content-type": "application/vnd.oci.image.manifest.v1+json"})

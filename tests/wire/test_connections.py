@@ -23,7 +23,7 @@ BIG = "layers-1_size-256MiB"
 
 
 def test_the_interface_to_hypercorn_is_unchanged() -> None:
-    """Hypercorn looks its connection class up by this name; if it moves, every connection fault is gone."""
+    """Hypercorn looks up its connection class by this name. Without it, no connection fault would work."""
     install()
     assert hypercorn_run.TCPServer is Wire
     assert "await TCPServer(" in Path(hypercorn_run.__file__).read_text()
@@ -86,7 +86,7 @@ async def test_a_get_with_a_body_over_http2_does_not_block_its_connection(regist
 
 
 async def test_downloads_end_when_their_client_disconnects_over_http2(registry: Brokenreg) -> None:
-    """A download whose buffer is full must not wait for room that nothing makes."""
+    """A download with a full buffer must not wait forever."""
     content = bytes(4 << 20)
     digest = digest_of(content)
     async with httpx.AsyncClient(base_url=registry.url) as client:

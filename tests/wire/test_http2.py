@@ -323,7 +323,7 @@ def _disconnect(peer: Peer, how: str) -> Coroutine[Any, Any, None]:
 @pytest.mark.parametrize("how", ["rst-stream", "goaway", "fin", "lost", "cut"])
 @pytest.mark.parametrize("where", ["window", "transport", "wait", "body", "room", "file"])
 async def test_the_end_is_known_immediately(how: str, where: str, tmp_path: Path) -> None:
-    """Whatever a request waits for, and however its end comes: its task ends, and nothing is kept."""
+    """For every kind of wait and every kind of end, the task ends and its memory is freed."""
     (tmp_path / "file").write_bytes(bytes(1_000_000))
     ends: list[str] = []
 

@@ -134,7 +134,7 @@ async def test_a_connection_that_is_lost_as_it_says_goodbye_is_not_closed_again(
 
 
 async def test_ordinary_traffic_is_not_a_flood() -> None:
-    """Windows that grow with what is read, canceled requests, and a PING now and then."""
+    """Window updates for read bytes, cancelled requests, and an occasional PING."""
     peer = await Peer(lambda stream: respond(stream, bytes(2**18)), window=16_384).greet()
     for _ in range(30):
         await peer.send(peer.request(), *([ping()] * 5), *([PriorityFrame(peer.stream_id)] * 3))
@@ -179,7 +179,7 @@ async def test_handling_frames_lets_other_tasks_run(
 
 
 async def test_a_few_requests_are_begun_and_then_others_have_their_turn() -> None:
-    """What a task does first takes longer than the frame that starts it: a file is made for an upload."""
+    """Starting a task takes longer than handling its frame: an upload creates a file."""
     begun: list[int] = []
 
     async def work(stream: Stream) -> None:

@@ -136,7 +136,7 @@ async def test_waiting_bytes_of_a_connection_are_limited() -> None:
 
 
 async def test_reading_pauses_if_a_client_does_not_read() -> None:
-    """Otherwise the answers (to PING, or whole responses) would pile up."""
+    """Otherwise replies to PING, or whole responses, would pile up."""
     peer = await Peer(at_once(b"")).greet()
     peer.transport.unsent = 2**20 + 1
     await peer.send(peer.request())
