@@ -80,7 +80,7 @@ class LentSocket:
             except BlockingIOError:
                 break
             if not sent:
-                raise OSError("the file is shorter than it was")
+                raise OSError("the file became shorter")
             total += sent
         return total
 
@@ -150,7 +150,7 @@ class _LentTLS(LentSocket):
         while self._flush() and total < count:
             read = os.preadv(file, [self._piece[: count - total]], offset + total)
             if not read:
-                raise OSError("the file is shorter than it was")
+                raise OSError("the file became shorter")
             self._tls.write(self._piece[:read])
             self._encrypted = memoryview(self._outgoing.read())
             total += read

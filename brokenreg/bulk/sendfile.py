@@ -52,7 +52,7 @@ async def read_part(file: IO[bytes], offset: int, count: int) -> bytes | memoryv
                 return _buffer.view[:size]
     data = await _THREADS.run(os.pread, file.fileno(), count, offset)
     if not data:
-        raise OSError("the file is shorter than it was")
+        raise OSError("the file became shorter")
     return data
 
 

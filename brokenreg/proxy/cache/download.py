@@ -88,8 +88,8 @@ def _range(response: UpstreamResponse, offset: int) -> tuple[int, int | None]:
     match = _CONTENT_RANGE.fullmatch(value)
     if match is None or int(match[1]) > offset:
         raise UpstreamContentError(
-            f"{response.source} was asked for a blob from byte {offset} on, "
-            f"and sent {printable(value)[:100] or 'no range'}"
+            f"{response.source} responded with {printable(value)[:100] or 'no range'} "
+            f"to a request for a blob from byte {offset} on"
         )
     return int(match[1]), int(match[2]) if match[2] else None
 
