@@ -31,6 +31,7 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registr
         yield Registry(running, "h2" if request.param == "h2" else "http/1.1")
 
 
+@pytest.mark.slow
 def test_images_are_pushed_pulled_and_broken(registry: Registry, capfd: pytest.CaptureFixture[str]) -> None:
     pushed = registry.push(34 * MIB, 5000)
     for number, layer in enumerate(pushed.layers, start=1):
@@ -42,6 +43,7 @@ def test_images_are_pushed_pulled_and_broken(registry: Registry, capfd: pytest.C
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("registry", ["plain", "tls"], indirect=True)
 def test_a_reset_does_not_overtake_what_was_sent(registry: Registry) -> None:
     pushed = registry.push(3 * MIB + 1000)
