@@ -88,7 +88,9 @@ async def feed(connection: HTTP1, pieces: Iterable[bytes]) -> None:
     transport = connection.transport
     assert isinstance(transport, RecordingTransport)
     for piece in pieces:
-        await until(lambda: transport.reads)
+        await until(lambda: transport.reads or connection.ended.done())
+        if connection.ended.done():  # another protocol has taken over
+            return
         if piece and not transport.is_closing():
             connection.data_received(piece)
         await asyncio.sleep(0)

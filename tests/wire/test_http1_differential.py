@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from brokenreg.http.http1_heads import MAX_FIELDS, MAX_HEAD
+from brokenreg.http.http1_heads import MAX_FIELDS, MAX_HEAD, PREFACE
 from brokenreg.wire.stream import Stream
 from tests.wire.http1_serving import connect, feed
 from tests.wire.odd_requests import (
@@ -234,6 +234,13 @@ async def test_fields(line: bytes, field: bytes) -> None:
 async def test_chunks(chunk: bytes, trailer: bytes) -> None:
     head = HEAD % b"POST / HTTP/1.1" + b"Transfer-Encoding: chunked\r\n\r\n"
     await assert_no_more_than_h11([head + chunk + b"0\r\n" + trailer + HEAD % LINES[0] + b"\r\n"])
+
+
+async def test_what_follows_the_preface_of_http2_is_not_read() -> None:
+    """HTTP/2 takes over, and the bytes wait for it."""
+    request = HEAD % LINES[0] + b"\r\n"
+    for pieces in ([PREFACE, request], [PREFACE + request], [PREFACE[:5], PREFACE[5:], request]):
+        assert not (await by_us(pieces)).requests
 
 
 async def test_limits() -> None:
