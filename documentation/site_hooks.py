@@ -23,10 +23,10 @@ _LOG = logging.getLogger("mkdocs.documentation")
 
 _ROOT = Path(__file__).parents[1]
 _STYLE = "stylesheets/site.css"
-_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+_PAGES = {"README.md": "start.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 """Pages of the site that are not in `docs/`: the place in the repository, and that in the site."""
 
-_FILES = {"README.md": "index.md", "LICENSE": "LICENSE.txt", **_PAGES}
+_FILES = {"LICENSE": "LICENSE.txt", **_PAGES}
 _LINK = re.compile(r"(\]\()(?!\w+:|#|/)([^)\s#]+)(#[^)\s]*)?(?=\))")
 _TEST_COMMENT = re.compile(r"^<!-- test: .*-->\n", re.MULTILINE)
 _FENCE = re.compile(r"^ *(```+|~~~+)")

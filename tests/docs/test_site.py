@@ -128,6 +128,15 @@ def test_search(url: str, tab: Tab, width: int) -> None:
     assert requests_elsewhere(tab, url) == set()
 
 
+def test_the_copy_button_copies_commands_alone(url: str, tab: Tab) -> None:
+    """Material's button marks a block like this while it copies its text."""
+    tab.look(f"{url}/how-to/tls.html")
+    code = "document.querySelector('.language-console code')"
+    assert tab.evaluate(f"{code}.innerText").startswith("$ brokenreg")
+    tab.evaluate(f"{code}.setAttribute('data-md-copying', '')")
+    assert tab.evaluate(f"{code}.innerText").startswith("brokenreg")
+
+
 def test_the_palette_can_be_changed(url: str, tab: Tab) -> None:
     tab.look(f"{url}/index.html", scheme="light")
     tab.evaluate("document.querySelector('label[for=__palette_2]').click()")
