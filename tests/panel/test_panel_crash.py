@@ -31,7 +31,7 @@ def test_the_terminal_is_restored_and_held_responses_are_resumed(terminal: Termi
     assert json.loads(body)["schemaVersion"] == 2, "it was let go, and is whole"
     assert terminal.modes() == "0 0 1"
     said = "".join(screen.split("brokenreg: ", 1)[1].split("status=1")[0].split())
-    assert said == f"thepanelfailed;{data}/diagnostics.logsaysmore"
+    assert said == f"thepanelfailed;see{data}/diagnostics.log"
     assert "Traceback" not in screen
     assert "hunter2" not in screen
     log = (data / "diagnostics.log").read_text()

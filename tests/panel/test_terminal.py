@@ -44,7 +44,7 @@ def test_a_held_response_is_shown_at_the_top_and_does_not_delay_the_end(
     with subprocess.Popen(
         ["curl", "-s", f"{ready['registry']}/v2/broken/hold/manifests/latest"], stdout=subprocess.DEVNULL
     ):
-        terminal.wait_for("⏸ 1 HELD [0-9]+s")
+        terminal.wait_for("⏸ 1 HELD [0-9]+ s")
         terminal.tmux("send-keys", "q")
         terminal.wait_for("1 response is held")
         terminal.tmux("send-keys", "y")

@@ -33,21 +33,21 @@ def hold(terminal: Terminal) -> None:
     terminal.wait_for("▸ .*GET blobs/.* 200 ")
     terminal.tmux("send-keys", "G")
     terminal.tmux("send-keys", "p")
-    terminal.wait_for("⏸ 1 HELD [0-9]+s")
+    terminal.wait_for("⏸ 1 HELD [0-9]+ s")
 
 
 def test_with_keys_only(terminal: Terminal, ready: dict[str, object], tmp_path: Path) -> None:
     with copying(ready, SLOW, tmp_path / "released") as client:
         hold(terminal)
-        terminal.wait_for("⏸ 1 HELD [3-9]s")
+        terminal.wait_for("⏸ 1 HELD [3-9] s")
         assert client.poll() is None, "the client stands"
-        came = re.search(r"at ([0-9.]+)KiB by hand", terminal.screen())
+        came = re.search(r"at ([0-9.]+) KiB by hand", terminal.screen())
         assert came is not None
         terminal.tmux("send-keys", "s")
-        terminal.wait_for(f"at {float(came[1]) + 64:g}KiB by hand")
+        terminal.wait_for(f"at {float(came[1]) + 64:g} KiB by hand")
         terminal.tmux("send-keys", "a")
         assert client.wait(30) == 0
-    terminal.wait_for("PULL .* 2 of 2 +✓ +514K")
+    terminal.wait_for("PULL .* 2/2 blobs +✓ +514K")
     terminal.wait_for("0 in flight")
 
     with copying(ready, SLOW.replace("512kib", "448kib"), tmp_path / "cut") as client:
@@ -57,7 +57,7 @@ def test_with_keys_only(terminal: Terminal, ready: dict[str, object], tmp_path: 
     terminal.wait_for("✗ .*GET blobs/")
 
     terminal.tmux("send-keys", "!")
-    terminal.wait_for("Overrides: faults for every request")
+    terminal.wait_for("Overrides: apply faults to every request")
     terminal.tmux("send-keys", "Space")
     terminal.tmux("send-keys", "Escape")
     terminal.wait_for("FAULT .* armed")
@@ -69,7 +69,7 @@ def test_with_keys_only(terminal: Terminal, ready: dict[str, object], tmp_path: 
     assert "the second origin listens on http://127.0.0.1:" in screen
     assert "Running on" not in screen
     terminal.tmux("send-keys", "q")
-    terminal.wait_for("1 rule made here is not saved")
+    terminal.wait_for("1 rule added or edited here is not saved")
     terminal.tmux("send-keys", "y")
     terminal.wait_for("status=0")
     assert terminal.modes() == "0 0 1"
