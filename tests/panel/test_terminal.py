@@ -42,7 +42,8 @@ def test_a_held_response_is_shown_at_the_top_and_does_not_delay_the_end(
     terminal: Terminal, ready: dict[str, object], tmp_path: Path
 ) -> None:
     with subprocess.Popen(
-        ["curl", "-s", f"{ready['registry']}/v2/broken/hold/manifests/latest"], stdout=subprocess.DEVNULL
+        ["curl", "-s", "--max-time", "60", f"{ready['registry']}/v2/broken/hold/manifests/latest"],
+        stdout=subprocess.DEVNULL,
     ):
         terminal.wait_for("⏸ 1 HELD [0-9]+ s")
         terminal.tmux("send-keys", "q")
