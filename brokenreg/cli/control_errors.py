@@ -96,7 +96,8 @@ def _option(field: str) -> str:
     name = field.rpartition(".")[2].partition("[")[0]
     option = f"--{name.replace('_', '-')}"
     options = {each for param in click.get_current_context().command.params for each in param.opts}
-    if field.startswith("fault"):
-        is_parameter = name not in ("fault", "type")
+    first, is_inside, inside = field.partition(".")
+    if first.partition("[")[0] == "fault":
+        is_parameter = is_inside and inside != "type"
         return f"{option if option in options else name}: " if is_parameter else ""
     return f"{option if option in options else field}: "

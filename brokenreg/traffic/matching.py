@@ -44,6 +44,7 @@ EndpointName = Literal[
 """Values of `match.endpoint`: an endpoint, `blob` (config or layer), or `any`."""
 
 OR = "|"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 WILD = re.compile(r"[*?\[]")
 
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -67,8 +68,14 @@ BLOBS = (Endpoint.CONFIG, Endpoint.LAYER)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
+def _method(value: object) -> object:
+    """Return a glob on the method in upper case. Raise `InvalidValueError` for a list, `GET, HEAD`."""
+    if not isinstance(value, str):
+        return value
+    words = value.upper().replace(",", " ").split()
+    if len(words) > 1 and _METHODS.issuperset(words):
+        raise InvalidValueError(f"did you mean {OR.join(words)}?")
+    return value.upper()
 
 
 class Match(BaseModel):
@@ -88,7 +95,7 @@ class Match(BaseModel):
     reference: Globs | None = Field(
         None, description="glob on the tag, digest or upload id; `a|b` for a or b"
     )
-    method: Annotated[Globs, BeforeValidator(_upper)] | None = Field(
+    method: Annotated[Globs, BeforeValidator(_method)] | None = Field(
         None, description="glob on the method; `GET|HEAD` for both"
     )
     client: Glob | None = Field(

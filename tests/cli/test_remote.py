@@ -217,6 +217,12 @@ def test_a_terminal_obeys_no_name(guarded: Brokenreg) -> None:
         ),
         ("rules add error --endpoint layers", 2, '--endpoint: invalid value "layers": did you mean layer?'),
         ("rules add error --protocol http2", 2, "did you mean h2?"),
+        (
+            "rules add error --method get,head",
+            2,
+            '--method: invalid value "get,head": did you mean GET|HEAD?',
+        ),
+        ("rules add tls fault=expired", 2, "Error: fault: unknown field: use dur or form"),
         ("rules add error --times 0", 2, '--times: invalid value "0": use 1 or more; to switch'),
         ("rules add error --header User-Agent:curl", 2, "such as user-agent='docker/*'"),
         ("rules list --namespace a/b", 2, 'invalid namespace "a/b"'),

@@ -113,7 +113,7 @@ class Error(Fault):
 
     @classmethod
     def tag_problem(cls, tag: str, problem: str) -> str:
-        return f"broken/error:{tag}: {problem}; a tag is a status from 400 to 599, such as broken/error:404"
+        return f"broken/error:{tag}: {problem} (a tag is a status from 400 to 599, such as broken/error:404)"
 
 
 class RateLimit(Fault):
