@@ -8,10 +8,13 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # them would come last, and one process would wait for the other.
 PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
+SMOKE := tests/oci tests/faults tests/rules tests/control/test_rules.py tests/cli tests/wire/test_http1.py tests/wire/test_http2.py tests/panel/test_panel_traffic.py
+SMOKE_NEEDS := 'httpx[http2]' hypothesis jsonschema pytest pytest-asyncio pytest-xdist trustme
+
 # Tests start brokenreg in processes too; to compile its source each time would be a third of each start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: serve test test-fast check format bench reference docs clients screenshots clean
+.PHONY: serve test test-fast smoke check format bench reference docs dist clients screenshots clean
 
 serve: $(VENV)/made  ## the main job: the registry on 127.0.0.1:8080
 	$(BIN)/brokenreg serve
@@ -30,6 +33,9 @@ format: $(VENV)/made-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+smoke: $(VENV)/made-smoke  ## some of the fast tests: enough to see whether brokenreg works on another Python
+	$(PYTEST) --quiet -m "not (clients or terminal or slow)" $(SMOKE)
+
 bench: $(VENV)/made-dev  ## ratios against Debian's docker-registry, in one run
 	$(BIN)/python -m bench
 
@@ -39,6 +45,10 @@ reference: $(VENV)/made-dev  ## what is generated from the code in docs/referenc
 docs: $(VENV)/made-dev  ## the site, in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
+dist: $(VENV)/made-dev  ## the wheel and the sdist, in dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
 clients: $(VENV)/made-dev  ## what real clients do under twelve faults: docs/explanation/clients.md anew, in about 10 minutes
 	$(BIN)/python -m tests.clients.behaviour
 
@@ -46,11 +56,16 @@ screenshots: $(VENV)/made-dev  ## draw screenshots/ anew
 	$(BIN)/python tests/panel/take_screenshots.py
 
 clean:
-	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/made: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/made-smoke: pyproject.toml  # the tests without the tools
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable . $(SMOKE_NEEDS)
 	touch $@
 
 $(VENV)/made-dev: pyproject.toml requirements-dev.txt
