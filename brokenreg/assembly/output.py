@@ -157,6 +157,7 @@ def ready_line(*, registry: str, control: str | None, version: str) -> str:
     ready = {
         "event": "ready",
         "registry": registry,
+        "host": registry.partition("://")[2],
         "control": control,
         "pid": os.getpid(),
         "version": version,

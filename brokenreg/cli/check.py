@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from brokenreg.cli.commands import HelpfulCommand
-from brokenreg.cli.control_client import ControlClient, control_options
+from brokenreg.cli.control_options import control_options
+from brokenreg.cli.exit_status import UNEXPECTED
 from brokenreg.wording import printable
+
+if TYPE_CHECKING:
+    from brokenreg.client import Client
 
 _EPILOG = """
 \b
@@ -32,9 +36,9 @@ Examples, in CI, after the client has finished:
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 @control_options
-def check(control: ControlClient, as_json: bool) -> None:
+def check(control: Client, as_json: bool) -> None:
     """Report whether the expectations of the scenario are met. If not, the exit status is 1."""
-    verdicts: list[dict[str, Any]] = control.request("GET", "/v1/expectations")
+    verdicts = control.verdicts()
     if as_json:
         click.echo(json.dumps(verdicts, indent=2))
     elif not verdicts:
@@ -47,4 +51,4 @@ def check(control: ControlClient, as_json: bool) -> None:
         line = f"{mark} {name}{each['filter']}  got {each['seen']}, want {each['wanted']}"
         click.echo(printable(line))
     if not all(each["met"] for each in verdicts):
-        sys.exit(1)
+        sys.exit(UNEXPECTED)

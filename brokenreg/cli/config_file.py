@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from brokenreg.cli.commands import WHOLE_NUMBER
+from brokenreg.cli.exit_status import CouldNotRunError
 from brokenreg.cli.options import FILE
 from brokenreg.wording import nearest, quoted
 
@@ -47,7 +48,7 @@ def _read(path: Path, context: click.Context) -> dict[str, Any]:
     try:
         tables = tomllib.loads(path.read_text())
     except OSError as error:
-        raise click.UsageError(f"--config {path}: {error.strerror}") from None
+        raise CouldNotRunError(f"--config {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"--config {path}: invalid TOML: {error}") from None
     return {

@@ -1,94 +1,89 @@
-"""Translates errors of the control API for the command line, with its options and commands.
+"""Translates errors of the client for the command line, with its options, commands and exit statuses.
 
-The API names its fields and routes. The translation uses only the structured members of its problems.
+The control API names its fields and routes. The translation uses only the members of the errors.
 """
 
 from __future__ import annotations
 
-import ssl
-from typing import TYPE_CHECKING, Any
-
 import click
 
-if TYPE_CHECKING:
-    import httpx
+from brokenreg.cli.exit_status import CouldNotRunError, TimedOutError
+from brokenreg.client import (
+    AddressError,
+    ControlError,
+    MissingError,
+    NotControlAPIError,
+    ProblemError,
+    UnauthorizedError,
+    UnreachableError,
+    UsageError,
+    WaitTimeoutError,
+)
+from brokenreg.wording import printable
 
-_PROBLEM = "application/problem+json"
 _LISTS = {
     "rule": 'run "brokenreg rules list"',
     "exchange": 'run "brokenreg log"',
+    "breakpoint": 'run "brokenreg breakpoints list"',
 }
 """For each kind of item that may not exist, the command that lists those that do."""
 
-_REGISTRY = "docker-distribution-api-version"
-"""The header by which a registry is recognised."""
-
 _START = 'start one with "brokenreg serve", or name another with --url'
+_FAILED = 500
 
 
-def unreachable(url: str, error: httpx.HTTPError) -> str:
-    """Return why no control API can be reached at a URL, and what to do."""
-    import httpx
-
-    if isinstance(error, httpx.ConnectError) and _is_plain(error):
-        return f"the control API at {url} does not use TLS: use http:// in --url"
-    if isinstance(error, httpx.TimeoutException):
-        return f"no control API responds at {url} (timed out): {_START}"
-    return f"no control API responds at {url} ({error}): {_START}"
-
-
-def _is_plain(error: BaseException | None) -> bool:
-    """Return whether an error is that of a TLS handshake with a server without TLS."""
-    while error is not None:
-        if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def described(url: str, response: httpx.Response) -> str:
-    """Return a description of an error response of the server at a URL."""
-    problem = _problem_in(response)
-    if problem is None:
-        return _no_control_api(url, response)
-    detail, field = str(problem.get("detail")), problem.get("field")
-    said = problem.get("problem") or detail
-    match response.status_code:
-        case 401:
-            return _wrong_token(url, response)
-        case 421:
-            return f"--url: {detail}"
-        case 404 if problem.get("missing") in _LISTS:
-            return f"{said}: {_LISTS[problem['missing']]}"
-        case 404 if problem.get("missing") is None and problem.get("problem") is None and field is None:
-            return f"the brokenreg at {url} is another version: {detail}"
-    return f"{_option(str(field))}{said}" if field else detail
+def explained(error: ControlError) -> click.ClickException:
+    """Return an error of the client as one of the command line: one clear line and an exit status."""
+    match error:
+        case AddressError():
+            advice = f": a {error.instead} goes to --{error.instead}" if error.instead else ""
+            return click.UsageError(f"--{error.argument}: {error.problem}{advice}")
+        case WaitTimeoutError():
+            return TimedOutError(printable(f"{_unreachable(error)} (no longer waiting)"))
+        case UnreachableError():
+            return CouldNotRunError(printable(_unreachable(error)))
+        case NotControlAPIError():
+            return CouldNotRunError(printable(_no_control_api(error)))
+        case UnauthorizedError():
+            what = "refuses the token" if error.has_token else "requires a token"
+            return CouldNotRunError(
+                printable(f"the control API at {error.url} {what}: pass its --control-token to --token")
+            )
+        case ProblemError():
+            return _problem(error)
+    return CouldNotRunError(printable(str(error)))
 
 
-def _problem_in(response: httpx.Response) -> dict[str, Any] | None:
-    """Return the problem document (RFC 9457) in a response, or None."""
-    if response.headers.get("content-type", "") != _PROBLEM:
-        return None
-    try:
-        problem = response.json()
-    except ValueError:
-        return None
-    return problem if isinstance(problem, dict) else None
+def _problem(error: ProblemError) -> click.ClickException:
+    said = error.problem or error.detail
+    line = f"{_option(error.field)}{said}" if error.field else error.detail
+    if isinstance(error, UsageError):
+        return click.UsageError(printable(line))
+    if error.status == 421:
+        return CouldNotRunError(printable(f"--url: {error.detail}"))
+    if isinstance(error, MissingError):
+        if error.missing in _LISTS:
+            line = f"{said}: {_LISTS[error.missing]}"
+        elif error.missing is None and error.problem is None and error.field is None:
+            another = f"the brokenreg at {error.url} is another version: {error.detail}"
+            return CouldNotRunError(printable(another))
+    kind = CouldNotRunError if error.status >= _FAILED else click.ClickException
+    return kind(printable(line))
 
 
-def _no_control_api(url: str, response: httpx.Response) -> str:
-    if _REGISTRY in response.headers:
+def _unreachable(error: UnreachableError) -> str:
+    if error.has_no_tls:
+        return f"the control API at {error.url} does not use TLS: use http:// in --url"
+    return f"no control API responds at {error.url} ({error.reason}): {_START}"
+
+
+def _no_control_api(error: NotControlAPIError) -> str:
+    if error.is_registry:
         return (
-            f"{url} is a registry, not a control API: pass the address of the control API to --url, "
+            f"{error.url} is a registry, not a control API: pass the address of the control API to --url, "
             'which "brokenreg serve" prints when it starts'
         )
-    return f"{url} is not a control API of brokenreg (status {response.status_code}): {_START}"
-
-
-def _wrong_token(url: str, response: httpx.Response) -> str:
-    if "authorization" in response.request.headers:
-        return f"the control API at {url} refuses the token: pass its --control-token to --token"
-    return f"the control API at {url} requires a token: pass its --control-token to --token"
+    return f"{error.url} is not a control API of brokenreg (status {error.status}): {_START}"
 
 
 def _option(field: str) -> str:

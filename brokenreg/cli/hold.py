@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulCommand
-from brokenreg.cli.control_client import ControlClient, control_options
+from brokenreg.cli.control_options import control_options
+from brokenreg.cli.exit_status import UNEXPECTED
 from brokenreg.cli.rules import match_of, match_options
 from brokenreg.wording import counted
+
+if TYPE_CHECKING:
+    from brokenreg.client import Client
+    from brokenreg.client.documents import Outcome
 
 _EPILOG = """
 \b
@@ -40,17 +45,15 @@ _which = click.option(
 @click.option("--times", type=WHOLE_NUMBER, metavar="N", help="Hold at most N responses.")
 @match_options
 @control_options
-def hold(
-    control: ControlClient, ids: tuple[int, ...], at: str | None, times: int | None, **options: Any
-) -> None:
+def hold(control: Client, ids: tuple[int, ...], at: str | None, times: int | None, **options: Any) -> None:
     """Hold the exchanges with these IDS, or, without IDS, every response that matches from now on."""
     body = {} if at is None else {"at": at}
     for each in ids:
-        control.request("POST", f"/v1/exchanges/{each}/hold", json=body)
+        control.hold(each, at)
     if ids:
         return
     rule: dict[str, Any] = {"fault": {"type": "hold", **body}, "match": match_of(options)}
-    added = control.request("POST", "/v1/rules", json=rule if times is None else {**rule, "times": times})
+    added = control.add_rule(rule if times is None else {**rule, "times": times})
     click.echo(f'rule {added["id"]} holds; run "brokenreg rules remove {added["id"]}" to end it')
 
 
@@ -58,9 +61,13 @@ def hold(
 @click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
 @_which
 @control_options
-def resume(control: ControlClient, ids: tuple[int, ...], expression: str | None) -> None:
+def resume(control: Client, ids: tuple[int, ...], expression: str | None) -> None:
     """Resume the exchanges with these IDS, or all that are held."""
-    _order(control, "resume", ids, expression, {})
+    _refuse_both(ids, expression)
+    for each in ids:
+        control.resume(each)
+    if not ids:
+        _report(control.resume_all(expression))
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
@@ -70,9 +77,13 @@ def resume(control: ControlClient, ids: tuple[int, ...], expression: str | None)
 )
 @_which
 @control_options
-def step(control: ControlClient, ids: tuple[int, ...], size: str, expression: str | None) -> None:
+def step(control: Client, ids: tuple[int, ...], size: str, expression: str | None) -> None:
     """Send some bytes of the exchanges with these IDS, or of all that are held, then hold them again."""
-    _order(control, "step", ids, expression, {"bytes": size})
+    _refuse_both(ids, expression)
+    for each in ids:
+        control.step(each, size)
+    if not ids:
+        _report(control.step_all(size, expression))
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
@@ -86,31 +97,31 @@ def step(control: ControlClient, ids: tuple[int, ...], size: str, expression: st
 )
 @_which
 @control_options
-def abort(control: ControlClient, ids: tuple[int, ...], status: int | None, expression: str | None) -> None:
+def abort(control: Client, ids: tuple[int, ...], status: int | None, expression: str | None) -> None:
     """Abort the exchanges with these IDS, or all that are held."""
-    _order(control, "abort", ids, expression, {} if status is None else {"status": status})
+    _refuse_both(ids, expression)
+    for each in ids:
+        control.abort(each, status)
+    if not ids:
+        _report(control.abort_all(status, expression), has_status=status is not None)
 
 
-def _order(
-    control: ControlClient, order: str, ids: tuple[int, ...], expression: str | None, body: dict[str, Any]
-) -> None:
+def _refuse_both(ids: tuple[int, ...], expression: str | None) -> None:
     if ids and expression is not None:
         raise click.UsageError("IDs exclude --filter: remove either")
-    for each in ids:
-        control.request("POST", f"/v1/exchanges/{each}/{order}", json=body)
-    if not ids:
-        params = {} if expression is None else {"filter": expression}
-        outcome = control.request("POST", f"/v1/{order}", json=body, params=params)
-        done, skipped = len(outcome["exchanges"]), len(outcome["skipped"])
-        if done or not skipped:
-            click.echo(counted(done, "exchange"))
-        if skipped:
-            click.echo(f"{counted(skipped, 'exchange')} skipped: {_why(skipped, body)}", err=True)
-            sys.exit(0 if done else 1)
 
 
-def _why(skipped: int, body: dict[str, Any]) -> str:
-    if "status" not in body:
+def _report(outcome: Outcome, *, has_status: bool = False) -> None:
+    done, skipped = len(outcome["exchanges"]), len(outcome["skipped"])
+    if done or not skipped:
+        click.echo(counted(done, "exchange"))
+    if skipped:
+        click.echo(f"{counted(skipped, 'exchange')} skipped: {_why(skipped, has_status)}", err=True)
+        sys.exit(0 if done else UNEXPECTED)
+
+
+def _why(skipped: int, has_status: bool) -> str:
+    if not has_status:
         return "not held any more"
     whose, them = ("its", "it") if skipped == 1 else ("their", "them")
     return f"{whose} headers are sent; leave out --status to reset {them}"

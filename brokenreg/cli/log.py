@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from brokenreg.cli.commands import HelpfulCommand
-from brokenreg.cli.control_client import ControlClient, control_options
-from brokenreg.wording import printable
+from brokenreg.cli.control_options import control_options
+from brokenreg.wording import counted, printable
+
+if TYPE_CHECKING:
+    from brokenreg.client import Client
+    from brokenreg.client.documents import Exchange
 
 _EPILOG = """
 \b
@@ -20,27 +25,57 @@ Examples:
   brokenreg log --filter 'endpoint:layer status:5xx'
   brokenreg log --filter held:true
   brokenreg log --filter 'fault:*' --json
+  brokenreg log --follow    until ctrl+c, or until the registry stops
 """
 _CONNECT = "connect"
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.option("--filter", "expression", metavar="EXPRESSION", help="List only the exchanges that match.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all fields.")
+@click.option("--follow", is_flag=True, help="List those that have ended, then each one when it ends.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON with all fields, one line per exchange.")
 @control_options
-def log(control: ControlClient, expression: str | None, as_json: bool) -> None:
+def log(control: Client, expression: str | None, follow: bool, as_json: bool) -> None:
     """List the newest 1000 exchanges, the newest last."""
-    params = {} if expression is None else {"filter": expression}
-    found: list[dict[str, Any]] = control.request("GET", "/v1/exchanges", params=params)
+    if follow:
+        with contextlib.suppress(KeyboardInterrupt):
+            _follow(control, expression, as_json)
+        return
+    found = control.exchanges(expression)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        for each in found:
+            click.echo(json.dumps(each))
     elif not found:
         click.echo("no exchanges" if expression is None else "no exchanges match")
     else:
         _print_table(found)
 
 
-def _print_table(found: list[dict[str, Any]]) -> None:
+def _follow(control: Client, expression: str | None, as_json: bool) -> None:
+    """Print the exchanges that have ended, then each one when it ends, until the registry stops."""
+    with control.events(expression) as events:
+        listed = [each for each in control.exchanges(expression) if each["ended"] is not None]
+        for each in listed:
+            _print_line(each, as_json)
+        known = {each["id"] for each in listed}
+        for event in events:
+            if event["event"] == "dropped":
+                click.echo(f"{counted(event['dropped'], 'event')} lost: this reader is too slow", err=True)
+                continue
+            exchange = event["exchange"]
+            if event["event"] == "ended" and exchange is not None and exchange["id"] not in known:
+                _print_line(exchange, as_json)
+
+
+def _print_line(exchange: Exchange, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(exchange))
+        return
+    identifier, when, status, request, result = map(printable, _cells(exchange))
+    click.echo(f"{identifier:>4}  {when}  {status:<6}  {request}  {result}")
+
+
+def _print_table(found: list[Exchange]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -56,7 +91,7 @@ def _print_table(found: list[dict[str, Any]]) -> None:
     Console(highlight=False).print(table)
 
 
-def _cells(exchange: Mapping[str, Any]) -> Iterator[str]:
+def _cells(exchange: Exchange) -> Iterator[str]:
     from brokenreg.oci.sizes import format_size
 
     yield str(exchange["id"])

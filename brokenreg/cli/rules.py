@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulGroup
-from brokenreg.cli.control_client import ControlClient, control_options
+from brokenreg.cli.control_options import control_options
 from brokenreg.wording import printable, quoted
+
+if TYPE_CHECKING:
+    from brokenreg.client import Client
 
 _EPILOG = """
 \b
@@ -95,7 +98,7 @@ def rules() -> None:
     "--override", is_flag=True, help="Evaluate the rule after all others, by default for every endpoint."
 )
 @control_options
-def add(control: ControlClient, fault: str, parameters: tuple[str, ...], **options: Any) -> None:
+def add(control: Client, fault: str, parameters: tuple[str, ...], **options: Any) -> None:
     """Add a rule that applies FAULT with PARAMETERS, written as NAME=VALUE.
 
     To combine several faults on one response, put + between them. "brokenreg faults" lists all
@@ -107,7 +110,7 @@ def add(control: ControlClient, fault: str, parameters: tuple[str, ...], **optio
     rule |= {name: options[name] for name in given if options[name] is not None}
     if options["override"]:
         rule["override"] = True
-    added = control.request("POST", "/v1/rules", json=rule)
+    added = control.add_rule(rule)
     click.echo(printable(f"rule {added['id']}: {_spelled(added)}"))
 
 
@@ -115,12 +118,12 @@ def add(control: ControlClient, fault: str, parameters: tuple[str, ...], **optio
 @click.option("--yaml", "form", flag_value="yaml", help="Print a scenario file.")
 @click.option("--json", "form", flag_value="json", help="Print JSON, with all fields.")
 @control_options
-def list_rules(control: ControlClient, form: str | None) -> None:
+def list_rules(control: Client, form: str | None) -> None:
     """List the rules in the order in which they are evaluated, with their counters."""
     if form == "yaml":
-        click.echo(control.request("GET", "/v1/scenario"), nl=False)
+        click.echo(control.scenario(), nl=False)
         return
-    found = control.request("GET", "/v1/rules")
+    found = control.rules()
     if form == "json":
         click.echo(json.dumps(found, indent=2))
     elif not found:
@@ -132,21 +135,21 @@ def list_rules(control: ControlClient, form: str | None) -> None:
 @rules.command()
 @click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
 @control_options
-def clear(control: ControlClient, ids: tuple[int, ...]) -> None:
+def clear(control: Client, ids: tuple[int, ...]) -> None:
     """Remove all rules, or those with these IDS."""
     for each in ids:
-        control.request("DELETE", f"/v1/rules/{each}")
+        control.remove_rule(each)
     if not ids:
-        control.request("DELETE", "/v1/rules")
+        control.clear_rules()
 
 
 @rules.command()
 @click.argument("ids", nargs=-1, type=WHOLE_NUMBER, required=True)
 @control_options
-def remove(control: ControlClient, ids: tuple[int, ...]) -> None:
+def remove(control: Client, ids: tuple[int, ...]) -> None:
     """Remove the rules with these IDS."""
     for each in ids:
-        control.request("DELETE", f"/v1/rules/{each}")
+        control.remove_rule(each)
 
 
 def _faults(words: Iterable[str]) -> list[dict[str, str]]:
@@ -192,7 +195,7 @@ def _pair(text: str, what: str, example: str) -> tuple[str, str]:
     return name, value
 
 
-def _print_table(found: list[dict[str, Any]]) -> None:
+def _print_table(found: Iterable[Mapping[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

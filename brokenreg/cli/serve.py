@@ -12,6 +12,7 @@ import click
 
 from brokenreg.cli.commands import Word
 from brokenreg.cli.config_file import CONFIG_OPTION, KEYS
+from brokenreg.cli.exit_status import COULD_NOT_RUN
 from brokenreg.cli.options import ServerCommand, option
 from brokenreg.redaction import announces_secret
 from brokenreg.tui.preferences import THEMES, Preferences
@@ -115,12 +116,14 @@ def _run(
     import asyncio
 
     from brokenreg.assembly.occupied import ListenError
-    from brokenreg.rules.scenario import ScenarioError
+    from brokenreg.rules.scenario import ScenarioError, UnreadableScenarioError
     from brokenreg.storage.errors import StorageError
 
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             sys.exit(runner.run(work))
+    except UnreadableScenarioError as error:
+        problem = f"--scenario {error}"
     except ScenarioError as error:
         raise click.UsageError(f"--scenario {error}") from None
     except (StorageError, ListenError) as error:
@@ -128,4 +131,4 @@ def _run(
     except OSError as error:
         problem = f"{error.filename or 'system'}: {error.strerror or error}"
     print(f"brokenreg: {problem}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(COULD_NOT_RUN)

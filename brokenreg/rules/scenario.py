@@ -24,6 +24,10 @@ class ScenarioError(ValueError):
         self.field = field
 
 
+class UnreadableScenarioError(ScenarioError):
+    """The file of a scenario cannot be read at all."""
+
+
 class Scenario(BaseModel):
     """Rules in order, with expectations. `seed` determines all draws of the rules."""
 

@@ -9,7 +9,14 @@ from pathlib import Path
 import yaml
 
 from brokenreg.rules.rule import FieldError
-from brokenreg.rules.scenario import Scenario, ScenarioError, SourcedScenario, scenario_of, written
+from brokenreg.rules.scenario import (
+    Scenario,
+    ScenarioError,
+    SourcedScenario,
+    UnreadableScenarioError,
+    scenario_of,
+    written,
+)
 from brokenreg.rules.yaml_text import MAX_TEXT, Lines, YAMLTextError, read_yaml
 
 _BREAKS = "\x85\u2028\u2029"
@@ -38,7 +45,7 @@ def load_scenario(path: Path) -> SourcedScenario:
     try:
         return decode_scenario(_content(path), str(path))
     except OSError as error:
-        raise ScenarioError(f"{path}: {error.strerror}") from None
+        raise UnreadableScenarioError(f"{path}: {error.strerror}") from None
 
 
 def decode_scenario(content: bytes, source: str) -> SourcedScenario:
@@ -59,7 +66,7 @@ def _content(path: Path) -> bytes:
     # Without O_NONBLOCK, opening a FIFO that has no writer would block.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ScenarioError(f"{path}: is not a regular file")
+            raise UnreadableScenarioError(f"{path}: is not a regular file")
         return file.read(MAX_TEXT + 1)
 
 

@@ -35,6 +35,7 @@ def test_the_ready_line_comes_first_and_the_registry_answers(tmp_path: Path) -> 
     ready_file = tmp_path / "ready.json"
     with brokenreg_process(tmp_path / "data", "--ready-file", str(ready_file)) as running:
         assert running.ready["event"] == "ready"
+        assert running.ready["registry"] == f"http://{running.ready['host']}"
         assert running.ready["pid"] == running.process.pid
         assert json.loads(ready_file.read_text()) == running.ready
         assert ready_file.stat().st_mode & 0o777 == 0o600
@@ -236,7 +237,7 @@ def test_a_busy_port_is_one_line_and_status_1(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run("serve", "--data", str(tmp_path), "--listen", f"127.0.0.1:{port}", "--control", "off")
-    assert result.returncode == 1
+    assert result.returncode == 3
     assert result.stderr.count("\n") == 1
     in_use = f"--listen 127.0.0.1:{port}: address already in use by another program: choose another port"
     assert result.stderr == f"brokenreg: {in_use} (0: any free port)\n"
@@ -249,7 +250,7 @@ def test_a_busy_port_is_one_line_and_status_1(tmp_path: Path) -> None:
 )
 def test_an_unusable_data_folder_is_one_line_and_status_1(data: str, problem: str) -> None:
     result = run("serve", "--data", data, "--listen", "127.0.0.1:0", "--control", "off")
-    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
     assert problem in result.stderr
 
 
@@ -260,7 +261,7 @@ def test_bad_certificates_are_one_line_and_status_1(tmp_path: Path) -> None:
     for certificate in (bad, tmp_path / "missing.pem"):
         result = run("serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--control", "off",
                      "--cert", str(certificate), "--key", str(bad))  # fmt: skip
-        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+        assert (result.returncode, result.stderr.count("\n")) == (3, 1)
         assert f"cannot use certificate {certificate} with key {bad}: " in result.stderr
 
 
@@ -277,7 +278,7 @@ def test_there_is_no_prompt_for_a_passphrase(tmp_path: Path) -> None:
     chain.write_bytes(trustme.CA().issue_cert("localhost").cert_chain_pems[0].bytes())
     result = run("serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--control", "off",
                  "--cert", str(chain), "--key", str(key))  # fmt: skip
-    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
     assert "the key is encrypted" in result.stderr
 
 
@@ -341,7 +342,7 @@ def test_a_configuration_file_is_named_before_the_command_or_after_it(tmp_path: 
     ways = [["--config", str(config), "serve"], ["serve", "--config", str(config)], ["serve"]]
     for way in ways:
         result = run(*way, **({"BROKENREG_CONFIG": str(config)} if way == ["serve"] else {}))
-        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+        assert (result.returncode, result.stderr.count("\n")) == (3, 1)
         assert f"{tmp_path}/nowhere/ready" in result.stderr
     # The flag before the command goes before the environment.
     result = run(*ways[0], BROKENREG_CONFIG=str(other))
@@ -376,7 +377,7 @@ def test_the_predecessors_variables_work(tmp_path: Path) -> None:
 def test_a_second_brokenreg_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with brokenreg_process(tmp_path / "data"):
         result = run("serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--control", "off")
-    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
     assert "in use by another brokenreg" in result.stderr
 
 

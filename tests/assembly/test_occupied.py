@@ -26,7 +26,7 @@ def refused(tmp_path: Path, *arguments: str) -> str:
         timeout=30,
         env=clean_environment(),
     )
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.count("\n") == 1
     return done.stderr.strip().removeprefix("brokenreg: ")
 

@@ -28,6 +28,6 @@ def test_exchanges_are_listed_with_what_happened(own_registry: Brokenreg) -> Non
     assert "\x1b" not in "".join(lines)
     assert len(log("--filter", "status:503").splitlines()) == 2
     assert log("--filter", "status:418") == "no exchanges match\n"
-    assert [each["status"] for each in json.loads(log("--json"))] == [200, 503, 400]
+    assert [json.loads(each)["status"] for each in log("--json").splitlines()] == [200, 503, 400]
     ids = [line.split()[0] for line in lines]
-    assert [str(each["id"]) for each in json.loads(log("--json"))] == ids
+    assert [str(json.loads(each)["id"]) for each in log("--json").splitlines()] == ids

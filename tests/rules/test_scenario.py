@@ -223,5 +223,5 @@ def test_a_fifo_at_the_start_ends_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "brokenreg", "serve", "--headless", "--listen", "127.0.0.1:0"]
     command += ["--control", "off", "--data", str(tmp_path / "data"), "--scenario", str(fifo)]
     done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), timeout=20)
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert f"{fifo}: is not a regular file" in done.stderr

@@ -291,7 +291,7 @@ def test_a_busy_port_is_one_line(registry: Brokenreg, tmp_path: Path) -> None:
     done = subprocess.run(
         command, capture_output=True, text=True, env=clean_environment(), timeout=30, check=False
     )
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.count("\n") == 1
     assert f"--second-origin {registry.host}: address already in use by the registry of" in done.stderr
 

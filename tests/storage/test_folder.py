@@ -30,7 +30,7 @@ def refused(data: Path) -> str:
     run = subprocess.run(
         command, capture_output=True, text=True, timeout=20, env=clean_environment(), check=False
     )
-    assert (run.returncode, run.stdout) == (1, "")
+    assert (run.returncode, run.stdout) == (3, "")
     (line,) = run.stderr.splitlines()
     assert line.startswith("brokenreg: ")
     assert str(data) in line or "newer" in line

@@ -1,0 +1,152 @@
+"""The operations of the client: each function returns the request, and its type says what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from brokenreg.client.call import Call
+from brokenreg.client.documents import (
+    Breakpoint,
+    Breakpoints,
+    Exchange,
+    ExchangeDetail,
+    Outcome,
+    Rule,
+    Status,
+    Verdict,
+)
+
+YAML = "application/yaml"
+_BREAKPOINTS = "/v1/breakpoints"
+
+
+def status() -> Call[Status]:
+    """Return the version, addresses and counters of the server."""
+    return Call("GET", "/v1/status")
+
+
+def reset(namespace: str | None = None) -> Call[None]:
+    """Restore the initial rules; clear counters, ended exchanges and breakpoints. Images stay."""
+    return Call("POST", "/v1/reset", namespace)
+
+
+def load_scenario(text: str | bytes, namespace: str | None = None) -> Call[str]:
+    """Replace all rules and expectations with a scenario in YAML, and return it as the server has it."""
+    content = text.encode() if isinstance(text, str) else text
+    return Call("PUT", "/v1/scenario", namespace, content=content, media_type=YAML, accept=YAML)
+
+
+def scenario(namespace: str | None = None) -> Call[str]:
+    """Return the rules and expectations as a scenario in YAML."""
+    return Call("GET", "/v1/scenario", namespace, accept=YAML)
+
+
+def verdicts(namespace: str | None = None) -> Call[list[Verdict]]:
+    """Return the expectations of the scenario, and whether each one is met so far."""
+    return Call("GET", "/v1/expectations", namespace)
+
+
+def rules(namespace: str | None = None) -> Call[list[Rule]]:
+    """Return the rules in the order in which they are evaluated, with their counters."""
+    return Call("GET", "/v1/rules", namespace)
+
+
+def add_rule(rule: Mapping[str, Any], namespace: str | None = None) -> Call[Rule]:
+    """Add a rule, to be evaluated last: `{"fault": {"type": "error", "status": 503}, "times": 2}`."""
+    return Call("POST", "/v1/rules", namespace, json=dict(rule))
+
+
+def remove_rule(id: int, namespace: str | None = None) -> Call[None]:
+    """Remove a rule."""
+    return Call("DELETE", f"/v1/rules/{id}", namespace)
+
+
+def clear_rules(namespace: str | None = None) -> Call[None]:
+    """Remove all rules of the namespace."""
+    return Call("DELETE", "/v1/rules", namespace)
+
+
+def exchanges(
+    filter: str | None = None,
+    namespace: str | None = None,
+    *,
+    limit: int | None = None,
+    after: int | None = None,
+) -> Call[list[Exchange]]:
+    """Return the newest exchanges that match the filter, oldest first, at most `limit` (1000)."""
+    query = {"filter": filter, "limit": limit, "after": after}
+    return Call("GET", "/v1/exchanges", namespace, query)
+
+
+def exchange(id: int, namespace: str | None = None) -> Call[ExchangeDetail]:
+    """Return an exchange with headers and timeline."""
+    return Call("GET", f"/v1/exchanges/{id}", namespace)
+
+
+def har(filter: str | None = None, namespace: str | None = None) -> Call[dict[str, Any]]:
+    """Return the newest exchanges that match the filter as HAR 1.2."""
+    return Call("GET", "/v1/exchanges.har", namespace, {"filter": filter})
+
+
+def hold(id: int, at: str | None = None, namespace: str | None = None) -> Call[Exchange]:
+    """Hold an exchange in flight: where it is, before its `headers`, or after a number of bytes."""
+    return Call("POST", f"/v1/exchanges/{id}/hold", namespace, json={} if at is None else {"at": at})
+
+
+def resume(id: int, namespace: str | None = None) -> Call[Exchange]:
+    """Resume a held exchange."""
+    return Call("POST", f"/v1/exchanges/{id}/resume", namespace, json={})
+
+
+def step(id: int, bytes: str | int = "64KiB", namespace: str | None = None) -> Call[Exchange]:
+    """Send some bytes of a held exchange, then hold it again."""
+    return Call("POST", f"/v1/exchanges/{id}/step", namespace, json={"bytes": bytes})
+
+
+def abort(id: int, status: int | None = None, namespace: str | None = None) -> Call[Exchange]:
+    """Abort a held exchange: with an error status, or by a reset of its connection."""
+    return Call("POST", f"/v1/exchanges/{id}/abort", namespace, json=_with_status(status))
+
+
+def resume_all(filter: str | None = None, namespace: str | None = None) -> Call[Outcome]:
+    """Resume all held exchanges that match the filter."""
+    return Call("POST", "/v1/resume", namespace, {"filter": filter}, json={})
+
+
+def step_all(
+    bytes: str | int = "64KiB", filter: str | None = None, namespace: str | None = None
+) -> Call[Outcome]:
+    """Send some bytes of all held exchanges that match the filter, then hold them again."""
+    return Call("POST", "/v1/step", namespace, {"filter": filter}, json={"bytes": bytes})
+
+
+def abort_all(
+    status: int | None = None, filter: str | None = None, namespace: str | None = None
+) -> Call[Outcome]:
+    """Abort all held exchanges that match the filter."""
+    return Call("POST", "/v1/abort", namespace, {"filter": filter}, json=_with_status(status))
+
+
+def breakpoints() -> Call[Breakpoints]:
+    """Return all breakpoints."""
+    return Call("GET", _BREAKPOINTS, is_global=True)
+
+
+def add_breakpoint(expression: str) -> Call[Breakpoint]:
+    """Hold every response that a filter expression matches. This also enables all breakpoints."""
+    return Call("POST", _BREAKPOINTS, json={"expression": expression}, is_global=True)
+
+
+def remove_breakpoint(id: int) -> Call[None]:
+    """Remove a breakpoint. Held responses stay held."""
+    return Call("DELETE", f"{_BREAKPOINTS}/{id}", is_global=True)
+
+
+def clear_breakpoints() -> Call[None]:
+    """Remove all breakpoints. Held responses stay held."""
+    return Call("DELETE", _BREAKPOINTS, is_global=True)
+
+
+def _with_status(status: int | None) -> dict[str, int]:
+    return {} if status is None else {"status": status}

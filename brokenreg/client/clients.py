@@ -1,0 +1,186 @@
+"""The clients of the control API: `Client` and, for asyncio, `AsyncClient`."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from brokenreg.client.address import DEFAULT_URL, checked_token, checked_url
+from brokenreg.client.call import Call, problem_in
+from brokenreg.client.documents import Event, Status
+from brokenreg.client.errors import UnreachableError, WaitTimeoutError
+from brokenreg.client.event_stream import EVENT_STREAM, EVENTS, EventReader
+from brokenreg.client.operations import Operations
+
+Result = TypeVar("Result")
+
+_PATIENCE = 10.0
+"""Seconds to wait for each part of a response."""
+
+_QUIET = 60.0
+"""Seconds after which a stream without a byte is dead. The server sends a comment every 15 seconds."""
+
+_PAUSE = 0.05
+"""Seconds between two attempts of `wait`."""
+
+_LOST = (httpx.ReadError, httpx.RemoteProtocolError)
+"""How a stream ends if the server stops while it is read."""
+
+
+class _Common(Operations):
+    """What both clients know: where the control API is, and in which namespace they are."""
+
+    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None, namespace: str = "") -> None:
+        """`url` may be HOST:PORT. Raise `AddressError` for an invalid URL or token."""
+        self.url = checked_url(url)
+        self.namespace = namespace
+        self._options: dict[str, Any] = {
+            "base_url": self.url,
+            "headers": {"authorization": f"Bearer {checked_token(token)}"} if token else {},
+            "timeout": _PATIENCE,
+            "trust_env": False,
+        }
+
+    def _events(self, filter: str | None) -> dict[str, Any]:
+        call: Call[None] = Call("GET", EVENTS, None, {"filter": filter}, accept=EVENT_STREAM)
+        return {**call.arguments(self.namespace), "timeout": httpx.Timeout(_PATIENCE, read=_QUIET)}
+
+    def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
+        reason = "timed out" if isinstance(error, httpx.TimeoutException) else str(error)
+        has_no_tls = isinstance(error, httpx.ConnectError) and _is_plain(error)
+        return UnreachableError(self.url, reason, has_no_tls=has_no_tls)
+
+    def _too_late(self, error: UnreachableError) -> WaitTimeoutError:
+        return WaitTimeoutError(self.url, error.reason, has_no_tls=error.has_no_tls)
+
+
+class Client(_Common):
+    """A client of the control API. Close it after use, or use it in a `with` statement."""
+
+    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None, namespace: str = "") -> None:
+        """`url` may be HOST:PORT. Raise `AddressError` for an invalid URL or token."""
+        super().__init__(url, token=token, namespace=namespace)
+        self._http = httpx.Client(**self._options)
+
+    def send(self, call: Call[Result], /) -> Result:
+        """Send a request and return its result. Raise `ControlError`."""
+        try:
+            response = self._http.request(**call.arguments(self.namespace))
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        return call.read(self.url, response)
+
+    def wait(self, timeout: float = 30.0) -> Status:
+        """Return the status once the server is ready. Raise `WaitTimeoutError` after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return self.status()
+            except UnreachableError as error:
+                if time.monotonic() + _PAUSE > deadline:
+                    raise self._too_late(error) from error
+            time.sleep(_PAUSE)
+
+    @contextmanager
+    def events(self, filter: str | None = None) -> Iterator[Iterator[Event]]:
+        """Subscribe to events; the iterator ends when the server stops. Raise `ControlError`."""
+        try:
+            with self._http.stream(**self._events(filter)) as response:
+                if response.is_error:
+                    response.read()
+                    raise problem_in(self.url, response)
+                yield self._read(response)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def _read(self, response: httpx.Response) -> Iterator[Event]:
+        reader = EventReader()
+        try:
+            for data in response.iter_raw():
+                yield from reader.feed(data)
+        except _LOST:
+            return
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class AsyncClient(_Common):
+    """A client of the control API for asyncio, with the same methods, which are awaited."""
+
+    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None, namespace: str = "") -> None:
+        """`url` may be HOST:PORT. Raise `AddressError` for an invalid URL or token."""
+        super().__init__(url, token=token, namespace=namespace)
+        self._http = httpx.AsyncClient(**self._options)
+
+    async def send(self, call: Call[Result], /) -> Result:
+        """Send a request and return its result. Raise `ControlError`."""
+        try:
+            response = await self._http.request(**call.arguments(self.namespace))
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        return call.read(self.url, response)
+
+    async def wait(self, timeout: float = 30.0) -> Status:
+        """Return the status once the server is ready. Raise `WaitTimeoutError` after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return await self.status()
+            except UnreachableError as error:
+                if time.monotonic() + _PAUSE > deadline:
+                    raise self._too_late(error) from error
+            await asyncio.sleep(_PAUSE)
+
+    @asynccontextmanager
+    async def events(self, filter: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+        """Subscribe to events; the iterator ends when the server stops. Raise `ControlError`."""
+        try:
+            async with self._http.stream(**self._events(filter)) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise problem_in(self.url, response)
+                yield self._read(response)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    async def _read(self, response: httpx.Response) -> AsyncIterator[Event]:
+        reader = EventReader()
+        try:
+            async for data in response.aiter_raw():
+                for event in reader.feed(data):
+                    yield event
+        except _LOST:
+            return
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+
+def _is_plain(error: BaseException | None) -> bool:
+    """Return whether an error is that of a TLS handshake with a server without TLS."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+            return True
+        error = error.__cause__ or error.__context__
+    return False

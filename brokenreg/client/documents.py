@@ -1,0 +1,123 @@
+"""The documents that the client returns, as types. docs/reference/control-api.md explains their keys."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+
+class Status(TypedDict):
+    """The version, addresses and counters of a server, as far as the client needs them."""
+
+    version: str
+    registry: list[str]
+    control: str | None
+
+
+class Rule(TypedDict):
+    """A rule with its counters. What has its default value is absent."""
+
+    id: int
+    source: str
+    matched: int
+    applied: int
+    fault: dict[str, Any] | list[dict[str, Any]]
+    name: NotRequired[str]
+    match: NotRequired[dict[str, Any]]
+    skip: NotRequired[int]
+    times: NotRequired[int]
+    probability: NotRequired[float]
+    per: NotRequired[str]
+    override: NotRequired[bool]
+    enabled: NotRequired[bool]
+    optional: NotRequired[bool]
+
+
+class Exchange(TypedDict):
+    """A request and its response."""
+
+    id: int
+    origin: str
+    time: float
+    client: str
+    user_agent: str
+    protocol: str
+    method: str
+    path: str
+    query: str
+    endpoint: str
+    namespace: str
+    repository: str
+    reference: str
+    status: int | None
+    request_bytes: int
+    response_bytes: int
+    duration: float | None
+    cache: str | None
+    faults: list[str]
+    rule: str | None
+    replay_of: int | None
+    held: bool
+    held_by: str | None
+    edited: str | None
+    progress: str | None
+    ended: str | None
+
+
+class TimelinePoint(TypedDict):
+    """An event in the timeline of an exchange."""
+
+    kind: str
+    at: float
+    text: str
+    data: dict[str, Any]
+
+
+class ExchangeDetail(Exchange):
+    """A request and its response, with headers and timeline."""
+
+    request_headers: list[tuple[str, str]]
+    response_headers: list[tuple[str, str]]
+    timeline: list[TimelinePoint]
+
+
+class Verdict(TypedDict):
+    """An expectation of the scenario, and whether it is met so far."""
+
+    name: str | None
+    filter: str
+    wanted: str
+    seen: int
+    met: bool
+
+
+class Breakpoint(TypedDict):
+    """A filter expression; each response that it matches is held."""
+
+    id: int
+    expression: str
+
+
+class Breakpoints(TypedDict):
+    """All breakpoints, and whether they are enabled."""
+
+    on: bool
+    breakpoints: list[Breakpoint]
+
+
+class Outcome(TypedDict):
+    """The ids of the exchanges for which an order was carried out, and of those that were skipped."""
+
+    exchanges: list[int]
+    skipped: list[int]
+
+
+class Event(TypedDict):
+    """An event of the stream: `opened`, `held`, `hold-ended` or `ended`, with its exchange.
+
+    With `dropped`, `exchange` is None and `dropped` is the number of events that were not sent to a reader
+    that was too slow.
+    """
+
+    event: str
+    exchange: Exchange | None
+    dropped: int
