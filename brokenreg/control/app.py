@@ -18,6 +18,7 @@ from brokenreg.control import (
     events,
     exchanges,
     holding,
+    metrics,
     repositories,
     rules,
     status,
@@ -41,6 +42,7 @@ ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *blobs.ROUTES,
     *repositories.ROUTES,
+    *metrics.ROUTES,
 )
 """All routes of the API, in the order in which they are documented."""
 

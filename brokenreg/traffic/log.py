@@ -14,6 +14,7 @@ from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.traffic.memory import size_at_end, size_at_start
 from brokenreg.traffic.redaction import forget_texts
 from brokenreg.traffic.request_head import forget_heads
+from brokenreg.traffic.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class TrafficLog:
         self.under_way: dict[int, Exchange] = {}
         """The exchanges that have not ended, by id, in order of arrival."""
         self.bodies = Bodies(memory // _PART_OF_BODIES)
+        self.tally = Tally()
 
     def __len__(self) -> int:
         return len(self._exchanges)
@@ -154,6 +156,8 @@ class TrafficLog:
 
     def forget(self, which: Callable[[Exchange], bool]) -> None:
         """Remove some exchanges and free their memory. The others get new positions, and `end` stays."""
+        if self.tally.next_position is not None:
+            self.tally.bring_up_to_date(self)
         kept: list[Exchange] = []
         removed: list[Exchange] = []
         for exchange in self._exchanges:
@@ -181,8 +185,11 @@ class TrafficLog:
     def _drop_oldest(self) -> None:
         """Drop the oldest exchanges until the others are within the limits, but never the newest."""
         exchanges, bodies, memory = self._exchanges, self.bodies, self._memory
+        tally = self.tally
         is_beyond = True
         while is_beyond and len(exchanges) > 1:
+            if tally.next_position is not None and self.first >= tally.next_position:
+                tally.count_next(self)
             oldest = exchanges.popleft()
             number = oldest.id
             del self._by_id[number]

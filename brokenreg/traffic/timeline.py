@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from sys import getsizeof
 from typing import Any, NamedTuple, overload
@@ -149,6 +149,11 @@ class Timeline(Sequence[Point]):
 def _length(event: TimelineEvent) -> int:
     """Return the length of the texts of an event, in characters."""
     return sum(len(getattr(event, name) or "") for name in _TEXTS[type(event)])
+
+
+def last_times(timelines: Iterable[Timeline]) -> list[float]:
+    """Return the time of the newest point of each timeline; none of them may be empty."""
+    return [timeline._events[-1] for timeline in timelines]
 
 
 def _redacted(event: TimelineEvent, texts: tuple[str, ...]) -> TimelineEvent:
