@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from brokenreg import __version__
+from brokenreg.cli.breakpoints import breakpoints
 from brokenreg.cli.check import check
 from brokenreg.cli.commands import HelpfulGroup
 from brokenreg.cli.config_file import CONFIG_OPTION
@@ -15,6 +16,7 @@ from brokenreg.cli.options import option
 from brokenreg.cli.rules import rules
 from brokenreg.cli.scenario import scenario
 from brokenreg.cli.serve import EXAMPLES, serve, tui
+from brokenreg.cli.server_state import reset, status, wait
 
 
 @click.group(cls=HelpfulGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,5 +26,9 @@ def main() -> None:
     """A container-image registry that works until you break it, and then fails exactly as you specify."""
 
 
-for _command in (serve, tui, faults, rules, hold, resume, step, abort, log, check, scenario):
+_COMMANDS = (
+    *(serve, tui, faults, rules, scenario, check),
+    *(status, wait, reset, log, breakpoints, hold, resume, step, abort),
+)
+for _command in _COMMANDS:
     main.add_command(_command)

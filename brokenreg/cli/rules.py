@@ -22,7 +22,7 @@ Examples:
   brokenreg rules add error status=503 --repository 'library/*'
   brokenreg rules add latency dur=2s + throttle rate=64KiB
   brokenreg rules list
-  brokenreg rules list --yaml > scenario.yaml
+  brokenreg scenario show > scenario.yaml
   brokenreg rules remove 3
   brokenreg rules clear
 """
@@ -115,16 +115,12 @@ def add(control: Client, fault: str, parameters: tuple[str, ...], **options: Any
 
 
 @rules.command("list")
-@click.option("--yaml", "form", flag_value="yaml", help="Print a scenario file.")
-@click.option("--json", "form", flag_value="json", help="Print JSON, with all fields.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all fields.")
 @control_options
-def list_rules(control: Client, form: str | None) -> None:
+def list_rules(control: Client, as_json: bool) -> None:
     """List the rules in the order in which they are evaluated, with their counters."""
-    if form == "yaml":
-        click.echo(control.scenario(), nl=False)
-        return
     found = control.rules()
-    if form == "json":
+    if as_json:
         click.echo(json.dumps(found, indent=2))
     elif not found:
         click.echo('no rules; run "brokenreg rules add --help" for examples')

@@ -1,27 +1,65 @@
-"""`brokenreg scenario`: what concerns scenario files."""
+"""`brokenreg scenario`: loads and shows scenarios, and prints the JSON Schema of their files."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from brokenreg.cli.commands import HelpfulGroup
+from brokenreg.cli.control_options import control_options
+from brokenreg.cli.exit_status import CouldNotRunError
+from brokenreg.wording import counted
+
+if TYPE_CHECKING:
+    from brokenreg.client import Client
 
 _EPILOG = """
 \b
 Examples:
+  brokenreg scenario load scenario.yaml
+  brokenreg scenario load - --namespace job-1 < scenario.yaml
+  brokenreg scenario show > scenario.yaml
   brokenreg scenario schema > scenario.schema.json
 
 \b
-Then make an editor with the YAML language server check a file by its first line:
+Editors with the YAML language server then check a file by its first line:
   # yaml-language-server: $schema=scenario.schema.json
 """
 
 
 @click.group(cls=HelpfulGroup, epilog=_EPILOG)
 def scenario() -> None:
-    """Help editors with scenario files."""
+    """Load and show the scenario of a running registry, and help editors with scenario files."""
+
+
+@scenario.command(epilog=_EPILOG)
+@click.argument("file")
+@control_options
+def load(control: Client, file: str) -> None:
+    """Replace all rules and expectations with those in FILE, or - for standard input.
+
+    If the file is not valid, nothing changes.
+    """
+    from brokenreg.rules.scenario import ScenarioError
+    from brokenreg.rules.scenario_text import decode_scenario
+    from brokenreg.rules.yaml_text import MAX_TEXT
+
+    content = _content(file, MAX_TEXT + 1)
+    try:
+        read = decode_scenario(content, "standard input" if file == "-" else file).scenario
+    except ScenarioError as error:
+        raise click.UsageError(str(error)) from None
+    control.load_scenario(content)
+    click.echo(f"loaded {counted(len(read.rules), 'rule')} and {counted(len(read.expect), 'expectation')}")
+
+
+@scenario.command(epilog=_EPILOG)
+@control_options
+def show(control: Client) -> None:
+    """Print the rules and expectations as a scenario file."""
+    click.echo(control.scenario(), nl=False)
 
 
 @scenario.command(epilog=_EPILOG)
@@ -30,3 +68,12 @@ def schema() -> None:
     from brokenreg.rules.scenario_schema import scenario_schema
 
     click.echo(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+
+
+def _content(file: str, size: int) -> bytes:
+    """Return at most `size` bytes of a file. Raise `CouldNotRunError` if it cannot be read."""
+    try:
+        with click.open_file(file, "rb") as source:
+            return bytes(source.read(size))
+    except OSError as error:
+        raise CouldNotRunError(f"{file}: {error.strerror or error}") from None

@@ -41,7 +41,6 @@ _OPTIONS = {
     "--bytes": "--size --amount",
     "--filter": "--where --grep --query --match --expression --endpoint --repository",
     "--status": "--code --error",
-    "--yaml": "--output -o",
     "--json": "--output -o --format",
     "--tag-ttl": "--ttl --cache-ttl",
     "--cache-max-size": "--cache-size --max-cache",
@@ -55,7 +54,8 @@ _ADVICE = {
     "-v": "every request is logged, so leave it out",
     "--debug": "every request is logged, so leave it out",
     "--log-level": "every request is logged, so leave it out",
-    "--follow": 'use "brokenreg serve --log FILE" and "tail -f FILE"',
+    "--follow": 'run "brokenreg log --follow"',
+    "--yaml": 'run "brokenreg scenario show"',
 }
 
 _COMMANDS = {
@@ -63,7 +63,8 @@ _COMMANDS = {
     "tui": "ui panel top gui dashboard attach",
     "faults": "catalogue catalog",
     "log": "exchanges requests history tail traffic events",
-    "hold": "pause breakpoint breakpoints break",
+    "hold": "pause",
+    "breakpoints": "breakpoint break",
     "resume": "continue release unpause go",
     "abort": "kill cancel stop drop",
     "check": "verify test assert expect verdict exam",
@@ -77,17 +78,11 @@ _COMMANDS = {
 _OTHER_WAYS = {
     "version": 'run "brokenreg --version"',
     "help": 'run "brokenreg --help"',
-    "status": 'run "curl http://127.0.0.1:8081/v1/status"',
-    "reset": 'run "brokenreg rules clear", or "curl -X POST http://127.0.0.1:8081/v1/reset"',
-    "wait": 'start with "brokenreg serve --ready-file FILE", and wait for FILE',
-    "load": 'start with "brokenreg serve --scenario FILE", or run '
-    '"curl -T FILE http://127.0.0.1:8081/v1/scenario"',
     "images": 'see "brokenreg faults NAME" for the image path of a fault',
     "migrate": "change only the host name of your images",
 }
 """What to do instead of a command that does not exist and is not misspelled."""
 
-_SHOW_SCENARIO = 'run "brokenreg rules list --yaml"'
 _LEAST_SIMILAR = 0.7
 _ADDRESS = re.compile(r"[A-Za-z0-9.\[\]:-]*:[0-9]+|[0-9]{2,5}")
 
@@ -107,8 +102,6 @@ def instead_of_command(context: click.Context, name: str) -> str:
     """Return what to run instead of a command that the group does not have."""
     group = context.command
     names = list(group.commands) if isinstance(group, click.Group) else []
-    if group.name == "scenario" and name in ("show", "save", "get"):
-        return _SHOW_SCENARIO
     found = _similar(name, names)
     if found is None and name in _OTHER_WAYS and _meant(_COMMANDS, name, names) is None:
         return _OTHER_WAYS[name]

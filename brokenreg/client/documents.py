@@ -6,11 +6,24 @@ from typing import Any, NotRequired, TypedDict
 
 
 class Status(TypedDict):
-    """The version, addresses and counters of a server, as far as the client needs them."""
+    """The version, addresses and counters of a server."""
 
     version: str
+    uptime: float
     registry: list[str]
+    second_origin: str
     control: str | None
+    offline: bool
+    exchanges: int
+    log_size: int
+    in_flight: int
+    held: int
+    connections: int
+    rules: int
+    repositories: int
+    manifests: int
+    blobs: int
+    leaked_credentials: dict[str, Any]
 
 
 class Rule(TypedDict):

@@ -59,7 +59,7 @@ def test_the_life_of_rules(guarded: Brokenreg, tmp_path: Path) -> None:
     assert lines[0].split() == ["id", "rule", "matched", "applied", "from"]
     assert lines[1].split()[0] == number
     assert lines[1].split()[-4:] == ["3", "2", "control", "API"]
-    text = told(guarded, "rules", "list", "--yaml")
+    text = told(guarded, "scenario", "show")
     saved = tmp_path / "saved.yaml"
     saved.write_text(text)
     with brokenreg(tmp_path / "data", "--scenario", str(saved)) as another:
@@ -167,7 +167,7 @@ def test_a_terminal_obeys_no_name(guarded: Brokenreg) -> None:
     listed = told(guarded, "rules", "list")
     assert listed.count("\n") == 2
     assert r"a\nb\x1b[31m: error" in listed
-    assert "\x1b" not in added + listed + told(guarded, "rules", "list", "--yaml")
+    assert "\x1b" not in added + listed + told(guarded, "scenario", "show")
     told(guarded, "rules", "clear")
 
 

@@ -48,7 +48,8 @@ from tests.process import run_here
         ("list", 'no command "list": did you mean "brokenreg rules list"?'),
         ("continue 3", 'no command "continue": did you mean "brokenreg resume"?'),
         ("version", 'no command "version": run "brokenreg --version"'),
-        ("scenario show", 'no command "show": run "brokenreg rules list --yaml"'),
+        ("rules list --yaml", 'no option "--yaml": run "brokenreg scenario show"'),
+        ("serve --follow", 'no option "--follow": run "brokenreg log --follow"'),
         ("faults truncat", 'no fault "truncat": did you mean truncate?'),
         ("faults 404", 'no fault "404": did you mean not-found?'),
         ("faults elephants", 'no fault "elephants": run "brokenreg faults"'),
@@ -89,7 +90,21 @@ def test_what_is_suggested_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "serve", "tui", "faults", "rules", "rules add", "log", "hold", "check"]
+    "command",
+    [
+        "",
+        "serve",
+        "tui",
+        "faults",
+        "rules",
+        "rules add",
+        "log",
+        "hold",
+        "check",
+        "wait",
+        "scenario",
+        "breakpoints",
+    ],
 )
 def test_help_fits_a_terminal_of_80_columns(command: str) -> None:
     done = run_here(*command.split(), "--help", COLUMNS="80")

@@ -79,7 +79,7 @@ def test_commands_that_do_not_exist(command: str) -> None:
     [
         "brokenreg",
         "brokenreg rules",
-        "brokenreg rules list --yaml",
+        "brokenreg scenario show",
         "brokenreg faults --help",
         "brokenreg hold 17",
     ],

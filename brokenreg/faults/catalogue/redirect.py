@@ -35,8 +35,8 @@ class Redirect(Fault):
     - `dead`: the URL has a port that refuses connections
 
     The URL responds with 403 when its `lifetime` is over. With `hops`, the content follows after that many
-    redirects. Rules are not evaluated at the second origin. `GET /v1/status` lists the credentials that
-    arrive there. The fault has no effect on a client that must log in first.
+    redirects. Rules are not evaluated at the second origin. `brokenreg status --json` lists the credentials
+    that arrive there. The fault has no effect on a client that must log in first.
     """
 
     name = "redirect"
