@@ -7,7 +7,7 @@ import errno
 
 from brokenreg.config.addresses import Address
 
-_PATIENCE = 1.0
+_PATIENCE = 2.0
 """Seconds in which whatever listens at an address is recognized, or not."""
 
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not listened on
@@ -39,7 +39,7 @@ def _advice(error: OSError) -> str:
 
 
 async def explained(error: AddressError) -> ListenError:
-    """Return the error that says what occupies the address, within a second."""
+    """Return the error that says what occupies the address, within some seconds."""
     if not error.is_occupied:
         return error
     occupant = await _occupant(error.address)
@@ -53,6 +53,8 @@ async def explained(error: AddressError) -> ListenError:
 
 async def _occupant(address: Address) -> str | None:
     """Return which part of which brokenreg listens at an address; None if it is another program."""
+    import httpx  # noqa: F401 - before the time counts: on a busy machine, importing it may take a second
+
     host = _WILDCARDS.get(address.host, address.host)
     try:
         async with asyncio.timeout(_PATIENCE):

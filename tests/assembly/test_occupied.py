@@ -94,7 +94,7 @@ def endless_server() -> Iterator[int]:
         thread.join()
 
 
-def test_another_program_is_asked_for_a_second_at_most(tmp_path: Path) -> None:
+def test_another_program_is_asked_for_some_seconds_at_most(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, endless_server() as endless:
         for port in (silent.getsockname()[1], endless):
             began = time.monotonic()

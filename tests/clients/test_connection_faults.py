@@ -84,4 +84,4 @@ def test_containerd_dials_each_of_its_hosts_once(tmp_path: Path, ctr: Client) ->
 def test_docker_gets_an_error_that_names_alternatives(
     registry: Brokenreg, docker: Client, image: str
 ) -> None:
-    assert "use `brokenreg rules add " in docker.refused("pull", f"{registry.host}/{image}")
+    assert 'run "brokenreg rules add ' in docker.refused("pull", f"{registry.host}/{image}")
