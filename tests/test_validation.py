@@ -22,7 +22,7 @@ from brokenreg.wording import listed
         ("expect: [{filter: 'foo:1'}]",
          f'expect[0].filter: unknown key "foo": use {listed(KEYS)}'),
         ("expect: [{filter: 'status:9'}]",
-         'expect[0].filter: invalid status "9": use 404, 4xx, 400-499 or none'),
+         'expect[0].filter: invalid status "9": use 404, 4xx, 400-499, >=500 or none'),
         ("expect: [{filter: x, count: -1}]", 'expect[0].count: invalid value "-1": use 0 or more'),
         ("expect: [{filter: x, count: many}]", 'expect[0].count: invalid value "many": use a whole number'),
         ("rules: [{fault: error, match: {zzz: 1}}]",

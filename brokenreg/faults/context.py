@@ -223,6 +223,10 @@ class FaultContext:
         """Record in the exchange's timeline what the fault did."""
         self.exchange.add(FaultNote(self.name, what))
 
+    def mark_wrong_bytes(self) -> None:
+        """Record that the body has other bytes than the registry would send."""
+        self.exchange.has_wrong_bytes = self.exchange.method != "HEAD"
+
     def no_effect(self, reason: str) -> None:
         """Record that the fault changes nothing, so that it does not count as applied."""
         self.note_no_effect()

@@ -55,6 +55,7 @@ class ObjectStore:
             onward = signed if signed.answer is Answer.LOOP else replace(signed, hops=signed.hops - 1)
             await respond_plain(send, signed.status, {"location": self._origin.spell(scope, onward)})
         elif signed.answer is Answer.HTML:
+            exchange_of(scope).has_wrong_bytes = True
             await respond_plain(send, 200, {"content-type": "text/html; charset=utf-8"}, _PAGE)
         elif signed.path == TOKEN_PATH:
             await self._give_token(scope, send)

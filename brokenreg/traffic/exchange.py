@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from brokenreg.oci.target import Endpoint, Target
+from brokenreg.traffic.repetition import FIRST, Repetition
 from brokenreg.traffic.rule_outcome import RuleOutcome
 from brokenreg.traffic.timeline import Timeline
 from brokenreg.traffic.timeline_events import TimelineEvent, WorkProgress
@@ -83,6 +85,15 @@ class Exchange:
     counted: int = 0
     """The memory that the log has counted for this exchange, in bytes."""
 
+    has_wrong_bytes: bool = False
+    """Whether a fault changed bytes of the body, in a response that looks like the requested content."""
+
+    known_repetition: Repetition | None = None
+    """What `repetition` returns, once a reader needed it."""
+
+    find_repetitions: Callable[[], None] | None = field(default=None, repr=False)
+    """Sets `known_repetition` of all exchanges in the log."""
+
     _clock: float = field(default_factory=time.perf_counter)
 
     @property
@@ -102,6 +113,13 @@ class Exchange:
     def has_failed(self) -> bool:
         """Return whether the response is an error, or ended early."""
         return (self.status or 0) >= 400 or self.ended in (Ended.DISCONNECTED, Ended.ABORTED)
+
+    @property
+    def repetition(self) -> Repetition:
+        """Return how this request relates to an earlier one for the same target."""
+        if self.known_repetition is None and self.find_repetitions is not None:
+            self.find_repetitions()
+        return self.known_repetition or FIRST
 
     @property
     def duration(self) -> float | None:

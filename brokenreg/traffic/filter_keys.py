@@ -10,9 +10,14 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 
+from brokenreg.oci.durations import parse_duration
+from brokenreg.oci.sizes import parse_size
 from brokenreg.oci.target import Endpoint
+from brokenreg.redaction import REDACTED
+from brokenreg.traffic.comparisons import Number, parse_comparison, whole
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.upstream_events import Cache
 
@@ -21,6 +26,9 @@ Filter = Callable[[Exchange], bool]
 
 Values = Callable[[Exchange], Iterable[str]]
 """Returns the values that an exchange has for a key."""
+
+NumberOf = Callable[[Exchange], float | None]
+"""Returns the number that an exchange has for a key, or None if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +111,32 @@ def _listed(words: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def _compared(number_of: NumberOf, number: Number) -> Callable[[str], Filter | None]:
+    """Return a `parse` function for a key with comparisons. An exchange without a number never matches."""
+
+    def parse(value: str) -> Filter | None:
+        passes = parse_comparison(value, number)
+        if passes is None:
+            return None
+        return lambda exchange: (found := number_of(exchange)) is not None and passes(found)
+
+    return parse
+
+
+def _status_code(text: str) -> int:
+    if len(text) != _STATUS_DIGITS:
+        raise ValueError
+    return whole(text)
+
+
+_STATUS_DIGITS = 3
 _STATUS = re.compile(r"([1-9])xx|([0-9]{3})(?:-([0-9]{3}))?|(none)", re.IGNORECASE)
 
 
 def _status(value: str) -> Filter | None:
     match = _STATUS.fullmatch(value)
     if match is None:
-        return None
+        return _compared(lambda exchange: exchange.status, _status_code)(value) if value[:1] in "<>" else None
     if match[4]:
         return lambda exchange: exchange.status is None
     if match[1]:
@@ -147,9 +174,34 @@ def _rule(exchange: Exchange) -> tuple[str, ...]:
     return () if exchange.rule is None else (exchange.rule,)
 
 
+_HEADER = "header."
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`~0-9a-z-]+", re.ASCII)
+
+
+def find_key(name: str) -> FilterKey | None:
+    """Return the key of a name in lower case, such as `status` or `header.range`, or None."""
+    header = name.removeprefix(_HEADER)
+    if header != name and _HEADER_NAME.fullmatch(header):
+        return FilterKey(f"a glob on a value of {header}", _tested(_glob, partial(_header_values, header)))
+    return KEYS.get(name) if name != HEADER_KEY else None
+
+
+def _header_values(name: str, exchange: Exchange) -> Iterable[str]:
+    """Return the values of a request header, but not those from which a secret was removed."""
+    return (value for key, value in exchange.request_headers if key == name and REDACTED not in value)
+
+
+def _retry_after(value: str) -> Filter | None:
+    wanted = {"honoured": True, "ignored": False}.get(value.lower())
+    return None if wanted is None else lambda exchange: exchange.repetition.honoured is wanted
+
+
 def _namespace(exchange: Exchange) -> tuple[str, ...]:
     return (exchange.target.namespace,)
 
+
+HEADER_KEY = "header.NAME"
+"""The row that stands for the keys of all request headers."""
 
 KEYS = {
     "endpoint": FilterKey(f"{_listed(_ENDPOINTS)} (blob is config or layer)", _endpoint, _ENDPOINTS),
@@ -166,7 +218,7 @@ KEYS = {
     "origin": _choice("origin", Origin),
     "method": FilterKey("GET, HEAD, PUT, ...", _method, seen=lambda exchange: (exchange.method,)),
     "status": FilterKey(
-        "404, 4xx, 400-499 or none",
+        "404, 4xx, 400-499, >=500 or none",
         _status,
         ("5xx", "4xx", "2xx", "none"),
         lambda exchange: () if exchange.status is None else (str(exchange.status),),
@@ -189,6 +241,35 @@ KEYS = {
     "protocol": _choice("protocol", ("http/1.1", "h2")),
     "path": FilterKey(
         "a part of the path, or a glob on it", _tested(_part, lambda exchange: (exchange.path,))
+    ),
+    "attempt": FilterKey(
+        "2, >1 or 2-4: the number of the request among those for the same target",
+        _compared(lambda exchange: exchange.repetition.attempt, whole),
+        (">1",),
+    ),
+    "since": FilterKey(
+        ">=2s or 1s-5s: the pause since the last request for the same target",
+        _compared(lambda exchange: exchange.repetition.since, parse_duration),
+        (">=1s", "<1s"),
+    ),
+    "retry-after": FilterKey(
+        "honoured or ignored, for a request that repeats one whose response has Retry-After",
+        _retry_after,
+        ("honoured", "ignored"),
+    ),
+    "duration": FilterKey(
+        ">2s or 1s-5s: from the request to the end of the response",
+        _compared(lambda exchange: exchange.duration, parse_duration),
+        (">1s",),
+    ),
+    "bytes": FilterKey(
+        ">1MiB, 0 or 1KiB-64KiB: bytes of the response body",
+        _compared(lambda exchange: exchange.response_bytes, parse_size),
+        (">1MiB", "0"),
+    ),
+    "wrong-bytes": _flag(lambda exchange: exchange.has_wrong_bytes),
+    HEADER_KEY: FilterKey(
+        "a glob on a value of a request header, as in header.range:bytes=*", lambda value: None
     ),
 }
 """All keys by name."""

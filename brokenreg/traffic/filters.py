@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from brokenreg.traffic.exchange import Ended
-from brokenreg.traffic.filter_keys import KEYS, SHORT, Filter
+from brokenreg.traffic.filter_keys import KEYS, SHORT, Filter, find_key
 from brokenreg.wording import counted, listed, nearest, quoted
 
 _TOKEN = re.compile(r'\s*(?:(\|)|((?:[^\s|"]|"[^"]*")+))')
@@ -98,7 +98,7 @@ def _term(token: str) -> Filter:
         _check_word(token)
         name, value = "path", token
     name, value = SHORT.get(name.lower(), name.lower()), value.replace('"', "")
-    key = KEYS.get(name)
+    key = find_key(name)
     if key is None:
         raise FilterError(f"unknown key {quoted(name)}: {_nearest(name, value)}")
     if colon and not value:

@@ -13,6 +13,7 @@ from brokenreg.traffic.disposal import dispose
 from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.traffic.memory import size_at_end, size_at_start
 from brokenreg.traffic.redaction import forget_texts
+from brokenreg.traffic.repetitions import Repetitions
 from brokenreg.traffic.request_head import forget_heads
 from brokenreg.traffic.tally import Tally
 
@@ -67,6 +68,10 @@ class TrafficLog:
         """The exchanges that have not ended, by id, in order of arrival."""
         self.bodies = Bodies(memory // _PART_OF_BODIES)
         self.tally = Tally()
+        self._repetitions = Repetitions(self.find)
+        self._examined = 0
+        """The position of the first exchange whose repetition is not known yet."""
+        self._find_repetitions = self.find_repetitions  # bound once, because every exchange refers to it
 
     def __len__(self) -> int:
         return len(self._exchanges)
@@ -101,6 +106,13 @@ class TrafficLog:
     def find(self, exchange_id: int) -> Exchange | None:
         """Return the exchange with that id, or None if it has ended and is no longer in the log."""
         return self._by_id.get(exchange_id) or self.under_way.get(exchange_id)
+
+    def find_repetitions(self) -> None:
+        """Find out for all new exchanges what they repeat."""
+        examined = max(self._examined, self.first)
+        self._examined = self.end
+        for exchange in islice(self._exchanges, examined - self.first, None):
+            self._repetitions.add(exchange)
 
     def opened(self, exchange: Exchange) -> None:
         """Add an exchange whose request has arrived."""
@@ -158,6 +170,8 @@ class TrafficLog:
         """Remove some exchanges and free their memory. The others get new positions, and `end` stays."""
         if self.tally.next_position is not None:
             self.tally.bring_up_to_date(self)
+        if self._examined > self.first:
+            self.find_repetitions()  # positions are about to change
         kept: list[Exchange] = []
         removed: list[Exchange] = []
         for exchange in self._exchanges:
@@ -167,6 +181,7 @@ class TrafficLog:
         self.first = self.end - len(kept)
         self._exchanges = deque(kept)
         self._by_id = {exchange.id: exchange for exchange in kept}
+        self._repetitions.forget()
         self.generation += 1
         self.version += 1
         forget_texts()
@@ -176,6 +191,7 @@ class TrafficLog:
 
     def _add(self, exchange: Exchange, size: int) -> None:
         exchange.counted = size
+        exchange.find_repetitions = self._find_repetitions
         self._counted += size
         self._by_id[exchange.id] = exchange
         self._exchanges.append(exchange)

@@ -139,6 +139,8 @@ class _Corrupted(ResponseFilter):
         step = self._fault.every or max(1, len(data))
         corrupted = bytearray(data)
         corrupted[first::step] = bytes(corrupted[first::step]).translate(_FLIPPED)
+        if first < len(data):
+            self.context.mark_wrong_bytes()
         self._position += len(data)
         await super().body(bytes(corrupted), more=more)
 
@@ -174,6 +176,8 @@ class Swap(Fault):
         def relabel(head: Head) -> None:
             head.set("docker-content-digest", target.digest)
             head.set("etag", f'"{target.digest}"')
+            if head.is_success and head.length:
+                context.mark_wrong_bytes()
 
         await context.forward_changed(
             relabel, scope=with_target(context.scope, replace(target, reference=other))

@@ -237,5 +237,6 @@ def _relabel(context: FaultContext, by: int, head: Head) -> None:
     match = _CONTENT_RANGE.fullmatch(head.get("content-range") or "")
     if match is not None and int(match[1]) + by >= 0:
         head.set("content-range", f"bytes {int(match[1]) + by}-{int(match[2]) + by}/{match[3]}")
+        context.mark_wrong_bytes()
     elif by > 0 or head.status != 416:
         context.no_effect(f"the status is {head.status}, and the range cannot be moved")
