@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from brokenreg.cli.commands import HelpfulCommand
 from brokenreg.cli.control_options import control_options
-from brokenreg.wording import counted, printable
+from brokenreg.wording import counted
 
 if TYPE_CHECKING:
     from brokenreg.client import Client
@@ -27,7 +25,6 @@ Examples:
   brokenreg log --filter 'fault:*' --json
   brokenreg log --follow    until ctrl+c, or until the registry stops
 """
-_CONNECT = "connect"
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
@@ -71,14 +68,17 @@ def _print_line(exchange: Exchange, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(exchange))
         return
-    identifier, when, status, request, result = map(printable, _cells(exchange))
-    click.echo(f"{identifier:>4}  {when}  {status:<6}  {request}  {result}")
+    from brokenreg.client.exchange_text import line
+
+    click.echo(line(exchange))
 
 
 def _print_table(found: list[Exchange]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from brokenreg.client.exchange_text import cells
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("id", justify="right", no_wrap=True)
@@ -87,25 +87,5 @@ def _print_table(found: list[Exchange]) -> None:
     table.add_column("request", overflow="fold")
     table.add_column("result", overflow="fold")
     for each in found:
-        table.add_row(*(Text(printable(cell)) for cell in _cells(each)))
+        table.add_row(*map(Text, cells(each)))
     Console(highlight=False).print(table)
-
-
-def _cells(exchange: Exchange) -> Iterator[str]:
-    from brokenreg.oci.sizes import format_size
-
-    yield str(exchange["id"])
-    yield time.strftime("%H:%M:%S", time.localtime(exchange["time"]))
-    yield str(exchange["status"] or "-")
-    is_connection = exchange["endpoint"] == _CONNECT
-    yield "(connection)" if is_connection else f"{exchange['method']} {exchange['path']}"
-    result = [format_size(exchange["response_bytes"])]
-    if exchange["duration"] is not None:
-        result.append(f"{1000 * exchange['duration']:.0f} ms")
-    result += [exchange["cache"]] if exchange["cache"] else []
-    result += [f"fault {'+'.join(exchange['faults'])}"] if exchange["faults"] else []
-    if exchange["held"]:
-        result.append("held")
-    elif exchange["ended"] != "complete":
-        result.append(exchange["ended"] or "in flight")
-    yield ", ".join(result)
