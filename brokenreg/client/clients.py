@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from brokenreg.client import calls
 from brokenreg.client.address import DEFAULT_URL, checked_token, checked_url
 from brokenreg.client.call import Call, problem_in
 from brokenreg.client.documents import Event, Status
@@ -56,8 +57,12 @@ class _Common(Operations):
         has_no_tls = isinstance(error, httpx.ConnectError) and _is_plain(error)
         return UnreachableError(self.url, reason, has_no_tls=has_no_tls)
 
-    def _too_late(self, error: UnreachableError) -> WaitTimeoutError:
-        return WaitTimeoutError(self.url, error.reason, has_no_tls=error.has_no_tls)
+    def _refuse_to_wait(self, error: UnreachableError, deadline: float) -> None:
+        """Raise the error if waiting does not help, or `WaitTimeoutError` if the time is up."""
+        if error.has_no_tls:
+            raise error
+        if time.monotonic() + _PAUSE > deadline:
+            raise WaitTimeoutError(self.url, error.reason) from error
 
 
 class Client(_Common):
@@ -68,10 +73,13 @@ class Client(_Common):
         super().__init__(url, token=token, namespace=namespace)
         self._http = httpx.Client(**self._options)
 
-    def send(self, call: Call[Result], /) -> Result:
-        """Send a request and return its result. Raise `ControlError`."""
+    def send(self, call: Call[Result], /, *, timeout: float = _PATIENCE) -> Result:
+        """Send a request and return its result. Raise `ControlError`.
+
+        `timeout` is how many seconds to wait for each part of the response.
+        """
         try:
-            response = self._http.request(**call.arguments(self.namespace))
+            response = self._http.request(**call.arguments(self.namespace), timeout=timeout)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         return call.read(self.url, response)
@@ -81,10 +89,9 @@ class Client(_Common):
         deadline = time.monotonic() + timeout
         while True:
             try:
-                return self.status()
+                return self.send(calls.status(), timeout=_left(deadline))
             except UnreachableError as error:
-                if time.monotonic() + _PAUSE > deadline:
-                    raise self._too_late(error) from error
+                self._refuse_to_wait(error, deadline)
             time.sleep(_PAUSE)
 
     @contextmanager
@@ -126,10 +133,13 @@ class AsyncClient(_Common):
         super().__init__(url, token=token, namespace=namespace)
         self._http = httpx.AsyncClient(**self._options)
 
-    async def send(self, call: Call[Result], /) -> Result:
-        """Send a request and return its result. Raise `ControlError`."""
+    async def send(self, call: Call[Result], /, *, timeout: float = _PATIENCE) -> Result:
+        """Send a request and return its result. Raise `ControlError`.
+
+        `timeout` is how many seconds to wait for each part of the response.
+        """
         try:
-            response = await self._http.request(**call.arguments(self.namespace))
+            response = await self._http.request(**call.arguments(self.namespace), timeout=timeout)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         return call.read(self.url, response)
@@ -139,10 +149,9 @@ class AsyncClient(_Common):
         deadline = time.monotonic() + timeout
         while True:
             try:
-                return await self.status()
+                return await self.send(calls.status(), timeout=_left(deadline))
             except UnreachableError as error:
-                if time.monotonic() + _PAUSE > deadline:
-                    raise self._too_late(error) from error
+                self._refuse_to_wait(error, deadline)
             await asyncio.sleep(_PAUSE)
 
     @asynccontextmanager
@@ -175,6 +184,11 @@ class AsyncClient(_Common):
 
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
+
+
+def _left(deadline: float) -> float:
+    """Return how many seconds a request of `wait` may take; at least a moment, for the first one."""
+    return min(max(deadline - time.monotonic(), _PAUSE), _PATIENCE)
 
 
 def _is_plain(error: BaseException | None) -> bool:

@@ -349,6 +349,14 @@ def test_a_configuration_file_is_named_before_the_command_or_after_it(tmp_path: 
     assert f"{tmp_path}/nowhere/ready" in result.stderr
 
 
+def test_a_configuration_file_that_cannot_be_read_is_status_3(tmp_path: Path) -> None:
+    done = run_here("--config", str(tmp_path / "none.toml"), "serve")
+    assert (done.returncode, done.stderr) == (
+        3,
+        f"Error: --config {tmp_path}/none.toml: No such file or directory\n",
+    )
+
+
 @pytest.mark.slow
 def test_the_predecessors_variables_work(tmp_path: Path) -> None:
     process = launch(

@@ -152,6 +152,24 @@ def test_errors_say_what_went_wrong_in_members(own_registry: Brokenreg, tmp_path
             assert control.rules() == []
 
 
+async def test_waiting_ends_in_time_although_a_server_is_silent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"127.0.0.1:{silent.getsockname()[1]}"
+        with Client(url) as control, pytest.raises(WaitTimeoutError) as late:
+            control.wait(timeout=0.3)
+        async with AsyncClient(url) as other:
+            with pytest.raises(WaitTimeoutError):
+                await other.wait(timeout=0.3)
+    assert late.value.reason == "timed out"
+
+
+def test_waiting_does_not_help_against_a_wrong_url(registry: Brokenreg) -> None:
+    with Client(registry.control.replace("http:", "https:")) as control:
+        with pytest.raises(UnreachableError) as plain:
+            control.wait(timeout=60)
+        assert plain.value.has_no_tls
+
+
 def test_events_end_when_the_server_stops(tmp_path: Path) -> None:
     with (
         brokenreg(tmp_path / "data") as running,
