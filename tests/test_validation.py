@@ -17,8 +17,9 @@ from brokenreg.wording import listed
     [
         ("expect: [{atleast: 1}]", "expect[0].atleast: unknown field: did you mean at_least?"),
         ("expect: [{zzz: 1}]",
-         "expect[0].zzz: unknown field: use at_least, at_most, count, filter or name"),
-        ("expect: [{at_least: 1}]", "expect[0].filter: required, such as endpoint:layer status:206"),
+         "expect[0].zzz: unknown field: use at_least, at_most, connections, count, each, filter, leaks, "
+         "name, order or spacing"),
+        ("expect: [{at_least: 1}]", "expect[0]: use exactly one of filter, order, leaks or connections"),
         ("expect: [{filter: 'foo:1'}]",
          f'expect[0].filter: unknown key "foo": use {listed(KEYS)}'),
         ("expect: [{filter: 'status:9'}]",

@@ -43,12 +43,26 @@ def check(control: Client, as_json: bool) -> None:
         click.echo(json.dumps(verdicts, indent=2))
     elif not verdicts:
         raise click.ClickException(
-            'the loaded scenario has no expectations: run "brokenreg check --help" for an example'
+            'the loaded scenario has no expectations and no rules: run "brokenreg check --help"'
         )
     for each in () if as_json else verdicts:
         mark = "✓" if each["met"] else "✗"
         name = f"{each['name']}: " if each["name"] else ""
-        line = f"{mark} {name}{each['filter']}  got {each['seen']}, want {each['wanted']}"
+        line = f"{mark} {name}{each['filter']}  got {each['got']}, want {each['wanted']}"
         click.echo(printable(line))
+        for number in each["nearest"]:
+            _show_exchange(control, number)
     if not all(each["met"] for each in verdicts):
         sys.exit(UNEXPECTED)
+
+
+def _show_exchange(control: Client, number: int) -> None:
+    """Print a line for an exchange, unless it is no longer in the log."""
+    from brokenreg.client import MissingError
+
+    try:
+        exchange = control.exchange(number)
+    except MissingError:
+        return
+    status = exchange["status"] or "no status"
+    click.echo(printable(f"    {number}  {exchange['method']} {exchange['path']}  {status}"))

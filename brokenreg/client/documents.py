@@ -97,10 +97,14 @@ class Verdict(TypedDict):
     """An expectation of the scenario, and whether it is met so far."""
 
     name: str | None
+    kind: str
     filter: str
     wanted: str
+    got: str
     seen: int
     met: bool
+    is_suspected: bool
+    nearest: list[int]
 
 
 class Breakpoint(TypedDict):

@@ -108,8 +108,8 @@ async def replace_scenario(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
-    """List the expectations of the scenario, and whether each one is met so far."""
-    return json_response(runtime.rules.book(request.one_namespace()).expectations.verdicts())
+    """List the expectations and required rules of the scenario, and whether each one is met so far."""
+    return json_response(runtime.rules.book(request.one_namespace()).verdicts())
 
 
 def _scenario(request: APIRequest) -> SourcedScenario:

@@ -11,6 +11,7 @@ from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.context import RuleMemory
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.counters import Count, Counts, draw_of
+from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.rule import Rule
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Positions, Predicate
@@ -45,6 +46,8 @@ class ActiveRule:
         self.memory = RuleMemory()
         self.since = time.time()
         """When the rule took effect, in seconds since the epoch."""
+        self.is_required = False
+        """Whether the rule is of a scenario, and not optional."""
         self.matched = 0
         self.applied = 0
         self._predicates: list[tuple[str, Predicate]] = rule.match.predicates()
@@ -70,6 +73,19 @@ class ActiveRule:
             probability=rule.probability,
             attempt=rule.match.attempt,
             layer=rule.match.layer,
+        )
+
+    def verdict(self) -> Verdict:
+        """Return whether the rule was applied as often as it says; without `times`, at least once."""
+        times = self.rule.times
+        return Verdict(
+            name=self.label,
+            kind="rule",
+            filter="applied",
+            wanted=f"at least {times or 1}",
+            got=str(self.applied),
+            seen=self.applied,
+            met=self.applied >= (times or 1),
         )
 
     @property

@@ -145,6 +145,9 @@ class Rule(BaseModel):
     )
     per: Per = Field("rule", description="what `skip` and `times` are counted for")
     enabled: bool = Field(True, description="whether the rule is evaluated")
+    optional: bool = Field(
+        False, description="whether `check` accepts that the rule is applied less often than it says"
+    )
     override: bool = Field(
         False,
         description="whether the rule is evaluated after all others, at every endpoint unless match has one",

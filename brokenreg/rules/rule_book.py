@@ -8,7 +8,8 @@ from typing import TypeAlias
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.active_rule import ActiveRule, RuleHit, places_of
 from brokenreg.rules.counters import Attempts
-from brokenreg.rules.expectations import Expectations
+from brokenreg.rules.expectation_counts import Expectations
+from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.rule import FieldError, Rule
 from brokenreg.rules.scenario import MAX_RULES, Scenario, SourcedScenario
 from brokenreg.traffic.exchange import Exchange
@@ -80,7 +81,8 @@ class RuleBook:
     def is_blank(self) -> bool:
         """Return whether the book equals a new one, so that it can be dropped."""
         is_named = self.name is not None or self.seed != self._first_seed
-        return not (self._rules or is_named or any(True for _ in self.expectations))
+        has_expectations = self.expectations.requests is not None or any(True for _ in self.expectations)
+        return not (self._rules or is_named or has_expectations)
 
     def add(self, rule: Rule, source: str) -> ActiveRule:
         """Add a rule at the end.
@@ -161,10 +163,13 @@ class RuleBook:
         """
         for place, rule in enumerate(sourced.scenario.rules):
             self._check(rule, "rules", place)
-        return [
+        prepared = [
             ActiveRule(rule, next(self._ids), source)
             for rule, source in zip(sourced.scenario.rules, sourced.sources, strict=True)
         ]
+        for active in prepared:
+            active.is_required = not active.rule.optional
+        return prepared
 
     def replace_all(self, sourced: SourcedScenario, prepared: list[ActiveRule]) -> None:
         """Replace all rules and expectations with those of a scenario; `prepare` returned its rules."""
@@ -179,12 +184,23 @@ class RuleBook:
             self.seed = sourced.scenario.seed
         self._rules += prepared
         self._index = None
-        self.expectations.load(sourced.scenario.expect)
+        self.expectations.load(sourced.scenario.expect, sourced.scenario.requests)
 
     def scenario(self) -> Scenario:
         """Return the rules and expectations as a scenario."""
         rules = tuple(active.rule for active in self)
-        return Scenario(name=self.name, seed=self.seed, rules=rules, expect=tuple(self.expectations))
+        return Scenario(
+            name=self.name,
+            seed=self.seed,
+            rules=rules,
+            expect=tuple(self.expectations),
+            requests=self.expectations.requests,
+        )
+
+    def verdicts(self) -> list[Verdict]:
+        """Return the verdicts of the expectations, then those of the scenario's enabled rules."""
+        rules = [active.verdict() for active in self if active.is_required and active.rule.enabled]
+        return self.expectations.verdicts() + rules
 
     def clear(self) -> None:
         """Remove all rules."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -43,6 +43,7 @@ class Scenario(BaseModel):
     expect: tuple[Expectation, ...] = Field(
         (), max_length=MAX_RULES, description="expectations: how many exchanges should match a filter"
     )
+    requests: Literal["none"] | None = Field(None, description="`none`: no request may arrive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def scenario_of(document: Any) -> Scenario:
 
 def written(scenario: Scenario) -> dict[str, Any]:
     """Return the scenario as JSON, without defaults."""
-    document = scenario.model_dump(mode="json", exclude_none=True, include={"name", "seed"})
+    document = scenario.model_dump(mode="json", exclude_none=True, include={"name", "seed", "requests"})
     document["rules"] = [rule.written() for rule in scenario.rules]
     if scenario.expect:
         document["expect"] = [each.model_dump(mode="json", exclude_none=True) for each in scenario.expect]

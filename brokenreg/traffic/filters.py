@@ -62,6 +62,17 @@ def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
     return _combined([_combined(terms, all) for terms in alternatives], any)
 
 
+def parse_terms(text: str) -> list[list[Filter]]:
+    """Return the terms of each alternative of a valid filter."""
+    alternatives: list[list[Filter]] = [[]]
+    for token in _tokens(text):
+        if token == "|":  # noqa: S105 - no password
+            alternatives.append([])
+        else:
+            alternatives[-1].append(_term(token))
+    return alternatives
+
+
 def _combined(filters: list[Filter], combine: Callable[[Iterable[bool]], bool]) -> Filter:
     """Return a filter that combines others with `all` or `any`. A single filter is returned unchanged."""
     if len(filters) == 1:

@@ -1,0 +1,101 @@
+"""Each kind of expectation, met and not met."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.scenario import SourcedScenario, scenario_of
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.timeline_events import CredentialReceived
+from tests.traffic.test_comparisons import finished, logged
+
+MANIFEST = "endpoint:manifest"
+
+
+def book_of(document: dict[str, Any]) -> RuleBook:
+    scenario = scenario_of(document)
+    book = RuleBook("", 1, lambda target: (), iter(range(1, 99)))
+    book.load(SourcedScenario(scenario, ("s:1",) * len(scenario.rules)))
+    return book
+
+
+def verdict(expectation: dict[str, Any], *exchanges: Exchange) -> tuple[bool, str, list[int]]:
+    book = book_of({"expect": [expectation]})
+    for each in logged(*exchanges, log=TrafficLog()):
+        book.expectations.observe(each)
+    (found,) = book.verdicts()
+    return found.met, found.got, found.nearest
+
+
+def pull(*statuses: int, apart: float = 3, **more: Any) -> list[Exchange]:
+    return [finished(place * apart, 0.5, status, **more) for place, status in enumerate(statuses)]
+
+
+@pytest.mark.parametrize(
+    ("expectation", "good", "bad", "nearest"),
+    [
+        ({"filter": "status:200", "count": 1}, [503, 200], [503, 503], []),
+        ({"filter": MANIFEST, "at_most": 1}, [200], [503, 200], [1, 2]),
+        ({"filter": f"{MANIFEST} attempt:>1"}, [503, 200], [200], [1]),
+        ({"filter": MANIFEST, "each": "status:200"}, [200, 200], [200, 503], [2]),
+        ({"order": ["status:503", "status:200"]}, [503, 200], [200, 503], [2]),
+        ({"connections": {"at_most": 1}}, [200, 200], [], []),
+    ],
+)
+def test_kinds(expectation: dict[str, Any], good: list[int], bad: list[int], nearest: list[int]) -> None:
+    assert verdict(expectation, *pull(*good))[0]
+    if bad:
+        met, _, found = verdict(expectation, *pull(*bad))
+        assert (met, found) == (False, nearest)
+
+
+def test_connections_and_leaks() -> None:
+    other = finished(9, 1, client="127.0.0.1:2")
+    assert not verdict({"connections": {"at_most": 1}}, *pull(200), other)[0]
+    leaking = finished(0, 1)
+    leaking.timeline.add(CredentialReceived("Authorization Basic"), 0)
+    assert verdict({"leaks": 0}, *pull(200))[0]
+    assert verdict({"leaks": 0}, leaking) == (False, "1", [1])
+
+
+def test_spacing() -> None:
+    expectation = {"filter": MANIFEST, "spacing": ">=2s"}
+    assert verdict(expectation, *pull(503, 503, 200))[0]
+    assert verdict(expectation, *pull(503, 200, apart=1)) == (False, "2, once 1s apart", [1, 2])
+    assert not verdict(expectation, *pull(200))[0], "there is nothing to be apart from"
+
+
+def test_an_expectation_without_exchanges_is_not_met() -> None:
+    for expectation in ({"filter": MANIFEST, "each": "status:200"}, {"order": ["x", "y"]}, {"filter": "x"}):
+        assert not verdict(expectation)[0]
+
+
+def test_what_passed_when_it_should_fail() -> None:
+    """The README's expectations of a healthy pull, of a typo in a glob, and of a client that gives up."""
+    healthy = [finished(0, 1, path=f"/v2/app/blobs/sha256:{digit * 64}") for digit in "123"]
+    assert not verdict({"filter": "endpoint:layer method:GET attempt:>1"}, *healthy)[0]
+    assert not verdict({"order": [f"{MANIFEST} status:503", f"{MANIFEST} status:200"]}, *pull(503))[0]
+    typo = book_of({"rules": [{"match": {"repository": "libary/*"}, "fault": "not-found"}]})
+    assert [each.met for each in typo.verdicts()] == [False]
+
+
+def test_rules_are_applied_as_often_as_they_say() -> None:
+    fault = {"type": "error", "status": 503}
+    book = book_of({"rules": [{"fault": fault, "times": 2}, {"fault": fault, "optional": True},
+                              {"fault": fault, "enabled": False}]})  # fmt: skip
+    book.evaluate(finished(0, 1))
+    assert [(each.kind, each.got, each.met) for each in book.verdicts()] == [("rule", "1", False)]
+    book.evaluate(finished(0, 1))
+    assert [each.met for each in book.verdicts()] == [True]
+
+
+def test_no_request_is_expected() -> None:
+    book = book_of({"requests": "none"})
+    assert [each.met for each in book.verdicts()] == [True]
+    book.expectations.observe(finished(0, 1))
+    assert [(each.kind, each.met) for each in book.verdicts()] == [("requests", False)]
+    assert book.scenario().requests == "none"
