@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.active_rule import ActiveRule, RuleHit, places_of
+from brokenreg.rules.client_expectation import ClientExpectation
 from brokenreg.rules.counters import Attempts
 from brokenreg.rules.expectation_counts import Expectations
 from brokenreg.rules.expectations import Verdict
@@ -62,6 +63,8 @@ class RuleBook:
         self.name: str | None = None
         """The name of the scenario that was loaded last."""
         self.expectations = Expectations()
+        self.client: ClientExpectation | None = None
+        """What the scenario expects of the client."""
         self._namespace = namespace
         self._positions = positions
         self._ids = ids
@@ -82,7 +85,7 @@ class RuleBook:
         """Return whether the book equals a new one, so that it can be dropped."""
         is_named = self.name is not None or self.seed != self._first_seed
         has_expectations = self.expectations.requests is not None or any(True for _ in self.expectations)
-        return not (self._rules or is_named or has_expectations)
+        return not (self._rules or is_named or has_expectations or self.client)
 
     def add(self, rule: Rule, source: str) -> ActiveRule:
         """Add a rule at the end.
@@ -176,12 +179,14 @@ class RuleBook:
         self.clear()
         self.name = None
         self.expectations.clear()
+        self.client = None
         self._load(sourced, prepared)
 
     def _load(self, sourced: SourcedScenario, prepared: list[ActiveRule]) -> None:
         self.name = sourced.scenario.name or self.name
         if sourced.scenario.seed is not None:
             self.seed = sourced.scenario.seed
+        self.client = sourced.scenario.client or self.client
         self._rules += prepared
         self._index = None
         self.expectations.load(sourced.scenario.expect, sourced.scenario.requests)
@@ -194,6 +199,7 @@ class RuleBook:
             seed=self.seed,
             rules=rules,
             expect=tuple(self.expectations),
+            client=self.client,
             requests=self.expectations.requests,
         )
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from brokenreg.rules.client_expectation import ClientExpectation
 from brokenreg.rules.expectations import Expectation
 from brokenreg.rules.rule import FieldError, Rule, rule_of
 
@@ -43,6 +44,7 @@ class Scenario(BaseModel):
     expect: tuple[Expectation, ...] = Field(
         (), max_length=MAX_RULES, description="expectations: how many exchanges should match a filter"
     )
+    client: ClientExpectation | None = Field(None, description="what `brokenreg run` expects of the client")
     requests: Literal["none"] | None = Field(None, description="`none`: no request may arrive")
 
 
@@ -81,6 +83,8 @@ def written(scenario: Scenario) -> dict[str, Any]:
     """Return the scenario as JSON, without defaults."""
     document = scenario.model_dump(mode="json", exclude_none=True, include={"name", "seed", "requests"})
     document["rules"] = [rule.written() for rule in scenario.rules]
+    if scenario.client is not None:
+        document["client"] = scenario.client.model_dump(mode="json", exclude_defaults=True)
     if scenario.expect:
         document["expect"] = [each.model_dump(mode="json", exclude_none=True) for each in scenario.expect]
     return document

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_book import RuleBook
-from brokenreg.rules.scenario import SourcedScenario, scenario_of
+from brokenreg.rules.scenario import SourcedScenario, scenario_of, written
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.timeline_events import CredentialReceived
@@ -91,6 +92,15 @@ def test_rules_are_applied_as_often_as_they_say() -> None:
     assert [(each.kind, each.got, each.met) for each in book.verdicts()] == [("rule", "1", False)]
     book.evaluate(finished(0, 1))
     assert [each.met for each in book.verdicts()] == [True]
+
+
+def test_the_client_part_of_a_scenario() -> None:
+    client = {"exit": "failure", "within": "1m0s", "output": "*denied*", "intact": True}
+    book = book_of({"client": client})
+    assert written(book.scenario())["client"] == {**client, "within": "1m"}
+    assert not book.is_blank
+    with pytest.raises(FieldError, match="use failure, any, or an exit status"):
+        scenario_of({"client": {"exit": "256"}})
 
 
 def test_no_request_is_expected() -> None:
