@@ -50,10 +50,10 @@ dist: $(VENV)/made-dev  ## the wheel and the sdist, in dist/
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
-clients: $(VENV)/made-dev  ## what real clients do under twelve faults: docs/explanation/clients.md anew, in about 10 minutes
+clients: $(VENV)/made-dev  ## what real clients do under twelve faults: generates docs/explanation/clients.md, in about 10 minutes
 	$(BIN)/python -m tests.clients.behaviour
 
-screenshots: $(VENV)/made-dev  ## draw screenshots/ anew
+screenshots: $(VENV)/made-dev  ## regenerate screenshots/
 	$(BIN)/python tests/panel/take_screenshots.py
 
 clean:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from brokenreg.cli.commands import WholeNumber
 from brokenreg.cli.main import main
 from documentation.markdown import code, codes, prose, table
 
@@ -54,7 +55,7 @@ def _section(name: str, option: click.Option, only: str) -> Iterator[str]:
     yield f"### {name}\n"
     yield f"{prose(_DEFAULT.sub('', text))}\n"
     spelled = code(f"{name} {_metavar(option)}".rstrip())
-    yield f"- Option: {spelled} of `brokenreg {only}` alone" if only else f"- Option: {spelled}"
+    yield f"- Option: {spelled} (only `brokenreg {only}`)" if only else f"- Option: {spelled}"
     if default := _default(option, described):
         yield f"- Default: {default}"
     yield f"- Environment: {codes(_variables(option)) or code(f'BROKENREG_{name[2:].upper()}')}"
@@ -71,7 +72,7 @@ def _metavar(option: click.Option) -> str:
 
 def _default(option: click.Option, described: re.Match[str] | None) -> str:
     if described:
-        return prose(described[1])
+        return described[1] if " " in described[1] else code(described[1])
     if option.is_flag:
         return "off"
     return code(str(option.default)) if option.show_default else ""
@@ -86,4 +87,4 @@ def _kind(option: click.Option) -> str:
         return "`true` or `false`"
     if option.multiple:
         return "a list"
-    return "a whole number" if option.type is click.INT else "in quotes"
+    return "a number" if isinstance(option.type, WholeNumber) else "in quotes"

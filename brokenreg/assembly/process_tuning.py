@@ -40,7 +40,7 @@ _WORK = 0.1
 """Seconds of CPU time after which there may be freed memory to return."""
 
 _EVENTS = 12
-"""Maximum number of sockets per iteration of the event loop under the panel. A key press takes about a dozen
+"""Maximum number of sockets per iteration of the event loop with the panel. A key press takes about a dozen
 iterations until its effect is on the screen."""
 
 

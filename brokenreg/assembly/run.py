@@ -74,7 +74,7 @@ async def serve(settings: Settings, *, headless: bool) -> int:
 
 
 async def panel(settings: Settings, preferences: Preferences) -> int:
-    """Serve under the panel until it is quit, SIGTERM, or the terminal closes; return the exit status."""
+    """Serve with the panel until it is quit, SIGTERM, or the terminal closes; return the exit status."""
     import httpx  # noqa: F401 - a replay imports it on the event loop
 
     from brokenreg.tui.app import Panel

@@ -28,7 +28,7 @@ Examples:
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.argument("name", required=False)
-@click.option("--json", "form", flag_value="json", help="Print JSON, with JSON Schema of the parameters.")
+@click.option("--json", "form", flag_value="json", help="Print JSON, with the JSON Schema of the parameters.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print the page for the documentation.")
 def faults(name: str | None, form: str | None) -> None:
     """List all faults, or show one: what it does, and its parameters."""
@@ -103,17 +103,29 @@ def _places(fault: FaultDescription) -> Iterator[tuple[str, str]]:
     if examples.image is not None:
         yield "image", f"docker pull 127.0.0.1:8080/{examples.image}"
     if examples.path is not None:
-        yield "any image", f"docker pull 127.0.0.1:8080/{examples.path}"
+        yield "any image", _command(fault.endpoint, f"127.0.0.1:8080/{examples.path}")
     yield "command line", examples.command
     yield "control API", f"POST /v1/rules {json.dumps(examples.rule)}"
     yield "scenario", examples.scenario.rstrip()
+
+
+def _command(endpoint: str, image: str) -> str:
+    """Return a command that sends requests for the endpoint."""
+    match endpoint:
+        case "upload":
+            return f"docker push {image}"
+        case "tags":
+            return f"skopeo list-tags --tls-verify=false docker://{image.rpartition(':')[0]}"
+        case "referrers":
+            return f"oras discover --plain-http {image}"
+    return f"docker pull {image}"
 
 
 def _where(fault: FaultDescription) -> str:
     methods = "" if fault.methods is None else f" ({', '.join(fault.methods)})"
     only = f", only over {fault.protocols[0]}" if len(fault.protocols) == 1 else ""
     pathless = "" if fault.examples.path is not None else " You cannot use it in an image path."
-    return f"Applied by default at endpoint {fault.endpoint}{methods}{only}.{pathless}"
+    return f"Default endpoint: {fault.endpoint}{methods}{only}.{pathless}"
 
 
 def _default(parameter: ParameterDescription) -> str:

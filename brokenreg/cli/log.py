@@ -33,7 +33,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with all fields, one line per exchange.")
 @control_options
 def log(control: Client, expression: str | None, follow: bool, as_json: bool) -> None:
-    """List the newest 1000 exchanges, the newest last."""
+    """List the newest 1,000 exchanges, newest last."""
     if follow:
         with contextlib.suppress(KeyboardInterrupt):
             _follow(control, expression, as_json)

@@ -1,4 +1,4 @@
-"""`brokenreg serve` and `brokenreg tui`: runs a registry with a request log or under the panel."""
+"""`brokenreg serve` and `brokenreg tui`: runs a registry with a request log or with the panel."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Examples:
   brokenreg serve               serve on 127.0.0.1:8080, with a readable log
   brokenreg serve --headless    print JSON lines, for CI
   brokenreg serve --listen 0.0.0.0:5000 --tls self-signed --control off
-  brokenreg tui                 serve under the panel
+  brokenreg tui                 serve with the panel
   brokenreg faults              list all faults
 \b
 Then, in another terminal:
@@ -63,7 +63,7 @@ def serve(headless: bool, **options: Any) -> None:
 @click.option("--config", **CONFIG_OPTION)
 @click.pass_context
 def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
-    """Serve the registry under the panel, in this terminal."""
+    """Serve the registry with the panel, in this terminal."""
     from brokenreg.tui.keys import KeysError, keys_from
 
     settings = settings_from(options)

@@ -59,8 +59,8 @@ class Settings(BaseModel):
     listen: tuple[Annotated[Listen, from_text(Listen.parse)], ...] = option(
         _default_listen,
         "HOST:PORT[=UPSTREAM]",
-        "Address of the registry; can be repeated. Port 0 takes any free port. With =UPSTREAM, names "
-        "without a host come from that registry: 127.0.0.1:8082=docker.io is a mirror for docker.  "
+        "Address of the registry; can be repeated. Port 0 selects any free port. With =UPSTREAM, names "
+        "without a host come from that registry: 127.0.0.1:8082=docker.io is a mirror for Docker.  "
         "[default: 127.0.0.1:8080]",
         min_length=1,
     )
@@ -74,7 +74,7 @@ class Settings(BaseModel):
         "127.0.0.1:8081", "HOST:PORT|off", "Address of the control API."
     )
     control_token: Annotated[str, AfterValidator(sendable_token)] | None = option(
-        None, "TOKEN", "Bearer token that the control API requires; mandatory off loopback.", repr=False
+        None, "TOKEN", "Bearer token for the control API; required if it listens beyond loopback.", repr=False
     )
     data: Path = option(
         lambda: Path.home() / "broken-reg",
@@ -82,9 +82,7 @@ class Settings(BaseModel):
         "Data folder.  [default: $HOME/broken-reg]",
         legacy="BLOB_DIR",
     )
-    scenario: tuple[Path, ...] = option(
-        (), "FILE", "Scenario to load at the start, in YAML; can be repeated."
-    )
+    scenario: tuple[Path, ...] = option((), "FILE", "Scenario to load at startup, in YAML; can be repeated.")
     seed: int = option(
         0,
         "N",
@@ -130,13 +128,13 @@ class Settings(BaseModel):
         "Registry for names without a host, if nothing was ever pushed to them.",
     )
     allow_upstream: tuple[Annotated[str, AfterValidator(upstream_glob)], ...] = option(
-        (), "GLOB", "Contact only registries whose names match; can be repeated.  [default: any]"
+        (), "GLOB", "Contact only registries whose names match; can be repeated.  [default: any registry]"
     )
     upstream_auth: Literal["auto", "on", "off"] = option(
         "auto",
         "",
-        "Whether to log in to upstreams with the credentials of docker and podman. auto: only if the "
-        "registry listens on loopback, or if --auth-user lists its users.",
+        "Whether to log in to upstreams with the credentials of Docker and podman. auto: only if the "
+        "registry listens on loopback, or if --auth and --auth-user restrict access.",
     )
     upstream_realm: tuple[Annotated[Realm, from_text(Realm.parse)], ...] = option(
         (),
@@ -151,7 +149,7 @@ class Settings(BaseModel):
         None,
         "URL|env",
         "Reach upstreams through a web proxy: http://[NAME:PASSWORD@]HOST:PORT, or https://. env: use "
-        "HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Off loopback, this requires --allow-upstream.  "
+        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY. Beyond loopback, this requires --allow-upstream.  "
         "[default: connect directly]",
     )
     upstream_timeout: Annotated[Duration, _TIMEOUT] = option(
@@ -161,7 +159,7 @@ class Settings(BaseModel):
         "Connecting can take up to 10s.",
     )
     tag_ttl: Annotated[Duration, _TTL] = option(
-        "60s", "DURATION", "How long a cached tag is served before it is revalidated at its upstream."
+        "60s", "DURATION", "How long a cached tag is served before it is revalidated with its upstream."
     )
     keep_gone: bool = option(False, "", "Keep serving cached tags that were deleted at their upstream.")
     offline: bool = option(
@@ -173,7 +171,8 @@ class Settings(BaseModel):
     max_data: Annotated[Size, _MOST_DATA] | None = option(
         None,
         "SIZE",
-        "Maximum size of all blobs and uploads. Pushes replace cached blobs.  [default: the whole disk]",
+        "Maximum size of all blobs and uploads. Cached blobs are removed to make room for pushes.  "
+        "[default: the whole disk]",
     )
     verify_interval: Annotated[Annotated[float, _VERIFY] | None, or_off(parse_duration)] = option(
         "off",

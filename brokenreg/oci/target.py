@@ -46,7 +46,7 @@ class Target:
 
     `name` is the repository as the client spelled it, and as responses spell it. Its parts are in
     `namespace`, `faults` (outermost first), `upstream` and `repository`, as in `Resolved`. Other names in the
-    same request are resolved against `base`. `reference` is a tag, a digest or an upload id. A blob is
+    same request are resolved against `base`. `reference` is a tag, a digest or an upload ID. A blob is
     `LAYER` until `refine` finds that it is a configuration. `root` is the part of the path before `/v2/`, and
     `query` is the part of the query that a link to the same resource must repeat.
     """

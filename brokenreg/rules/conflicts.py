@@ -86,7 +86,7 @@ def _match_conflict(match: Match, endpoints: Collection[Endpoint]) -> str | None
 
 
 def _is_reference(text: str) -> bool:
-    """Return whether the text is a tag, a digest or an upload id."""
+    """Return whether the text is a tag, a digest or an upload ID."""
     try:
         return is_tag(text) or bool(Digest.parse(text))
     except OCIError:

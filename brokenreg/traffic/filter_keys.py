@@ -211,7 +211,7 @@ KEYS = {
         seen=lambda exchange: (exchange.target.repository,),
     ),
     "reference": FilterKey(
-        "a glob on the tag, digest or upload id",
+        "a glob on the tag, digest or upload ID",
         _tested(_glob, lambda exchange: (exchange.target.reference,)),
     ),
     "namespace": FilterKey("a glob on the namespace", _tested(_glob, _namespace), seen=_namespace),

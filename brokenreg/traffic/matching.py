@@ -93,7 +93,7 @@ class Match(BaseModel):
         None, description="glob on the repository, prefixes stripped; `a|b` for a or b"
     )
     reference: Globs | None = Field(
-        None, description="glob on the tag, digest or upload id; `a|b` for a or b"
+        None, description="glob on the tag, digest or upload ID; `a|b` for a or b"
     )
     method: Annotated[Globs, BeforeValidator(_method)] | None = Field(
         None, description="glob on the method; `GET|HEAD` for both"

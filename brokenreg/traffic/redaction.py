@@ -146,7 +146,7 @@ def redact_line(text: str) -> str:
 def redact_target(target: Target) -> Target:
     """Return a target with its secrets replaced. Only an invalid path can contain secrets.
 
-    Names of repositories, tags, digests and upload ids stay unchanged. The error is replaced by a new one,
+    Names of repositories, tags, digests and upload IDs stay unchanged. The error is replaced by a new one,
     because the original refers to the frames of the request.
     """
     error = target.error

@@ -106,7 +106,7 @@ class FaultsApplied:
 
 @dataclass(frozen=True, slots=True)
 class FaultInapplicable:
-    """A rule matched, but a fault of it cannot be applied to such an exchange."""
+    """A rule matched, but one of its faults cannot be applied to this exchange."""
 
     kind: ClassVar = "fault-inapplicable"
     fault: str
@@ -138,7 +138,7 @@ FaultEvent = FaultsApplied | FaultInapplicable | FaultHadNoEffect | FaultNote
 
 @dataclass(frozen=True, slots=True)
 class HoldRequested:
-    """A user requested to hold the response. `by` is where the request came from."""
+    """A user requested that the response be held. `by` is where the request came from."""
 
     kind: ClassVar = "hold-requested"
     by: str

@@ -96,7 +96,7 @@ class HeadInconclusive:
 
 @dataclass(frozen=True, slots=True)
 class ServedStale:
-    """The upstream failed, so cached content is served without its confirmation."""
+    """The upstream failed, so cached content is served without revalidation."""
 
     kind: ClassVar = "stale"
     reason: str

@@ -27,7 +27,7 @@ _TABS = (
     Tab("faults", "2", "Faults", "Show the rules and overrides", "brokenreg.tui.faults.area:FaultsArea"),
     Tab("blobs", "3", "Blobs", "Show all blobs", "brokenreg.tui.blobs.area:BlobsArea"),
     Tab("tags", "4", "Tags", "Show repositories and their tags", "brokenreg.tui.tags.area:TagsArea"),
-    Tab("log", "5", "Log", "Show the server's log", "brokenreg.tui.log.area:LogArea"),
+    Tab("log", "5", "Log", "Show the log of brokenreg itself", "brokenreg.tui.log.area:LogArea"),
 )
 TABS: Mapping[str, Tab] = {tab.name: tab for tab in _TABS}
 """By name, in order."""
@@ -135,13 +135,13 @@ COMMANDS: tuple[Command, ...] = (
         "traffic.previous-marked", '"', "Previous mark", "Go to the previous marked row", "go_marked(-1)"
     ),
     Command("traffic.clear-marks", "U", "Unmark all", "Remove all marks"),
-    Command("traffic.routine", "f", "Hide routine", "Hide or show pings, tokens and probes"),
+    Command("traffic.routine", "f", "Hide routine", "Hide or show routine exchanges"),
     Command("traffic.waterfall", "w", "Waterfall", "Show or hide the waterfall of times"),
     Command("filter.apply", "enter", "Apply", "Apply the filter", footer=True),
     Command("filter.complete", "tab", "Complete", "Accept the suggestion", footer=True),
     Command("filter.cancel", "escape", "Cancel", "Discard the changes to the filter", footer=True),
     Command("traffic.fail-next", "n", "Fail next", "Make the next similar request fail", footer=True),
-    Command("traffic.fail-next-with", "N", "Fail next with", "Choose a fault for the next such request"),
+    Command("traffic.fail-next-with", "N", "Fail next with", "Choose how a similar request fails next"),
     Command("faults.add", "c", "Add", "Choose a fault and add a rule", footer=True),
     Command("faults.edit", "enter", "Edit", "Edit the rule", footer=True),
     Command("faults.switch", "space", "Toggle", "Enable or disable the rule", footer=True),

@@ -94,7 +94,7 @@ async def test_the_help_has_every_command(size: tuple[int, int]) -> None:
 
 async def test_the_palette_finds_a_command_and_runs_it() -> None:
     async with shown(TrafficLog()) as (panel, pilot):
-        await look(pilot, "ctrl+p", *"server's log")
+        await look(pilot, "ctrl+p", *"log of brokenreg")
         await panel.workers.wait_for_complete()
         assert "Tabs: Log" in await look(pilot)
         await look(pilot, "enter")

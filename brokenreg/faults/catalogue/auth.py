@@ -45,7 +45,7 @@ class Challenge(Fault):
     - `empty`: a header without a value
     - `absent`: no header
 
-    Clients that request `/v2/` first (docker, containers/image) use the challenge from there. An image path
+    Clients that request `/v2/` first (Docker, containers/image) use the challenge from there. An image path
     cannot name that request, but a rule can match it.
     """
 
@@ -145,7 +145,7 @@ class Token(Fault):
 
     `form` selects what is broken. Without any parameter it is `absent`; with other parameters it is `usual`:
 
-    - `usual`: nothing but what the other parameters change
+    - `usual`: only what the other parameters change
     - `absent`: no token
     - `empty`: an empty token
     - `garbage`: a token that the registry refuses
@@ -166,7 +166,7 @@ class Token(Fault):
     methods = frozenset({"GET", "POST"})
     clients = (
         "Pulls and pushes that take longer than the token is valid fail (moby#33558, buildx#324, "
-        "jib#691). docker and containers/image use a token for at least 60 s."
+        "jib#691). Docker and containers/image use a token for at least 60 s."
     )
     example = "lifetime-2s_claimed-5m"
 

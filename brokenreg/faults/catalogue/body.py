@@ -37,7 +37,7 @@ class Truncate(Fault):
     methods = _GET
     clients = (
         "containerd resumes with Range after FIN, but not after RST (containerd#5921, containerd#9552). "
-        "docker resumes after both, up to 5 times, 5 to 25 s apart. skopeo 1.9 and podman 4.3 do not "
+        "Docker resumes after both, up to 5 times, 5 to 25 s apart. skopeo 1.9 and podman 4.3 do not "
         "resume, but newer versions do. podman 4.3 pulls again after RST. go-containerregistry does not "
         "resume (go-containerregistry#1500)."
     )
@@ -198,8 +198,8 @@ class WrongLength(Fault):
     default_endpoint = "layer"
     methods = READS
     clients = (
-        "Some clients need Content-Length (containerd#3238, distribution#3792). curl accepts a body that "
-        "is too short as complete; skopeo detects it by the digest."
+        "Some clients need Content-Length (containerd#3238, distribution#3792). With `shorter`, curl "
+        "accepts the shortened body as complete; skopeo detects the change by the digest."
     )
     example = "form-longer_by-100"
 

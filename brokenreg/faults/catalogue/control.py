@@ -17,13 +17,13 @@ class Hold(Fault):
     """Holds the response until you resume, step or abort it.
 
     `at` is `headers` (before the status line) or a number of bytes of the body. The fault has no effect on a
-    body that ends before. To continue, use `brokenreg resume`, `step` or `abort`, the control API, or the
+    body that ends earlier. To continue, use `brokenreg resume`, `step` or `abort`, the control API, or the
     panel.
     """
 
     name = "hold"
     default_endpoint = ANY
-    clients = "Use it to see what a client does while it waits."
+    clients = "Clients without a read timeout wait until you resume the response."
     example = "at-64kib"
 
     at: HeadersOrSize = Field(

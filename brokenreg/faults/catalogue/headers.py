@@ -94,7 +94,7 @@ class Header(_HeaderFault):
     value: HeaderValue | None = Field(
         None, description="value of the header; without it, the header is removed"
     )
-    add: bool = Field(False, description="add the header to those that are there, instead of replacing them")
+    add: bool = Field(False, description="add the header without replacing existing ones of the same name")
 
     @field_validator("header")
     @classmethod
@@ -140,7 +140,7 @@ class NoDigest(_HeaderFault):
     endpoints = frozenset({Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD})
     clients = (
         "Clients that resolve a tag by HEAD alone fail (containerd#3238, containerd#7390). If the header "
-        "is absent, docker and containerd 1.6 send GET. If it is wrong, containerd fails and docker "
+        "is absent, Docker and containerd 1.6 send GET. If it is wrong, containerd fails and Docker "
         "requests the tag again."
     )
     example = ""
@@ -176,7 +176,7 @@ class Range(Fault):
     methods = READS
     clients = (
         "Resumed and parallel downloads are affected (containerd#2364, containerd#12291, clair#2022). "
-        "containerd tolerates a 200. docker starts again 10 s later. containers/image and regclient give "
+        "containerd tolerates a 200. Docker starts again 10 s later. containers/image and regclient give "
         "up."
     )
     example = "form-ignore"

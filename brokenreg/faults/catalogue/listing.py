@@ -27,17 +27,17 @@ _HTML = b"<!doctype html><title>Sign in</title><h1>Sign in</h1>\n"
 class TagPages(Fault):
     """Lists tags in pages that clients often handle incorrectly.
 
-    `invented` adds that many invented tags. `page` is the page size, even if the client requests larger pages
-    or none. `cap` refuses a larger `n` with 400 (code PAGINATION_NUMBER_INVALID). `link` selects what is
-    wrong with the Link to the next page:
+    `invented` adds that many fabricated tags. `page` is the page size, even if the client requests larger
+    pages or none. `cap` refuses a larger `n` with 400 (code PAGINATION_NUMBER_INVALID). `link` selects what
+    is wrong with the Link to the next page:
 
     - `honest`: nothing
     - `absent`: it is missing although there is another page
     - `malformed`: it has a syntax error
     - `cyclic`: the last page links to the first, so the list never ends
     - `absolute`: it is a URL with a host, which is valid but rare
-    - `foreign`: it leads to the second origin, which does not have the invented tags and records credentials
-      that arrive there
+    - `foreign`: it leads to the second origin, which does not have the fabricated tags and records
+      credentials that arrive there
     """
 
     name = "tag-pages"
@@ -55,7 +55,7 @@ class TagPages(Fault):
     )
     page: int | None = Field(None, ge=1, le=10**6, description="maximum page size; by default as requested")
     cap: int | None = Field(None, ge=0, le=10**6, description="largest `n` that is accepted; by default any")
-    invented: int = Field(0, ge=0, le=100_000, description="number of additional, invented tags")
+    invented: int = Field(0, ge=0, le=100_000, description="number of additional, fabricated tags")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
@@ -211,7 +211,7 @@ def _listed(head: Head, body: bytes, member: str) -> list[Any] | None:
 
 @lru_cache(4)
 def _invented(count: int) -> list[str]:
-    """Return that many invented tags in order. The maximum takes a tenth of a second, so it is cached."""
+    """Return that many fabricated tags in order. The maximum takes a tenth of a second, so it is cached."""
     return [f"invented-{number:06}" for number in range(1, count + 1)]
 
 

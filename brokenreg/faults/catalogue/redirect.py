@@ -44,7 +44,7 @@ class Redirect(Fault):
     methods = READS | WRITES
     responds = True
     clients = (
-        "If the URL has expired, docker requests the layer again; containerd, skopeo and podman do not. "
+        "If the URL has expired, Docker requests the layer again; containerd, skopeo and podman do not. "
         "Scanners that keep an expired URL, or that send HEAD to a URL that is signed for GET, fail "
         "(stackrox#22899, clair#1264, containerd#11949). Some clients send their credentials to the other "
         "origin (oras-go#1197, distribution-spec#607)."

@@ -76,9 +76,9 @@ class Error(Fault):
     responds = True
     clients = (
         "containerd 1.6, skopeo and podman give up at a 503. Newer containerd repeats 500, 503 and 504 "
-        "once (containerd#10898). docker requests a layer again immediately and after 5 s; it tries a "
-        "manifest with HEAD and GET, and no more. HTML bodies break clients that parse them (kaniko#584, "
-        "claircore#1748)."
+        "once (containerd#10898). Docker requests a layer again immediately and after 5 s; it "
+        "requests a manifest with HEAD and then GET, and does not retry. HTML bodies break clients that "
+        "parse them (kaniko#584, claircore#1748)."
     )
     example = "404"
 
@@ -134,7 +134,7 @@ class RateLimit(Fault):
     default_endpoint = "manifest"
     clients = (
         "containers/image honours Retry-After and tries 5 times, 2 to 60 s apart. containerd repeats the "
-        "request immediately (containerd#10447). docker gives up. Other reports are oras-go#1210 and "
+        "request immediately (containerd#10447). Docker gives up. See also oras-go#1210 and "
         "go-containerregistry#2111."
     )
     example = "quota-2_window-1m"
@@ -193,7 +193,7 @@ class NotFound(Fault):
     default_endpoint = "layer"
     responds = True
     clients = (
-        "docker requests a missing layer twice, then gives up. Registries send this when a manifest lists "
+        "Docker requests a missing layer twice, then gives up. Registries send this when a manifest lists "
         "blobs that are missing (harbor#22747)."
     )
     example = ""
@@ -214,7 +214,7 @@ class HeadDiffers(Fault):
     responds = True
     clients = (
         "Clients that send HEAD first and trust the result fail: containerd, crossplane#3223, "
-        "distribution#1485. docker continues with GET. containers/image sends no HEAD."
+        "distribution#1485. Docker continues with GET. containers/image sends no HEAD."
     )
     example = "status-403"
 

@@ -34,7 +34,7 @@ class Timeout(Fault):
     name = "timeout"
     default_endpoint = "manifest"
     responds = True
-    clients = "docker sends HEAD and then GET, so a pull takes twice as long."
+    clients = "Docker sends HEAD and then GET, so a pull takes twice as long."
     example = "dur-2s"
 
     dur: Duration = Field(
@@ -67,7 +67,7 @@ class Latency(Fault):
     name = "latency"
     default_endpoint = ANY
     clients = (
-        "Clients with a timeout for headers fail. docker waits 15 s for /v2/, and forever for everything "
+        "Clients with a timeout for headers fail. Docker waits 15 s for /v2/, and forever for everything "
         "else. containerd, skopeo and podman wait forever. Other Go programs often wait 10 to 30 s. helm "
         "had no timeout."
     )
@@ -104,7 +104,7 @@ class Stall(Fault):
     name = "stall"
     default_endpoint = "layer"
     clients = (
-        "Clients without a read timeout hang, among them docker, containerd, skopeo and podman "
+        "Clients without a read timeout hang, among them Docker, containerd, skopeo and podman "
         "(containerd#11650, cri-o#6574, regclient#338)."
     )
     example = "at-64kib"
@@ -168,7 +168,7 @@ class Throttle(Fault):
     name = "throttle"
     default_endpoint = BLOB
     methods = frozenset({"GET"})
-    clients = "Clients with a deadline for the whole pull fail. docker and podman wait forever."
+    clients = "Clients with a deadline for the whole pull fail. Docker and podman wait forever."
     example = "rate-64kib"
 
     rate: Size = Field(64 * 1024, ge=1, description="bytes per second")

@@ -21,7 +21,7 @@ Results = Mapping[tuple[str, str], Seen]
 _HEAD = """\
 # What real clients do
 
-`make clients` made this page on {date}. It runs each case with a real client and a new brokenreg.
+`make clients` generated this page on {date}. It runs each case with a real client and a new brokenreg.
 Everything about requests is from the log of exchanges. Other versions may behave differently: run it to see
 what yours do.
 

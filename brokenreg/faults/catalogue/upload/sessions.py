@@ -43,7 +43,7 @@ class UploadLost(Fault):
     default_endpoint = "upload"
     methods = _SESSION
     clients = (
-        "docker and podman start the blob again. skopeo 1.9 and containerd 1.6 give up (containerd#2385, "
+        "Docker and podman start the blob again. skopeo 1.9 and containerd 1.6 give up (containerd#2385, "
         "image#756, containerization#790)."
     )
     example = "step-3"
