@@ -93,7 +93,7 @@ def _rule(request: APIRequest) -> Rule:
 
 
 async def get_scenario(runtime: Runtime, request: APIRequest) -> Response:
-    """Return the rules and expectations of the namespace as a scenario: in YAML, or in JSON if Accept says so."""
+    """Return the rules and expectations of the namespace, in YAML, or in JSON if Accept requests JSON."""
     book = runtime.rules.book(request.one_namespace())
     return await _scenario_response(book, request)
 

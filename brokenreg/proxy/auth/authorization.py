@@ -37,7 +37,7 @@ from brokenreg.traffic.upstream_events import CredentialHelperFailed, Credential
 _CLIENT = "brokenreg"
 _WITHHELD = (
     "none were sent: --upstream-auth is off, or it is auto and other machines can reach brokenreg; "
-    "use --upstream-auth on to send those of docker and podman"
+    "use --upstream-auth on to send those of Docker and podman"
 )
 _VISIBLE = re.compile(r"[!-~]{1,65536}")
 """A value that is valid in a header and short enough to be kept. The HTTP library's errors quote invalid

@@ -37,7 +37,7 @@ manifest, or of uploads. The time is that of the whole command, on a busy machin
 To repeat a case, write its rules to a file, start `brokenreg serve --scenario FILE`, and run the command in
 the table above. REF is `127.0.0.1:8080/{image}`, an image of two layers of 16 MiB. If the client already
 has layers of it, remove them first. For a push, REF is any repository, and the image has two layers. In
-messages, REGISTRY stands for the registry, CLIENT for the client's end of the connection, ELSEWHERE for
+messages, REGISTRY means the registry, CLIENT for the client's end of the connection, ELSEWHERE for
 another address, and DIR for a folder.
 """
 
