@@ -1,4 +1,4 @@
-"""Lists as code hosts read them (CommonMark), for Python-Markdown, which wants four spaces for each level."""
+"""Lists as code hosts read them (CommonMark), for Python-Markdown, with four spaces per level."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ _EPILOG = """
 \b
 Examples:
   brokenreg faults             list all faults
-  brokenreg faults truncate    show the parameters of one, and how to use it
-  brokenreg faults --json      print all faults as JSON, with JSON Schema
+  brokenreg faults truncate    show one fault: its parameters and uses
+  brokenreg faults --json      print all faults as JSON, with their JSON Schema
 """
 
 

@@ -23,7 +23,7 @@ Examples:
   brokenreg log --filter 'endpoint:layer status:5xx'
   brokenreg log --filter held:true
   brokenreg log --filter 'fault:*' --json
-  brokenreg log --follow    until ctrl+c, or until the registry stops
+  brokenreg log --follow    until Ctrl+C, or until the registry stops
 """
 
 

@@ -51,7 +51,7 @@ def match_options(command: Callable[..., None]) -> Callable[..., None]:
                 "--header",
                 multiple=True,
                 metavar="NAME=GLOB",
-                help="Match a request header. May be repeated.",
+                help="Match a request header. Can be repeated.",
             ),
             click.option(
                 "--attempt",

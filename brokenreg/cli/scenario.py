@@ -40,7 +40,7 @@ def scenario() -> None:
 def load(control: Client, file: str) -> None:
     """Replace all rules and expectations with those in FILE, or - for standard input.
 
-    If the file is not valid, nothing changes.
+    If the file is invalid, nothing changes.
     """
     from brokenreg.rules.scenario import ScenarioError
     from brokenreg.rules.scenario_text import decode_scenario

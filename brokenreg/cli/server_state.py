@@ -19,7 +19,7 @@ _EPILOG = """
 Examples:
   brokenreg wait --timeout 10s        wait until the registry accepts requests
   brokenreg status                    print addresses and counters
-  brokenreg reset --namespace job-1   forget what a test did
+  brokenreg reset --namespace job-1   remove what a test left
 """
 
 

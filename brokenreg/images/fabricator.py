@@ -44,7 +44,7 @@ _BATCH = 1024 * 1024 * 1024
 _CACHED_IMAGES = 32
 
 _LOADED = 64
-"""Number of images that are loaded from the store at the start."""
+"""Number of images that are loaded from the store at startup."""
 
 
 class RecipeStore(Protocol):

@@ -48,7 +48,7 @@ def fault_of(value: Any) -> Fault:
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-        raise ValueError(_not_a_fault(value))  # noqa: TRY004 - pydantic wants it so
+        raise ValueError(_not_a_fault(value))  # noqa: TRY004 - pydantic requires this
     kind = CATALOGUE.get(_name_of(value))
     if kind is None:
         raise ValueError(unknown_fault(value["type"]))

@@ -98,7 +98,7 @@ class RuleBooks:
             book.expectations.observe(exchange)
 
     def reset(self, namespace: str) -> None:
-        """Restore the rules that a namespace had at the start, with new counters."""
+        """Restore the rules that a namespace had at startup, with new counters."""
         if (book := self._books.pop(namespace, None)) is not None:
             book.clear()  # for code that still holds a reference to it
         self._attempts.forget(namespace)
