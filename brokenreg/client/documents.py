@@ -85,11 +85,22 @@ class TimelinePoint(TypedDict):
     data: dict[str, Any]
 
 
+class RuleExplanation(TypedDict):
+    """A rule, and why it was applied to an exchange or not."""
+
+    id: int | None
+    rule: str
+    source: str
+    outcome: str
+    reason: str
+
+
 class ExchangeDetail(Exchange):
-    """A request and its response, with headers and timeline."""
+    """A request and its response, with headers, evaluated rules and timeline."""
 
     request_headers: list[tuple[str, str]]
     response_headers: list[tuple[str, str]]
+    rules: list[RuleExplanation]
     timeline: list[TimelinePoint]
 
 

@@ -9,11 +9,13 @@ from quart import Response
 
 from brokenreg.concurrency import paced
 from brokenreg.control.routes import JSON, APIRequest, Route, json_list, json_response, no_content
+from brokenreg.rules.explanations import MAX_EXPLAINED, NoOutcome, rules_as_json
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import Kind, NotFoundError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.har import har_pieces
+from brokenreg.traffic.rule_outcome import OutcomeKind
 from brokenreg.traffic.timeline_events import KINDS
 from brokenreg.traffic.timeline_text import point_as_json
 
@@ -73,11 +75,28 @@ class TimelinePoint(BaseModel):
     data: dict[str, Any] = Field(description="data that belongs to this kind of event")
 
 
+class RuleExplanation(BaseModel):
+    """A rule, and why it was applied to an exchange or not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int | None = Field(description="id of the rule; null for a fault of the image path")
+    rule: str = Field(description="name of the rule")
+    source: str = Field(description="where the rule came from: a file and line, a path, or who added it")
+    outcome: str = Field(
+        description="what became of the rule", json_schema_extra={"enum": [*OutcomeKind, *NoOutcome]}
+    )
+    reason: str = Field(description="one line of text for display; the wording may change")
+
+
 class ExchangeDetail(ExchangeSummary):
-    """A request and its response, with headers and timeline. Secrets are replaced."""
+    """A request and its response, with headers, evaluated rules and timeline. Secrets are replaced."""
 
     request_headers: list[tuple[str, str]] = Field(description="names and values in the order of arrival")
     response_headers: list[tuple[str, str]]
+    rules: list[RuleExplanation] = Field(
+        description=f"the rules that decided, then the other rules of the namespace, at most {MAX_EXPLAINED}"
+    )
     timeline: list[TimelinePoint]
 
 
@@ -116,8 +135,17 @@ async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
 
 
 async def get_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """Return an exchange with headers and timeline."""
-    return json_response(_detail(find(runtime, request)))
+    """Return an exchange with headers, evaluated rules and timeline."""
+    exchange = find(runtime, request)
+    return json_response(
+        {
+            **exchange.summary(),
+            "request_headers": exchange.request_headers,
+            "response_headers": exchange.response_headers,
+            "rules": rules_as_json(exchange, runtime.rules),
+            "timeline": [point_as_json(point, round(point.at, 6)) for point in exchange.timeline],
+        }
+    )
 
 
 async def delete_exchanges(runtime: Runtime, request: APIRequest) -> Response:
@@ -135,15 +163,6 @@ def find(runtime: Runtime, request: APIRequest) -> Exchange:
     if exchange is None or (request.namespace and not request.concerns(exchange)):
         raise NotFoundError(Kind.EXCHANGE, request.id)
     return exchange
-
-
-def _detail(exchange: Exchange) -> dict[str, Any]:
-    return {
-        **exchange.summary(),
-        "request_headers": exchange.request_headers,
-        "response_headers": exchange.response_headers,
-        "timeline": [point_as_json(point, round(point.at, 6)) for point in exchange.timeline],
-    }
 
 
 ROUTES = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
+from brokenreg.rules.explanations import rules_in_namespace
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.bodies import MOST, TOTAL, Body, Kept
 from brokenreg.traffic.exchange import Exchange
@@ -14,7 +15,7 @@ from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.lines import Line, document_lines
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.detail.headers import Part, headers
-from brokenreg.tui.traffic.detail.why import MOST_RULES, book, why
+from brokenreg.tui.traffic.detail.why import MOST_RULES, why
 
 
 def timeline(exchange: Exchange) -> Iterator[Part]:
@@ -90,7 +91,7 @@ class Pane:
 
 
 def _counts(exchange: Exchange, runtime: Runtime) -> Hashable:
-    rules = book(exchange, runtime.rules)
+    rules = rules_in_namespace(exchange, runtime.rules)
     return len(rules), tuple(
         (active.id, active.matched, active.applied) for active in rules[: MOST_RULES + 1]
     )
