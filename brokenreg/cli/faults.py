@@ -22,7 +22,7 @@ _EPILOG = """
 Examples:
   brokenreg faults             list all faults
   brokenreg faults truncate    show one fault: its parameters and uses
-  brokenreg faults --json      print all faults as JSON, with their JSON Schema
+  brokenreg faults --json      print all faults and the JSON Schema
 """
 
 
