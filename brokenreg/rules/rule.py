@@ -135,12 +135,12 @@ class Rule(BaseModel):
     times: int | None = Field(
         None,
         le=2**31,
-        description="how many times the fault is applied at most; by default always",
+        description="maximum number of times the fault is applied; by default unlimited",
         json_schema_extra={"minimum": 1},
     )
     probability: Share = Field(
         1.0,
-        description="share of the matches to which the fault is applied, more than 0; drawn by the seed",
+        description="share of the matches to which the fault is applied, more than 0; chosen by the seed",
         json_schema_extra={"exclusiveMinimum": 0},
     )
     per: Per = Field("rule", description="what `skip` and `times` are counted for")

@@ -239,9 +239,7 @@ KEYS = {
     "held": _flag(lambda exchange: exchange.held_since is not None),
     "ended": _choice("ended", Ended, none="no"),
     "protocol": _choice("protocol", ("http/1.1", "h2")),
-    "path": FilterKey(
-        "a part of the path, or a glob on it", _tested(_part, lambda exchange: (exchange.path,))
-    ),
+    "path": FilterKey("part of the path, or a glob on it", _tested(_part, lambda exchange: (exchange.path,))),
     "attempt": FilterKey(
         "2, >1 or 2-4: the number of the request among those for the same target",
         _compared(lambda exchange: exchange.repetition.attempt, whole),

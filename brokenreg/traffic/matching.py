@@ -99,14 +99,14 @@ class Match(BaseModel):
         None, description="glob on the method; `GET|HEAD` for both"
     )
     client: Glob | None = Field(
-        None, description="glob on User-Agent; or an address, or a network of addresses"
+        None, description="an address, a network (10.0.0.0/8), or a glob on User-Agent"
     )
     user: Glob | None = Field(
         None, description="glob on the user of Basic credentials, or the subject of a token (JWT)"
     )
     header: dict[Glob, Glob] | None = Field(
         None,
-        description="globs on values of request headers; `*`: any; of credentials the scheme: `Basic *`",
+        description="globs on values of request headers; for credentials, on the scheme only: `Basic *`",
         max_length=20,
     )
     attempt: int | None = Field(

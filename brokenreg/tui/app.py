@@ -176,7 +176,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
             yield from area.unsaved()
         for screen in self.screen_stack:
             if isinstance(screen, RuleForm):
-                yield "A rule in a form is not saved."
+                yield "The rule in the form is not saved."
             if isinstance(screen, ExportScreen) and screen.is_writing:
                 yield "An export is being written."
 
@@ -230,9 +230,9 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         name = event.character if event.character and event.character.isprintable() else event.key
         key = visible(event.key if event.key == "space" else name)
         if isinstance(self.screen, Dialogue) or isinstance(self.focused, Input):
-            yield f"no command on {key} here; the keys are at the bottom"
+            yield f"no command for {key} here; the keys are at the bottom"
         elif self.screen is self._board:
-            yield f"no command on {key}; {{panel.help}} shows all keys"
+            yield f"no command for {key}; {{panel.help}} shows all keys"
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         self.action_show_tab(event.name)

@@ -61,7 +61,7 @@ async def test_quitting_asks_if_rules_are_not_saved(tmp_path: Path) -> None:
         spent = rule_of({"fault": {"type": "error", "status": 500}, "times": 1})
         book.add(spent, "panel, fail next").applied = 1
         await look(pilot, "2", "c", *"reset", "enter")
-        assert "A rule in a form is not saved." in await look(pilot, "ctrl+c")
+        assert "The rule in the form is not saved." in await look(pilot, "ctrl+c")
         await look(pilot, "escape", "enter")
         assert "1 rule added or edited here is not saved." in await look(pilot, "q")
         await look(pilot, "n", "!", "space", "escape")
@@ -135,7 +135,7 @@ async def test_suspending_has_no_key() -> None:
         before = (await look(pilot)).splitlines()
         after = (await look(pilot, "ctrl+z")).splitlines()
         changed = [line for line, old in zip(after, before, strict=True) if line != old]
-        assert "no command on ctrl+z; ? shows all" in " ".join(changed)
+        assert "no command for ctrl+z; ? shows all" in " ".join(changed)
         assert all("▌" in line for line in changed), "there is a notice, and nothing else"
         assert len(panel.screen_stack) == 1
 

@@ -82,7 +82,7 @@ async def repository(runtime: Runtime) -> None:
         (nothing, ("4", "R"), "no repositories yet"),
         (nothing, ("4", "/", *"x", "enter", "R"), "no matching names or tags; escape shows all names"),
         (nothing, ("i", "ctrl+r"), "no breakpoints; type a filter and press enter to add one"),
-        (repository, ("g", "j", "n"), "select an exchange, not a heading; j and k move"),
+        (repository, ("g", "j", "n"), "select an exchange, not a heading; j and k move the cursor"),
         (repository, ("enter", "enter"), "already open; escape goes back to the list"),
         (repository, ("l",), "no exchange is open; enter opens the selected one"),
         (repository, ("2", "enter"), "the rule has several faults; edit it in a scenario file"),
@@ -117,9 +117,9 @@ async def test_a_reason_is_shown_once() -> None:
 async def test_a_key_without_a_command_names_the_key_of_the_help(tab: str, key: str, name: str) -> None:
     keys = {"panel.help": "f1"}
     async with shown(TrafficLog()) as (_, pilot):
-        assert f"no command on {name}; ? shows all keys" in await after(pilot, TABS[tab].key, key)
+        assert f"no command for {name}; ? shows all keys" in await after(pilot, TABS[tab].key, key)
     async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (_, pilot):
-        assert f"no command on {name}; f1 shows all keys" in await after(pilot, TABS[tab].key, key)
+        assert f"no command for {name}; f1 shows all keys" in await after(pilot, TABS[tab].key, key)
 
 
 @pytest.mark.parametrize("tab", TABS)
@@ -135,4 +135,4 @@ async def test_over_a_dialogue_commands_of_the_panel_are_unknown() -> None:
         assert "no exchange" not in told
     async with shown(TrafficLog()) as (_, pilot):
         assert not await after(pilot, "/", "escape"), "escape left the filter, and did no more"
-        assert "no command on f9 here; the keys are at the bottom" in await after(pilot, "/", "f9")
+        assert "no command for f9 here; the keys are at the bottom" in await after(pilot, "/", "f9")

@@ -141,7 +141,7 @@ class FaultsArea(TabArea):
         if active is not None:
             question = Confirmation(
                 f"Delete {'rule ' if active.rule.name else ''}{visible(active.label)}?",
-                (faults_words(active.rule), "Its counters are lost."),
+                (faults_words(active.rule), "This discards its counters."),
             )
             self.app.push_screen(question, partial(self._removed, self._namespace, active.id))
 

@@ -107,7 +107,7 @@ class SaveDialogue(_FileDialogue):
             text = await asyncio.to_thread(write_scenario, scenario)
             await asyncio.to_thread(save, str(path), text, overwrite=overwrite)
         except FileExistsError:
-            question = Confirmation(f"Overwrite {visible(str(path))}?", ("Its current content is lost.",))
+            question = Confirmation(f"Overwrite {visible(str(path))}?", ("This replaces its content.",))
             self.app.push_screen(question, lambda yes: self._overwrite(path, wanted=bool(yes)))
         except OSError as error:
             self.show_problem(f"cannot write {path}: {error.strerror}")

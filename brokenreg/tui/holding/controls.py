@@ -175,4 +175,6 @@ def _problem_of_step(text: str) -> str:
         size = parse_size(text.strip())
     except ValueError as error:
         return str(error)
-    return "" if 1 <= size < 2**63 else f'invalid step size "{text.strip()}": use 1 byte to less than 8 EiB'
+    if 1 <= size < 2**63:
+        return ""
+    return f'invalid step size "{text.strip()}": use at least 1 byte and less than 8 EiB'

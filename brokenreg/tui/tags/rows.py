@@ -112,7 +112,8 @@ class Tree:
             if self._search:
                 left -= max(0, len(made[1]) - 1)
                 if left <= 0:
-                    rows.append(Row((*key, "more"), Kind.REMARK, "and more; type more of the name to see it"))
+                    rest = "and more; type more of the name to see them"
+                    rows.append(Row((*key, "more"), Kind.REMARK, rest))
                     break
         self.rows = rows
         return True

@@ -132,7 +132,7 @@ class TrafficArea(TabArea):
         if self._table.selected is not None:
             return ""
         if self._table.transfer is not None:
-            return "select an exchange, not a heading; {move.down} and {move.up} move"
+            return "select an exchange, not a heading; {move.down} and {move.up} move the cursor"
         return "no exchange is selected"
 
     def action_open(self) -> None:

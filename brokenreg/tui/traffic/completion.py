@@ -64,7 +64,7 @@ def advice(text: str, values: Values) -> str:
         return f"{key}: {KEYS[key].usage if key in KEYS else ''}"
     return (
         "  ".join(each[_start_of_last(each) :].removeprefix("-") for each in offered)
-        or "matches a part of the path"
+        or "matches part of the path"
     )
 
 

@@ -174,7 +174,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             if len(self._text) > _SHOWN:
                 more = "more than " if len(self._text) > MOST_COPIED else ""
                 size = format_size(min(len(self._text), MOST_COPIED))
-                self._say(f"only the beginning is shown; the export has {more}{size}")
+                self._say(f"only the beginning is shown; the export is {more}{size}")
         self.refresh_bindings()
 
     def action_copy(self) -> None:
