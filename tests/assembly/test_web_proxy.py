@@ -104,7 +104,7 @@ def test_a_variable_that_is_not_valid_is_one_line(
     tmp_path: Path, environment: dict[str, str], told: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with (
-        pytest.raises(AssertionError, match="ended with 1"),
+        pytest.raises(AssertionError, match="ended with 3"),
         through(tmp_path, "--upstream-proxy", "env", start=brokenreg_process, **environment),
     ):
         pass
