@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,38 +53,39 @@ class Builder:
 
 
 @pytest.fixture(scope="module")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+def builder() -> Iterator[Builder]:
     """A store with the image `localhost/brokenreg`, whose packages pip finds where the secret says."""
     need("buildah", "podman", root=True)
-    folder = tmp_path_factory.mktemp("image")
-    wheels = folder / "wheels"
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--wheel-dir",
-        str(wheels),
-        str(ROOT),
-        "hatchling",
-    ]
-    subprocess.run(pip, check=True, capture_output=True, timeout=300)
-    write_base(folder / "base")
-    (folder / "Base").write_text(_BASE)
-    (folder / "pip.conf").write_text(_PIP)
-    builder = Builder(folder)
-    builder.build("localhost/base", f"--file={folder / 'Base'}", folder / "base")
-    builder.build(
-        "localhost/brokenreg",
-        "--build-arg=BASE=localhost/base",
-        f"--secret=id=pip,src={folder / 'pip.conf'}",
-        f"--volume={wheels}:/wheels:ro",
-        f"--file={ROOT / 'deploy/Dockerfile'}",
-        ROOT,
-    )
-    yield builder
-    shutil.rmtree(folder, ignore_errors=True)
+    # podman refuses longer paths than 50 characters
+    with tempfile.TemporaryDirectory(prefix="brk-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        wheels = folder / "wheels"
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--wheel-dir",
+            str(wheels),
+            str(ROOT),
+            "hatchling",
+        ]
+        subprocess.run(pip, check=True, capture_output=True, timeout=300)
+        write_base(folder / "base")
+        (folder / "Base").write_text(_BASE)
+        (folder / "pip.conf").write_text(_PIP)
+        builder = Builder(folder)
+        builder.build("localhost/base", f"--file={folder / 'Base'}", folder / "base")
+        builder.build(
+            "localhost/brokenreg",
+            "--build-arg=BASE=localhost/base",
+            f"--secret=id=pip,src={folder / 'pip.conf'}",
+            f"--volume={wheels}:/wheels:ro",
+            f"--file={ROOT / 'deploy/Dockerfile'}",
+            ROOT,
+        )
+        yield builder
 
 
 def test_what_the_image_says(builder: Builder) -> None:
