@@ -14,6 +14,7 @@ from brokenreg.cli.hold import abort, hold, resume, step
 from brokenreg.cli.log import log
 from brokenreg.cli.options import option
 from brokenreg.cli.rules import rules
+from brokenreg.cli.run import run
 from brokenreg.cli.scenario import scenario
 from brokenreg.cli.serve import EXAMPLES, serve, tui
 from brokenreg.cli.server_state import reset, status, wait
@@ -27,7 +28,7 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(serve, tui, faults, rules, scenario, check),
+    *(serve, tui, run, faults, rules, scenario, check),
     *(status, wait, reset, log, breakpoints, hold, resume, step, abort),
 )
 for _command in _COMMANDS:

@@ -59,7 +59,7 @@ _ADVICE = {
 }
 
 _COMMANDS = {
-    "serve": "start run up server daemon registry listen",
+    "serve": "start up server daemon registry listen",
     "tui": "ui panel top gui dashboard attach",
     "faults": "catalogue catalog",
     "log": "exchanges requests history tail traffic events",

@@ -1,0 +1,1 @@
+"""Runs a client against scenarios, and judges what it did."""

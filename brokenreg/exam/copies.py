@@ -1,0 +1,176 @@
+"""Verifies copies of images: OCI layouts, oci-archive and docker-archive files, and `dir:` folders."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+_PIECE = 1 << 20
+_MOST_DOCUMENT = 8 << 20
+_MOST_MEMBERS = 20_000
+_MOST_BYTES = 64 << 30
+_MOST_DEPTH = 8
+_LENGTHS = {"sha256": 64, "sha512": 128}
+_HEX = re.compile(r"[0-9a-f]+")
+_GZIP = b"\x1f\x8b"
+
+Opener = Callable[[str], IO[bytes] | None]
+"""Opens a file of a copy by its name; None if there is none."""
+
+
+class CopyError(ValueError):
+    """This is no copy of an image."""
+
+
+def problem_of_layout(folder: Path) -> str:
+    """Return what is wrong with an OCI layout (image-spec, "Image Layout"); empty if it is intact."""
+    names = (f"{each.parent.name}:{each.name}" for each in sorted(folder.glob("blobs/*/*")) if each.is_file())
+    return _problem_of_layout(lambda name: _open(folder, name), names)
+
+
+def problem_of_folder(folder: Path) -> str:
+    """Return what is wrong with a `dir:` copy of skopeo and podman; empty if it is intact."""
+    manifests = [each.name for each in folder.iterdir() if each.name.endswith("manifest.json")]
+    for name in sorted(manifests):
+        for digest in _digests_in(_document(_open(folder, name))):
+            algorithm, _, encoded = digest.partition(":")
+            names = (encoded, f"{encoded}.manifest.json", f"{algorithm}-{encoded}")
+            present = [each for each in names if (folder / each).is_file()]
+            if not present:
+                return f"{digest} is missing"
+            if problem := _problem_of_blob(_open(folder, present[0]), digest):
+                return problem
+    return ""
+
+
+def problem_of_archive(path: Path) -> str:
+    """Return what is wrong with an oci-archive or docker-archive. Raise `CopyError` if it is neither."""
+    try:
+        with tarfile.open(path) as archive:
+            members = {each.name.removeprefix("./"): each for each in _members(archive)}
+
+            def opened(name: str) -> IO[bytes] | None:
+                member = members.get(name)
+                return archive.extractfile(member) if member is not None else None
+
+            if "index.json" in members and "oci-layout" in members:
+                blobs = (each.split("/")[1:] for each in members if re.fullmatch(r"blobs/\w+/\w+", each))
+                return _problem_of_layout(opened, (":".join(each) for each in blobs))
+            if "manifest.json" in members:
+                return _problem_of_docker_archive(opened)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        if path.suffix == ".tar":
+            return f"not a complete archive ({error})"
+        raise CopyError(str(error)) from None
+    raise CopyError("not an archive of an image")
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    for number, each in enumerate(archive):
+        if number >= _MOST_MEMBERS:
+            raise tarfile.TarError("too many members")
+        yield each
+
+
+def _problem_of_layout(opened: Opener, blobs: Iterator[str]) -> str:
+    for digest in blobs:
+        if problem := _problem_of_blob(opened(_blob(digest)), digest):
+            return problem
+    index = opened("index.json")
+    if index is None:
+        return "index.json is missing"
+    document = _document(index)
+    if not document.get("manifests"):
+        return "index.json names no image"
+    waiting, known = [(each, 0) for each in _digests_in(document)], set()
+    while waiting:
+        digest, depth = waiting.pop()
+        if digest in known or depth > _MOST_DEPTH:
+            continue
+        known.add(digest)
+        blob = opened(_blob(digest))
+        if blob is None:
+            return f"{digest} is missing"
+        waiting += [(each, depth + 1) for each in _digests_in(_document(blob))]
+    return ""
+
+
+def _problem_of_docker_archive(opened: Opener) -> str:
+    """Return what is wrong: the configuration has its digest as name, and those of the unpacked layers."""
+    for image in _list(_document(opened("manifest.json"), list)):
+        name = str(image.get("Config", ""))
+        encoded = name.rpartition("/")[2].removesuffix(".json")
+        if problem := _problem_of_blob(opened(name), f"sha256:{encoded}"):
+            return problem
+        promised = _document(opened(name)).get("rootfs", {}).get("diff_ids", [])
+        layers = image.get("Layers") or []
+        if len(layers) != len(promised):
+            return f"{len(layers)} layers, but the configuration has {len(promised)}"
+        for layer, digest in zip(layers, promised, strict=True):
+            if problem := _problem_of_blob(_unpacked(opened(str(layer))), str(digest)):
+                return problem
+    return ""
+
+
+def _unpacked(blob: IO[bytes] | None) -> IO[bytes] | None:
+    if blob is None:
+        return None
+    start = blob.read(2)
+    blob.seek(0)
+    return gzip.open(blob) if start == _GZIP else blob  # type: ignore[return-value]
+
+
+def _problem_of_blob(blob: IO[bytes] | None, digest: str) -> str:
+    algorithm, _, encoded = digest.partition(":")
+    if len(encoded) != _LENGTHS.get(algorithm) or not _HEX.fullmatch(encoded):
+        return f"{digest[:200]} is not a digest"
+    if blob is None:
+        return f"{digest} is missing"
+    hasher, left = hashlib.new(algorithm), _MOST_BYTES
+    with blob:
+        while left > 0 and (piece := blob.read(_PIECE)):
+            hasher.update(piece)
+            left -= len(piece)
+    return "" if hasher.hexdigest() == encoded else f"{digest} has other bytes ({hasher.hexdigest()[:12]}...)"
+
+
+def _digests_in(document: Any) -> list[str]:
+    """Return the digests that an index or a manifest names; none for anything else."""
+    if not isinstance(document, dict):
+        return []
+    found = [document.get("config"), *_list(document.get("layers")), *_list(document.get("manifests"))]
+    return [str(each["digest"]) for each in found if isinstance(each, dict) and "digest" in each]
+
+
+def _document(blob: IO[bytes] | None, kind: type[Any] = dict) -> Any:
+    """Return a JSON document, or an empty one for what is none: a layer, or a file that is too large."""
+    if blob is None:
+        return kind()
+    with blob:
+        content = blob.read(_MOST_DOCUMENT + 1)
+    try:
+        document = json.loads(content) if len(content) <= _MOST_DOCUMENT else None
+    except (ValueError, RecursionError):
+        document = None
+    return document if isinstance(document, kind) else kind()
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _blob(digest: str) -> str:
+    algorithm, _, encoded = digest.partition(":")
+    return f"blobs/{algorithm}/{encoded}"
+
+
+def _open(folder: Path, name: str) -> IO[bytes] | None:
+    path = folder / name
+    return path.open("rb") if ".." not in name and path.is_file() else None

@@ -1,0 +1,74 @@
+"""The values that a command line and an environment get, and the files that they name."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+NAMES = (
+    *("registry", "registry_url", "control_url", "image", "repository", "tag", "digest"),
+    *("workdir", "username", "password", "auth_file", "ca_file"),
+)
+"""The placeholders, without braces."""
+
+_PLACEHOLDER = re.compile(rf"\{{({'|'.join(NAMES)})\}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The values of the placeholders of one run."""
+
+    registry: str
+    registry_url: str
+    control_url: str
+    image: str
+    repository: str
+    tag: str
+    digest: str
+    workdir: str
+    username: str
+    password: str
+    auth_file: str
+    ca_file: str
+
+    def fill(self, command: Sequence[str]) -> list[str]:
+        """Return the arguments with each placeholder replaced. Other text in braces stays."""
+        return [_PLACEHOLDER.sub(lambda match: str(getattr(self, match[1])), each) for each in command]
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Return an environment with the values, and with the paths that clients look for."""
+        own = {f"BROKENREG_{each.name.upper()}": str(getattr(self, each.name)) for each in fields(self)}
+        paths = {
+            "DOCKER_CONFIG": str(Path(self.auth_file).parent),
+            "REGISTRY_AUTH_FILE": self.auth_file,
+            "SSL_CERT_FILE": self.ca_file,
+        }
+        return {**base, **own, "BROKENREG_URL": self.control_url, **paths}
+
+
+def uses(command: Sequence[str], name: str) -> bool:
+    """Return whether a command has a placeholder."""
+    return any(f"{{{name}}}" in each for each in command)
+
+
+def write_auth_file(folder: Path, registry: str, username: str, password: str) -> Path:
+    """Write the credentials in the form of Docker's config.json, and return its path."""
+    auth = base64.b64encode(f"{username}:{password}".encode()).decode()
+    path = folder / "config.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"auths": {registry: {"auth": auth}}}))
+    return path
+
+
+def write_ca_file(folder: Path, authority: Path | None) -> Path:
+    """Write the CAs that this machine trusts, and that of the registry, and return the path."""
+    trusted = ssl.get_default_verify_paths().cafile
+    files = [Path(each) for each in (trusted, authority) if each is not None]
+    path = folder / "ca.pem"
+    path.write_bytes(b"\n".join(each.read_bytes() for each in files if each.is_file()))
+    return path

@@ -1,0 +1,250 @@
+"""`brokenreg run` as a command: verdicts, exit status, placeholders, and what is left at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.exam.running import GET, MANIFEST, assert_nothing_left, run, start
+from tests.process import run_here
+from tests.server import brokenreg
+
+pytestmark = pytest.mark.slow
+
+TWICE = """
+name: fails twice
+seed: 7
+rules:
+  - {name: twice, fault: {type: error, status: 503}, match: {endpoint: manifest, method: GET}, times: 2}
+expect:
+  - {name: gets it, filter: "endpoint:manifest method:GET status:200", count: 1}
+"""
+_PATIENT = (
+    "import sys, urllib.request, urllib.error\n"
+    "for attempt in range(3):\n"
+    "    try: print(urllib.request.urlopen(sys.argv[1]).status); break\n"
+    "    except urllib.error.HTTPError as error: print(error.code)\n"
+)
+RETRIES = (sys.executable, "-c", _PATIENT)
+
+
+def write(tmp_path: Path, text: str, name: str = "scenario.yaml") -> str:
+    (tmp_path / name).write_text(text)
+    return name
+
+
+def test_a_client_that_retries(tmp_path: Path) -> None:
+    done = run(tmp_path, "--scenario", write(tmp_path, TWICE), "--", *RETRIES, MANIFEST)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("503\n503\n200\n\n✓ fails twice  (")
+    assert "✓ twice: applied  got 2, want at least 2" in done.stdout
+    assert "repeat" not in done.stdout
+
+
+def test_a_client_that_gives_up(tmp_path: Path) -> None:
+    done = run(tmp_path, "--scenario", write(tmp_path, TWICE), "--junit", "j.xml", "--har", "e.har", "--",
+               *GET, MANIFEST)  # fmt: skip
+    assert done.returncode == 1
+    assert "✗ gets it: endpoint:manifest method:GET status:200  got 0, want exactly 1\n" in done.stdout
+    assert "503     GET /v2/broken/in/run-" in done.stdout
+    assert "✗ twice: applied  got 1, want at least 2" in done.stdout
+    assert "✗ the client's exit status  got exit status 1, want exit status 0" in done.stdout
+    assert (
+        "  seed 7; to repeat this run:\n    brokenreg run --scenario scenario.yaml --seed 7 " in done.stdout
+    )
+
+    suite = ElementTree.parse(tmp_path / "j.xml").getroot()[0]
+    assert suite.attrib["name"] == "fails twice"
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("4", "3")
+    failures = list(suite.iter("failure"))
+    assert [each.attrib["type"] for each in failures] == ["filter", "rule", "client-exit"]
+    assert "--seed 7" in str(failures[0].text)
+    entries = json.loads((tmp_path / "e.har").read_text())["log"]["entries"]
+    assert [each["response"]["status"] for each in entries] == [503]
+
+
+def test_the_line_that_repeats_a_run_works(tmp_path: Path) -> None:
+    text = TWICE.replace("seed: 7\n", "").replace("times: 2", "times: 2, probability: 0.5")
+    first = run(tmp_path, "--scenario", write(tmp_path, text), "--", *RETRIES, MANIFEST)
+    assert first.returncode == 1
+    seed = first.stdout.split("  seed ")[1].split(";")[0]
+    again = run(tmp_path, "--scenario", "scenario.yaml", "--seed", seed, "--", *RETRIES, MANIFEST)
+    assert again.stdout.split("\n\n")[0] == first.stdout.split("\n\n")[0]
+    assert again.returncode == 1
+
+
+def test_several_scenarios_are_one_run_each(tmp_path: Path) -> None:
+    write(tmp_path, "name: works", "other.yaml")
+    done = run(tmp_path, "--scenario", write(tmp_path, TWICE), "--scenario", "other.yaml", "--junit", "j.xml",
+               "--", *GET, MANIFEST)  # fmt: skip
+    assert done.returncode == 1
+    assert "✗ fails twice" in done.stdout
+    assert "✓ works" in done.stdout
+    assert done.stdout.endswith("\n1 of 2 scenarios as expected\n")
+    names = [each.attrib["name"] for each in ElementTree.parse(tmp_path / "j.xml").getroot()]
+    assert names == ["fails twice", "works"]
+
+
+def test_a_client_that_sends_nothing(tmp_path: Path) -> None:
+    done = run(tmp_path, "--", "true")
+    assert done.returncode == 1
+    assert "✗ the client sends requests  got no request in its namespace" in done.stdout
+    allowed = run(tmp_path, "--scenario", write(tmp_path, "requests: none"), "--", "true")
+    assert allowed.returncode == 0
+
+
+def test_a_client_that_should_send_nothing(tmp_path: Path) -> None:
+    done = run(tmp_path, "--scenario", write(tmp_path, "requests: none"), "--", *GET, MANIFEST)
+    assert done.returncode == 1
+
+
+def test_a_client_that_ignores_its_namespace(tmp_path: Path) -> None:
+    url = "{registry_url}/v2/broken/random/manifests/layers-1_size-1"
+    done = run(tmp_path, "--", *GET, url)
+    assert done.returncode == 1
+    assert "but for /v2/broken/random/manifests/layers-1_size-1: use {image}" in done.stdout
+
+
+def test_a_client_that_ignores_its_namespace_on_a_shared_server(tmp_path: Path) -> None:
+    url = "{registry_url}/v2/broken/random/manifests/layers-1_size-1"
+    with brokenreg(tmp_path / "data") as running:
+        done = run(tmp_path, "--url", running.control, "--", *GET, url)
+        good = run(tmp_path, "--url", running.control, "--", *GET, MANIFEST)
+    assert done.returncode == 1
+    assert "the client never asked" in done.stdout
+    assert good.returncode == 0, good.stdout
+
+
+def test_a_typo_in_a_glob(tmp_path: Path) -> None:
+    text = "rules: [{name: cut, fault: reset, match: {repository: brken/*}}]"
+    done = run(tmp_path, "--scenario", write(tmp_path, text), "--", *GET, MANIFEST)
+    assert done.returncode == 1
+    assert "✗ cut: applied  got 0, want at least 1" in done.stdout
+
+
+def test_rules_for_connections(tmp_path: Path) -> None:
+    text = "rules: [{name: refused, fault: {type: accept, form: reset}, times: 1}]\nclient: {exit: failure}"
+    done = run(tmp_path, "--scenario", write(tmp_path, text), "--", *GET, MANIFEST)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shared = run(tmp_path, "--scenario", "scenario.yaml", "--url", "127.0.0.1:1", "--", *GET, MANIFEST)
+    assert shared.returncode in (2, 3)
+    with brokenreg(tmp_path / "data") as running:
+        shared = run(tmp_path, "--scenario", "scenario.yaml", "--url", running.control, "--", *GET, MANIFEST)
+    assert shared.returncode == 2
+    assert "scenario.yaml has rules for connections" in shared.stderr
+
+
+def test_placeholders_and_environment(tmp_path: Path) -> None:
+    script = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
+    names = "registry registry_url control_url image repository tag digest "
+    names += "workdir username password auth_file ca_file"
+    words = [f"{{{name}}}" for name in names.split()]
+    done = run(tmp_path, "--scenario", write(tmp_path, "requests: none"), "--",
+               sys.executable, "-c", script, *words, "{http_code} $HOME;x")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    values, seen = json.loads(done.stdout.splitlines()[0])
+    assert values.pop() == "{http_code} $HOME;x"
+    found = dict(zip(names.split(), values, strict=True))
+    assert all(seen[f"BROKENREG_{name.upper()}"] == value for name, value in found.items())
+    assert found["image"] == f"{found['registry']}/{found['repository']}:{found['tag']}"
+    assert found["repository"].startswith("broken/in/run-")
+    assert found["digest"].startswith("sha256:")
+    assert seen["REGISTRY_AUTH_FILE"] == found["auth_file"] == f"{seen['DOCKER_CONFIG']}/config.json"
+    assert seen["SSL_CERT_FILE"] == found["ca_file"]
+    assert seen["BROKENREG_URL"] == found["control_url"]
+    assert found["password"] not in done.stdout.split("\n", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("expected", "command", "status"),
+    [
+        ("exit: 3", "import sys; sys.exit(3)", 0),
+        ("exit: 3", "import sys; sys.exit(4)", 1),
+        ("exit: failure", "import os; os.abort()", 0),
+        ("exit: failure", "", 1),
+        ("exit: any", "import sys; sys.exit(9)", 0),
+        ("output: '*manifest unknown*'", "print('a\\nmanifest unknown\\nb')", 0),
+        ("output: '*manifest unknown*'", "print('ok')", 1),
+        ("within: 1ms", "", 1),
+        ("within: 20s", "", 0),
+    ],
+)
+def test_what_is_expected_of_the_client(tmp_path: Path, expected: str, command: str, status: int) -> None:
+    write(tmp_path, f"requests: none\nclient: {{{expected}}}")
+    done = run(tmp_path, "--scenario", "scenario.yaml", "--", sys.executable, "-c", command)
+    assert done.returncode == status, done.stdout
+
+
+def test_out_of_time(tmp_path: Path) -> None:
+    script = "import subprocess, sys, time; subprocess.Popen(['sleep', '60']); time.sleep(60)"
+    done = run(tmp_path, "--timeout", "500ms", "--", sys.executable, "-c", script)
+    assert done.returncode == 124
+    assert "✗ the client ends in time  got still running after" in done.stdout
+
+
+def test_what_a_client_leaves_running_ends(tmp_path: Path) -> None:
+    script = "import subprocess; subprocess.Popen(['sleep', '60'])"
+    write(tmp_path, "requests: none")
+    started = time.monotonic()
+    done = run(tmp_path, "--scenario", "scenario.yaml", "--", sys.executable, "-c", script)
+    assert done.returncode == 0, done.stdout
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals(tmp_path: Path, number: signal.Signals) -> None:
+    process = start(
+        tmp_path, "--", sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    os.kill(process.pid, number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert errors == f"Error: stopped by {number.name}, without a verdict\n"
+    assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.3, 0.6])
+def test_a_signal_while_it_starts(tmp_path: Path, delay: float) -> None:
+    process = start(tmp_path, "--", "sleep", "60")
+    time.sleep(delay)
+    process.terminate()
+    process.communicate(timeout=20)
+    assert process.returncode in (3, -signal.SIGTERM)
+    assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["--"], 2, "is missing"),
+        (["--timeout", "x", "--", "true"], 2, "--timeout"),
+        (["--timeout", "0s", "--", "true"], 2, "use more than 0s"),
+        (["--scenario", "none.yaml", "--", "true"], 3, "none.yaml: No such file"),
+        (["--scenario", "bad.yaml", "--", "true"], 2, "bad.yaml:1: "),
+        (["--junit", "none/j.xml", "--", "true"], 3, "the folder does not exist"),
+        (["--", "no-such-command"], 3, "cannot run no-such-command: No such file"),
+        (["--url", "127.0.0.1:1", "--", "true"], 3, "no control API responds"),
+    ],
+)
+def test_errors(tmp_path: Path, arguments: list[str], status: int, says: str) -> None:
+    write(tmp_path, "rule: []", "bad.yaml")
+    done = run(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_registry_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKENREG_TLS", "nonsense")
+    done = run_here("run", "--", "true", BROKENREG_TLS="nonsense")
+    assert done.returncode == 3
+    assert "the registry did not start: BROKENREG_TLS" in done.stderr
