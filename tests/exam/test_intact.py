@@ -1,0 +1,120 @@
+"""`intact: true`: copies whose bytes do not match their digests are found, in each of the four forms."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from brokenreg.exam.intact import copies_in
+from tests.clients import layouts
+from tests.exam.running import run
+
+
+def layout(folder: Path) -> Path:
+    layouts.write_layout(folder / "copy", layouts.image("intact", layers=2, size=2000))
+    return max((folder / "copy/blobs/sha256").iterdir(), key=lambda each: each.stat().st_size)
+
+
+def plain_folder(folder: Path) -> Path:
+    """A `dir:` copy."""
+    layer = layout(folder)
+    for blob in layer.parent.iterdir():
+        is_manifest = b'"layers":' in blob.read_bytes()
+        blob.rename(folder / ("manifest.json" if is_manifest else blob.name))
+    for each in ("index.json", "oci-layout"):
+        (folder / "copy" / each).unlink()
+    return folder / layer.name
+
+
+@pytest.mark.parametrize("make", [layout, plain_folder])
+def test_folders(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    blob = make(tmp_path)
+    found = copies_in(tmp_path)
+    assert (found.good, found.problems) == (1, [])
+
+    content = blob.read_bytes()
+    blob.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert f"sha256:{blob.name} has other bytes" in copies_in(tmp_path).problems[0]
+    blob.unlink()
+    assert copies_in(tmp_path).problems[0].endswith(f"sha256:{blob.name} is missing")
+
+
+def test_a_layout_without_an_image(tmp_path: Path) -> None:
+    layout(tmp_path)
+    (tmp_path / "copy/index.json").write_text('{"manifests": []}')
+    assert copies_in(tmp_path).problems == ["copy: index.json names no image"]
+    (tmp_path / "copy/index.json").unlink()
+    assert copies_in(tmp_path).problems == ["copy: index.json is missing"]
+
+
+def test_oci_archive(tmp_path: Path) -> None:
+    blob = layout(tmp_path / "source")
+    for name in ("good.tar", "bad.tar"):
+        with tarfile.open(tmp_path / name, "w") as archive:
+            archive.add(tmp_path / "source/copy", ".")
+        blob.write_bytes(b"something else")
+    for each in (tmp_path / "source").rglob("*.json"):
+        each.unlink()
+    (tmp_path / "source/copy/oci-layout").unlink()
+    found = copies_in(tmp_path)
+    assert found.good == 1
+    assert [each.partition(" ")[0] for each in found.problems] == ["bad.tar:"]
+
+
+def docker_archive(path: Path, layer: bytes, promised: bytes) -> None:
+    config = json.dumps({"rootfs": {"diff_ids": [f"sha256:{hashlib.sha256(promised).hexdigest()}"]}}).encode()
+    name = f"{hashlib.sha256(config).hexdigest()}.json"
+    manifest = json.dumps([{"Config": name, "Layers": ["layer.tar"]}]).encode()
+    with tarfile.open(path, "w") as archive:
+        for each, content in ((name, config), ("layer.tar", layer), ("manifest.json", manifest)):
+            info = tarfile.TarInfo(each)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
+def test_docker_archive(tmp_path: Path) -> None:
+    docker_archive(tmp_path / "good.tar", b"layer", b"layer")
+    assert (copies_in(tmp_path).good, copies_in(tmp_path).problems) == (1, [])
+    docker_archive(tmp_path / "good.tar", b"lAyer", b"layer")
+    assert "has other bytes" in copies_in(tmp_path).problems[0]
+
+
+def test_a_cut_archive(tmp_path: Path) -> None:
+    docker_archive(tmp_path / "image.tar", b"layer" * 1000, b"layer" * 1000)
+    content = (tmp_path / "image.tar").read_bytes()
+    (tmp_path / "image.tar").write_bytes(content[:3000])
+    assert copies_in(tmp_path).problems
+
+
+def test_other_files_are_no_copies(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    assert (copies_in(tmp_path).good, copies_in(tmp_path).problems) == (0, [])
+
+
+_ACCEPTS_ANYTHING = """
+import json, sys, urllib.request
+base = sys.argv[1]
+manifest = json.load(urllib.request.urlopen(f"{base}/manifests/{sys.argv[2]}"))
+for each in manifest["layers"]:
+    urllib.request.urlopen(f"{base}/blobs/{each['digest']}").read()
+"""
+_WRONG = "rules: [{name: wrong bytes, fault: corrupt}]\nclient: {intact: true}"
+
+
+@pytest.mark.slow
+def test_a_client_that_accepts_wrong_bytes_and_leaves_nothing_is_suspected(tmp_path: Path) -> None:
+    (tmp_path / "scenario.yaml").write_text(_WRONG)
+    command = [sys.executable, "-c", _ACCEPTS_ANYTHING, "{registry_url}/v2/{repository}", "{tag}"]
+    done = run(tmp_path, "--scenario", "scenario.yaml", "--", *command)
+    assert done.returncode == 1, done.stdout
+    assert "✓ the client's exit status" in done.stdout
+    assert "? the client's copy  got suspected: " in done.stdout
+    assert "only with wrong bytes" in done.stdout
