@@ -46,6 +46,14 @@ def request_verdict(exchanges: Sequence[Exchange], elsewhere: Sequence[Exchange]
     )
 
 
+def in_flight_verdicts(in_flight: Sequence[Exchange]) -> Iterator[Verdict]:
+    """Yield a verdict if exchanges have not ended, because no expectation has counted those."""
+    if in_flight:
+        got = f"{counted(len(in_flight), 'exchange')} in flight after the client has ended"
+        nearest = tuple(each["id"] for each in in_flight[:_NEAREST])
+        yield Verdict("all exchanges end", "requests", "none in flight", got, False, nearest=nearest)
+
+
 def client_verdicts(wanted: ClientExpectation, result: ClientResult, timeout: float) -> Iterator[Verdict]:
     """Yield whether the client ended as expected, in time, and printed what it should."""
     limit = timeout if wanted.within is None else wanted.within

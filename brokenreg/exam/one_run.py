@@ -20,7 +20,7 @@ from brokenreg.client.documents import Exchange
 from brokenreg.exam.client_process import ClientResult, run_client
 from brokenreg.exam.errors import RunError
 from brokenreg.exam.intact import intact_verdict
-from brokenreg.exam.judging import client_verdicts, request_verdict, verdict_of
+from brokenreg.exam.judging import client_verdicts, in_flight_verdicts, request_verdict, verdict_of
 from brokenreg.exam.placeholders import Values, uses, write_auth_file, write_ca_file
 from brokenreg.exam.registry_process import RunningRegistry
 from brokenreg.exam.report import EXCHANGES, OUTPUT, RunReport, Verdict
@@ -90,10 +90,14 @@ class Run:
             result = run_client(
                 values.fill(options.command), values.environment(os.environ), options.timeout, self._signals
             )
-            self._settle(control)
+            in_flight = self._settle(control)
             exchanges = control.exchanges(limit=EXCHANGES)
             elsewhere = [] if options.shared else control.exchanges(namespace="", limit=EXCHANGES)
-            verdicts = tuple(self._verdicts(control, Path(values.workdir), result, exchanges, elsewhere))
+            workdir = Path(values.workdir)
+            verdicts = (
+                *in_flight_verdicts(in_flight),
+                *self._verdicts(control, workdir, result, exchanges, elsewhere),
+            )
         self.har = control.har() if with_har else None
         return RunReport(
             version=__version__,
@@ -193,11 +197,12 @@ class Run:
             raise RunError(f"{{digest}}: the registry has none for {repository} (status {head.status_code})")
         return str(digest)
 
-    def _settle(self, control: Client) -> None:
-        """Wait a moment for exchanges to end: the client may have ended before them."""
+    def _settle(self, control: Client) -> list[Exchange]:
+        """Wait a moment for exchanges to end after the client, and return those that did not."""
         deadline = time.monotonic() + _SETTLE
-        while control.exchanges("ended:no", limit=1) and time.monotonic() < deadline:
+        while (left := control.exchanges("ended:no")) and time.monotonic() < deadline:
             self._signals.wait(_PAUSE)
+        return left
 
     def _without_secrets(self, text: str) -> str:
         for each in self._secrets:
