@@ -20,26 +20,26 @@ GET = (
 MANIFEST = "{registry_url}/v2/{repository}/manifests/{tag}"
 
 
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path, **more: str) -> dict[str, str]:
     """The environment of a run whose temporary files are in a folder of the test."""
     (tmp_path / "tmp").mkdir(exist_ok=True)
-    return clean_environment(TMPDIR=str(tmp_path / "tmp"), BROKENREG_OFFLINE="1")
+    return clean_environment(TMPDIR=str(tmp_path / "tmp"), BROKENREG_OFFLINE="1", **more)
 
 
-def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "brokenreg", "run", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(tmp_path),
+        env=environment(tmp_path, **more),
         cwd=tmp_path,
     )
 
 
-def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(tmp_path: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run to the end, and check that nothing is left."""
-    process = start(tmp_path, *arguments)
+    process = start(tmp_path, *arguments, **more)
     output, errors = process.communicate(timeout=60)
     assert_nothing_left(tmp_path)
     return subprocess.CompletedProcess(arguments, process.returncode, output, errors)

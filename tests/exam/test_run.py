@@ -182,6 +182,28 @@ def test_what_is_expected_of_the_client(tmp_path: Path, expected: str, command: 
     assert done.returncode == status, done.stdout
 
 
+def test_a_registry_with_tls(tmp_path: Path) -> None:
+    """Python's ssl reads SSL_CERT_FILE."""
+    done = run(tmp_path, "--", *GET, MANIFEST, BROKENREG_TLS="self-signed")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_registry_with_a_login(tmp_path: Path) -> None:
+    script = (
+        "import json, os, sys, urllib.request\n"
+        "auths = json.load(open(os.environ['REGISTRY_AUTH_FILE']))['auths']\n"
+        "auth = 'Basic ' + auths[sys.argv[2]]['auth']\n"
+        "request = urllib.request.Request(sys.argv[1], headers={'Authorization': auth})\n"
+        "print(urllib.request.urlopen(request).status, sys.argv[3])\n"
+    )
+    command = [sys.executable, "-c", script, MANIFEST, "{registry}", "{password}"]
+    login = {"BROKENREG_AUTH": "basic", "BROKENREG_AUTH_USER": "joe:hunter2"}
+    done = run(tmp_path, "--junit", "j.xml", "--", *command, **login)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hunter2" not in (tmp_path / "j.xml").read_text()
+    assert run(tmp_path, "--", *GET, MANIFEST, **login).returncode == 1
+
+
 def test_out_of_time(tmp_path: Path) -> None:
     script = "import subprocess, sys, time; subprocess.Popen(['sleep', '60']); time.sleep(60)"
     done = run(tmp_path, "--timeout", "500ms", "--", sys.executable, "-c", script)
