@@ -72,6 +72,7 @@ def test_a_client_that_gives_up(tmp_path: Path) -> None:
 
 def test_the_line_that_repeats_a_run_works(tmp_path: Path) -> None:
     text = TWICE.replace("seed: 7\n", "").replace("times: 2", "times: 2, probability: 0.5")
+    text += '  - {name: never met, filter: "status:418"}\n'  # whatever is drawn
     first = run(tmp_path, "--scenario", write(tmp_path, text), "--", *RETRIES, MANIFEST)
     assert first.returncode == 1
     seed = first.stdout.split("  seed ")[1].split(";")[0]
