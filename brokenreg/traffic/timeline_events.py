@@ -71,7 +71,7 @@ class ExchangeEnded:
 
 @dataclass(frozen=True, slots=True)
 class PointsOmitted:
-    """The timeline was too long. `count` points are missing here."""
+    """The timeline was too long. `count` events are missing here."""
 
     kind: ClassVar = "points-omitted"
     count: int
