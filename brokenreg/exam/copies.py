@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from brokenreg.wording import counted
+
 _PIECE = 1 << 20
 _MOST_DOCUMENT = 8 << 20
 _MOST_MEMBERS = 20_000
@@ -112,7 +114,7 @@ def _problem_of_docker_archive(opened: Opener) -> str:
         promised = _document(opened(name)).get("rootfs", {}).get("diff_ids", [])
         layers = image.get("Layers") or []
         if len(layers) != len(promised):
-            return f"{len(layers)} layers, but the configuration has {len(promised)}"
+            return f"{counted(len(layers), 'layer')}, but the configuration has {len(promised)}"
         for layer, digest in zip(layers, promised, strict=True):
             if problem := _problem_of_blob(_unpacked(opened(str(layer))), str(digest)):
                 return problem
