@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import OCIError
 from brokenreg.wording import counted
 
 _PIECE = 1 << 20
@@ -19,8 +21,6 @@ _MOST_DOCUMENT = 8 << 20
 _MOST_MEMBERS = 20_000
 _MOST_BYTES = 64 << 30
 _MOST_DEPTH = 8
-_LENGTHS = {"sha256": 64, "sha512": 128}
-_HEX = re.compile(r"[0-9a-f]+")
 _GZIP = b"\x1f\x8b"
 
 Opener = Callable[[str], IO[bytes] | None]
@@ -130,17 +130,20 @@ def _unpacked(blob: IO[bytes] | None) -> IO[bytes] | None:
 
 
 def _problem_of_blob(blob: IO[bytes] | None, digest: str) -> str:
-    algorithm, _, encoded = digest.partition(":")
-    if len(encoded) != _LENGTHS.get(algorithm) or not _HEX.fullmatch(encoded):
+    try:
+        promised = Digest.parse(digest)
+    except OCIError:
         return f"{digest[:200]} is not a digest"
     if blob is None:
         return f"{digest} is missing"
-    hasher, left = hashlib.new(algorithm), _MOST_BYTES
+    hasher, left = hashlib.new(promised.algorithm), _MOST_BYTES
     with blob:
         while left > 0 and (piece := blob.read(_PIECE)):
             hasher.update(piece)
             left -= len(piece)
-    return "" if hasher.hexdigest() == encoded else f"{digest} has other bytes ({hasher.hexdigest()[:12]}...)"
+    if Digest.from_hash(hasher) == promised:
+        return ""
+    return f"{digest} has other bytes ({hasher.hexdigest()[:12]}...)"
 
 
 def _digests_in(document: Any) -> list[str]:

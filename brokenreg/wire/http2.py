@@ -39,7 +39,6 @@ _MOST_UNREAD = 1024 * 1024
 _IDLE, _LINGER, _POLL = 75.0, 2.0, 0.02
 _COSTS = {frames.HEADERS: 0.0, frames.RST_STREAM: 5.0, frames.SETTINGS: 5.0, frames.CONTINUATION: 20.0}
 """The costs of frames for `FloodCounter`. Other frames cost 1."""
-
 _REQUEST_USE = 4.0
 
 
