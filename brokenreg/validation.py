@@ -124,7 +124,7 @@ def _unknown(model: type[BaseModel], location: Location) -> str:
     name, outer = str(location[-1]), _model_at(model, location[:-1])
     fields = list(outer.model_fields)
     if not fields:
-        return "unknown field: there are none here"
+        return "unknown field: none is allowed here"
     if near(name, fields) is None:
         for field in fields:
             inner = _inner(outer, field)

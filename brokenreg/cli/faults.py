@@ -29,7 +29,7 @@ Examples:
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.argument("name", required=False)
 @click.option("--json", "form", flag_value="json", help="Print JSON, with the JSON Schema of the parameters.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print the page for the documentation.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print the reference page as Markdown.")
 def faults(name: str | None, form: str | None) -> None:
     """List all faults, or show one: what it does, and its parameters."""
     from brokenreg.rules.fault_descriptions import descriptions

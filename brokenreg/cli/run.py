@@ -82,7 +82,7 @@ def run(
     """Run a client against scenarios, and report whether it did what it should.
 
     Placeholders in COMMAND are filled in, without a shell. If a verdict is not as expected, the exit status
-    is 1. If the client is out of time, it is 124.
+    is 1. If the client runs out of time, it is 124.
     """
     limit = _seconds(timeout)
     for each in (junit, har):

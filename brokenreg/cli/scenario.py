@@ -24,7 +24,7 @@ Examples:
   brokenreg scenario schema > scenario.schema.json
 
 \b
-Editors with the YAML language server then check a file by its first line:
+Editors with the YAML language server then check a file that begins with:
   # yaml-language-server: $schema=scenario.schema.json
 """
 

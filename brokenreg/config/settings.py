@@ -82,7 +82,9 @@ class Settings(BaseModel):
         "Data folder.  [default: $HOME/broken-reg]",
         legacy="BLOB_DIR",
     )
-    scenario: tuple[Path, ...] = option((), "FILE", "Scenario to load at startup, in YAML; can be repeated.")
+    scenario: tuple[Path, ...] = option(
+        (), "FILE", "Scenario file (YAML or JSON) to load at startup; can be repeated."
+    )
     seed: int = option(
         0,
         "N",

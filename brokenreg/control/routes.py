@@ -54,7 +54,7 @@ class Query(BaseModel):
     )
     filter: str | None = Field(None, description="filter expression, for example `endpoint:layer status:5xx`")
     limit: int = Field(1000, ge=1, le=MAX_LIMIT, description="maximum number of results")
-    after: int = Field(0, ge=0, le=2**53, description="return only exchanges with a higher id")
+    after: int = Field(0, ge=0, le=2**53, description="return only exchanges with a higher ID")
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ async def get_scenario(runtime: Runtime, request: APIRequest) -> Response:
 async def replace_scenario(runtime: Runtime, request: APIRequest) -> Response:
     """Replace all rules and expectations of the namespace with a scenario.
 
-    The scenario is YAML, or JSON with that Content-Type. An invalid scenario changes nothing.
+    The scenario is YAML, or JSON if Content-Type says so. An invalid scenario changes nothing.
     """
     book = await operations.load_scenario(runtime, request.one_namespace(), partial(_scenario, request))
     return await _scenario_response(book, request)

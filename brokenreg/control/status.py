@@ -21,7 +21,10 @@ async def get_status(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def reset(runtime: Runtime, request: APIRequest) -> Response:
-    """Restore the initial rules, and clear counters, ended exchanges, leaks and breakpoints. Images stay."""
+    """Restore the initial rules, and clear counters, ended exchanges, leaked credentials and breakpoints.
+
+    Images stay.
+    """
     operations.reset(runtime, request.namespace)
     return no_content()
 

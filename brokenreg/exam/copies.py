@@ -24,7 +24,7 @@ _MOST_DEPTH = 8
 _GZIP = b"\x1f\x8b"
 
 Opener = Callable[[str], IO[bytes] | None]
-"""Opens a file of a copy by its name; None if there is none."""
+"""Opens a file of a copy by its name; None if it does not exist."""
 
 
 class CopyError(ValueError):
@@ -155,7 +155,7 @@ def _digests_in(document: Any) -> list[str]:
 
 
 def _document(blob: IO[bytes] | None, kind: type[Any] = dict) -> Any:
-    """Return a JSON document, or an empty one for what is none: a layer, or a file that is too large."""
+    """Return a JSON document, or an empty one for a blob that is not JSON or is too large."""
     if blob is None:
         return kind()
     with blob:

@@ -64,7 +64,7 @@ class RunReport:
 
 
 def exit_status(reports: Sequence[RunReport]) -> int:
-    """Return 0, 1 if a verdict is not as expected, or 124 if a client was out of time."""
+    """Return 0, 1 if a verdict is not as expected, or 124 if a client ran out of time."""
     if any(each.is_out_of_time for each in reports):
         return 124
     return 0 if all(each.is_good for each in reports) else 1

@@ -83,7 +83,7 @@ class RegistryView:
         }
 
     def another_blob(self, target: Target) -> Digest | None:
-        """Return another blob of the same repository; None if there is none, or if the target is missing."""
+        """Return another blob of the same repository; None if it has no other, or not the target."""
         if self._images.provides(target.repository):
             return self._images.sibling(target.repository, target.reference)
         links = [digest for repository in self._repositories(target) for digest in repository.links]

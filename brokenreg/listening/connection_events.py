@@ -18,7 +18,7 @@ class TLSHandshakeCompleted:
 
 @dataclass(frozen=True, slots=True)
 class TLSHandshakeFailed:
-    """The TLS handshake failed: the client sent an alert, or OpenSSL gives the reason."""
+    """The TLS handshake failed. `reason` is the alert that the client sent, or the error of OpenSSL."""
 
     kind: ClassVar = "tls-handshake-failed"
     reason: str

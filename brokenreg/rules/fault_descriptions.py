@@ -27,7 +27,7 @@ class ParameterDescription(BaseModel):
 
     name: str
     description: str
-    default: Any = Field(description="default value as JSON; null if there is none")
+    default: Any = Field(description="default value as JSON; null without a default")
     required: bool
     choices: list[str] = Field(
         description="the words that are valid values; empty if the values are not words"

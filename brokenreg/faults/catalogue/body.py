@@ -113,7 +113,7 @@ class Corrupt(Fault):
         return _no_success(head)
 
     def next_place(self, position: int) -> int:
-        """Return the position of the next byte to corrupt, at or after `position`; 2**64 if there is none."""
+        """Return the position of the next byte to corrupt, at or after `position`, or 2**64."""
         if position <= self.offset:
             return self.offset
         if self.every is None:
@@ -191,7 +191,7 @@ class WrongLength(Fault):
 
     - `longer`: it is `by` bytes too high, and the connection ends (FIN) after the body
     - `shorter`: it is `by` bytes too low, and the rest of the body follows anyway
-    - `absent`: there is none; over HTTP/1.1 the body is then chunked
+    - `absent`: no Content-Length; over HTTP/1.1 the body is then chunked
     """
 
     name = "wrong-length"

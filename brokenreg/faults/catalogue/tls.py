@@ -25,14 +25,14 @@ def _alert(description: int) -> bytes:
 class TLS(ConnectFault):
     """Breaks the TLS handshake of a connection.
 
-    On a plain HTTP listener the fault has no effect. Three forms use a certificate with one flaw. A client
-    that does not verify certificates is served as usual:
+    On a plain HTTP listener the fault has no effect. Three forms use a certificate with one flaw:
 
     - `expired`: the certificate has expired
     - `wrong-host`: the certificate is for another host
     - `untrusted`: the certificate is signed by an unknown CA
 
-    Three forms end or stop the handshake:
+    A client that does not verify certificates is served as usual. Three other forms end or stop the
+    handshake:
 
     - `handshake-fails`: the fatal alert handshake_failure
     - `old-protocol`: the fatal alert protocol_version, as from a server without TLS 1.2

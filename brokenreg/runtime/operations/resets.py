@@ -10,7 +10,10 @@ from brokenreg.traffic.exchange import Exchange
 
 
 def reset(runtime: Runtime, namespace: str) -> None:
-    """Restore the initial rules, and clear counters, ended exchanges, leaks and breakpoints. Images stay."""
+    """Restore the initial rules, and clear counters, ended exchanges, leaked credentials and breakpoints.
+
+    Images stay.
+    """
     is_all = namespace == ALL_NAMESPACES
     for each in runtime.rules.namespaces() if is_all else [namespace]:
         runtime.rules.reset(each)

@@ -92,7 +92,7 @@ def no_request(exchange: Exchange) -> str:
 
 
 def status_word(exchange: Exchange) -> str:
-    """Return the status, or an ellipsis while there is none."""
+    """Return the status, or an ellipsis before the response."""
     if exchange.status is not None:
         return str(exchange.status)
     return "-" if exchange.ended else ELLIPSIS

@@ -82,7 +82,7 @@ class TrafficTable(CursorList):
 
     @property
     def selected(self) -> Exchange | None:
-        """Return the exchange under the cursor, or None if there is none or the cursor is on a heading."""
+        """Return the exchange under the cursor, or None on a heading or in an empty list."""
         row = self.row
         return row if isinstance(row, Exchange) else None
 

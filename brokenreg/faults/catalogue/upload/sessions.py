@@ -43,8 +43,8 @@ class UploadLost(Fault):
     default_endpoint = "upload"
     methods = _SESSION
     clients = (
-        "Docker and podman start the blob again. skopeo 1.9 and containerd 1.6 give up (containerd#2385, "
-        "image#756, containerization#790)."
+        "Docker and podman upload the blob again from the start. skopeo 1.9 and containerd 1.6 give up "
+        "(containerd#2385, image#756, containerization#790)."
     )
     example = "step-3"
 
