@@ -135,7 +135,14 @@ class _Thread:
             async with Server.running(self._settings, self.diagnostics, self._environ) as server:
                 server.log.subscribe(self._print, ExchangeEvent.ENDED)
                 control, (registry, *_) = server.control_url, server.registry_urls
-                self._ready.set_result(ready_line(registry=registry, control=control, version=__version__))
+                ready = ready_line(
+                    registry=registry,
+                    control=control,
+                    data=self._settings.data,
+                    authority=server.authority,
+                    version=__version__,
+                )
+                self._ready.set_result(ready)
                 await first_of(self._stop.wait(), server.wait())
 
     def _print(self, _: ExchangeEvent, exchange: Exchange) -> None:
@@ -158,7 +165,7 @@ def brokenreg(data: Path, *arguments: str, **environment: str) -> Iterator[Broke
     environ = clean_environment(**environment)
     command = serve_command(data, *arguments)
     with mock.patch.dict(os.environ, environ, clear=True), serve.make_context("serve", command) as context:
-        options = {name: value for name, value in context.params.items() if name != "headless"}
+        options = {name: value for name, value in context.params.items() if name in Settings.model_fields}
         settings = settings_from(options)
     if settings.log is not None or settings.ready_file is not None:
         raise NotImplementedError("files that only a process writes: use `tests.process`")

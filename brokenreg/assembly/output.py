@@ -152,13 +152,17 @@ class ErrorOutput(logging.Handler):
             return  # there is nowhere to report the error
 
 
-def ready_line(*, registry: str, control: str | None, version: str) -> str:
-    """Return the first line of a headless run."""
+def ready_line(
+    *, registry: str, control: str | None, data: Path, authority: Path | None, version: str
+) -> str:
+    """Return the first line of a headless run. `authority` is the CA that clients must trust, if any."""
     ready = {
         "event": "ready",
         "registry": registry,
         "host": registry.partition("://")[2],
         "control": control,
+        "data": str(data.absolute()),
+        "ca": None if authority is None else str(authority.absolute()),
         "pid": os.getpid(),
         "version": version,
     }

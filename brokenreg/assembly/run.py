@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from brokenreg import __version__
+from brokenreg.assembly.ephemeral import in_temporary_folder, stop_when_input_ends
 from brokenreg.assembly.output import (
     ErrorOutput,
     LineWriter,
@@ -46,18 +47,9 @@ async def serve(settings: Settings, *, headless: bool) -> int:
 
     Raise `StorageError`, `ListenError`, `ScenarioError` or `OSError`.
     """
-    diagnostics = _log_to(_error_output(), "brokenreg: %(message)s")
-    stop = asyncio.Event()
+    with _stop_signals() as stop, _standard_output() as output:
 
-    def stop_soon() -> None:
-        stop.set()
-        _end_in_time()
-
-    with _on_stop_signals(stop_soon), _exchange_file(settings) as exchange_file, _standard_output() as output:
-        async with tuned_process(), Server.running(settings, diagnostics) as server:
-            if exchange_file is not None:
-                _print(server, exchange_file, exchange_line)
-            ready = _ready(settings, server)
+        def announce(server: Server, ready: str) -> None:
             if headless:
                 output.write(ready)
                 _print(server, output, exchange_line)
@@ -68,9 +60,32 @@ async def serve(settings: Settings, *, headless: bool) -> int:
                 _greet(settings, server)
             if server.authority is not None:
                 print(f"brokenreg: clients must trust the CA in {server.authority}", file=sys.stderr)
+
+        await _serve(settings, stop, announce)
+    return 0
+
+
+async def serve_ephemeral(settings: Settings) -> int:
+    """Serve in a temporary folder until a signal or the end of standard input; print only the ready line.
+
+    Return the exit status. Raise what `serve` raises.
+    """
+    with _stop_signals() as stop, in_temporary_folder(settings) as changed:
+        stop_when_input_ends()
+        await _serve(changed, stop, lambda _, ready: print(ready, flush=True))
+    return 0
+
+
+async def _serve(settings: Settings, stop: asyncio.Event, announce: Callable[[Server, str], None]) -> None:
+    """Serve until `stop` is set. Once the server is ready, call `announce` with it and its ready line."""
+    diagnostics = _log_to(_error_output(), "brokenreg: %(message)s")
+    with _exchange_file(settings) as exchange_file:
+        async with tuned_process(), Server.running(settings, diagnostics) as server:
+            if exchange_file is not None:
+                _print(server, exchange_file, exchange_line)
+            announce(server, _ready(settings, server))
             async with background(server.load_late()):
                 await first_of(stop.wait(), server.wait())
-    return 0
 
 
 async def panel(settings: Settings, preferences: Preferences) -> int:
@@ -127,7 +142,13 @@ def _print(server: Server, writer: LineWriter, line: Callable[[Exchange], str]) 
 
 def _ready(settings: Settings, server: Server) -> str:
     """Return the ready line; write it also to the ready file, if there is one."""
-    line = ready_line(registry=server.registry_urls[0], control=server.control_url, version=__version__)
+    line = ready_line(
+        registry=server.registry_urls[0],
+        control=server.control_url,
+        data=settings.data,
+        authority=server.authority,
+        version=__version__,
+    )
     if settings.ready_file is not None:
         write_ready_file(settings.ready_file, line)
     return line
@@ -177,6 +198,19 @@ def _end_in_time(status: int = 0) -> None:
     timer = threading.Timer(_TIME_TO_STOP, os._exit, (status,))
     timer.daemon = True
     timer.start()
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[asyncio.Event]:
+    """Yield an event that SIGINT and SIGTERM set. Some time after it is set, the process ends."""
+    stop = asyncio.Event()
+
+    def stop_soon() -> None:
+        stop.set()
+        _end_in_time()
+
+    with _on_stop_signals(stop_soon):
+        yield stop
 
 
 @contextlib.contextmanager

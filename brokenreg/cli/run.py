@@ -17,8 +17,7 @@ from brokenreg.cli.options import FILE
 from brokenreg.wording import printable, quoted
 
 if TYPE_CHECKING:
-    from brokenreg.exam.one_run import RunOptions
-    from brokenreg.exam.registry_process import RunningRegistry
+    from brokenreg.exam.one_run import RunningRegistry, RunOptions
     from brokenreg.exam.report import RunReport
     from brokenreg.exam.stop_signals import StopSignals
     from brokenreg.exam.tasks import Task
@@ -150,17 +149,26 @@ def _reports(
 @contextmanager
 def _registry(url: str | None, token: str | None, signals: StopSignals) -> Iterator[Any]:
     """Yield a function that returns the registry of the run once it is ready."""
-    from brokenreg.exam.registry_process import RunningRegistry, registry_process
-
-    if url is None:
-        with registry_process() as process:
-            yield lambda: process.ready(signals)
-        return
     from brokenreg.client import Client
+    from brokenreg.client.local_server import ServerProcess
+    from brokenreg.exam.one_run import RunningRegistry
 
-    with Client(url, token=token) as control:
-        status = control.status()
-    yield lambda: RunningRegistry(status["registry"][0], control.url)
+    if url is not None:
+        with Client(url, token=token) as control:
+            status = control.status()
+        yield lambda: RunningRegistry(status["registry"][0], control.url)
+        return
+
+    def ready() -> RunningRegistry:
+        found = process.ready()
+        signals.wait(0)
+        return RunningRegistry(found.registry_url, found.control_url, found.authority)
+
+    process = ServerProcess()
+    try:
+        yield ready
+    finally:
+        process.stop()
 
 
 @contextmanager
@@ -177,8 +185,10 @@ def _explained() -> Iterator[None]:
     except OSError as error:
         raise CouldNotRunError(printable(f"{error.filename or 'system'}: {error.strerror}")) from None
     except Exception as error:
-        from brokenreg.client import ControlError
+        from brokenreg.client import ControlError, NotStartedError
 
+        if isinstance(error, NotStartedError):
+            raise CouldNotRunError(printable(str(error))) from None
         if not isinstance(error, ControlError):
             raise
         from brokenreg.cli.control_errors import explained

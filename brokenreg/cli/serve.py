@@ -42,15 +42,22 @@ Then, in another terminal:
     "--headless", is_flag=True, help="Print only JSON lines: the ready line, then one line for each exchange."
 )
 @click.option(
+    "--ephemeral",
+    is_flag=True,
+    help="For a program that starts brokenreg: use a temporary data folder, print only the ready line, and "
+    "stop when standard input ends.",
+)
+@click.option(
     "--config", **CONFIG_OPTION
 )  # without its variable, which `main` reads, because flags have precedence
-def serve(headless: bool, **options: Any) -> None:
+def serve(headless: bool, ephemeral: bool, **options: Any) -> None:
     """Serve the registry, and log every exchange. Ctrl+C stops it."""
     settings = settings_from(options)
     with _quick_imports():
         from brokenreg.assembly.run import serve as run
+        from brokenreg.assembly.run import serve_ephemeral
 
-    _run(run(settings, headless=headless))
+    _run(serve_ephemeral(settings) if ephemeral else run(settings, headless=headless))
 
 
 @click.command(cls=ServerCommand, epilog=EXAMPLES)

@@ -22,7 +22,6 @@ from brokenreg.exam.errors import RunError
 from brokenreg.exam.intact import intact_verdict
 from brokenreg.exam.judging import client_verdicts, in_flight_verdicts, request_verdict, verdict_of
 from brokenreg.exam.placeholders import Values, uses, write_auth_file, write_ca_file
-from brokenreg.exam.registry_process import RunningRegistry
 from brokenreg.exam.report import EXCHANGES, OUTPUT, RunReport, Verdict
 from brokenreg.exam.stop_signals import StopSignals
 from brokenreg.exam.tasks import Task, redacted, repeat_line
@@ -40,6 +39,15 @@ _MANIFESTS = ", ".join(
         "application/vnd.docker.distribution.manifest.list.v2+json",
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class RunningRegistry:
+    """Where a registry and its control API are. `authority` is the file of its CA, if it made one."""
+
+    registry_url: str
+    control_url: str
+    authority: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from brokenreg.client import LocalRegistry
     from brokenreg.pytest_plugin.registry import TestRegistry
-    from brokenreg.pytest_plugin.server import RunningServer
 
 __all__ = ("brokenreg",)
 
@@ -25,18 +25,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def _brokenreg_server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+def _brokenreg_server(request: pytest.FixtureRequest) -> Iterator[LocalRegistry]:
     """One server for the session, or for the session of each xdist worker."""
-    from brokenreg.pytest_plugin.server import running_server
+    from brokenreg.client import local_registry
 
-    with running_server(request.config.getini(_OPTIONS)) as server:
+    with local_registry(request.config.getini(_OPTIONS)) as server:
         yield server
 
 
 @pytest.fixture
-def brokenreg(request: pytest.FixtureRequest, _brokenreg_server: RunningServer) -> Iterator[TestRegistry]:
+def brokenreg(request: pytest.FixtureRequest, _brokenreg_server: LocalRegistry) -> Iterator[TestRegistry]:
     """A container registry in a namespace of this test, which works until the test breaks it."""
-    with _brokenreg_server.registry_for_a_test() as registry:
+    from brokenreg.pytest_plugin.registry import registry_for_a_test
+
+    with registry_for_a_test(_brokenreg_server) as registry:
         request.node.stash[_REGISTRY] = registry
         yield registry
 

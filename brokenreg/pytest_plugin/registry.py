@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
-from brokenreg.client import Client, ControlError
+from brokenreg.client import Client, ControlError, LocalRegistry
 from brokenreg.client.documents import Exchange, Rule
 from brokenreg.client.exchange_text import line
 from brokenreg.pytest_plugin.pushing import push
@@ -26,6 +27,18 @@ _PAUSE = 0.01
 
 _OF_RULE = ("times", "skip", "probability", "per", "name")
 """The fields of a rule that are options of `TestRegistry.rule`; all others are parameters of the fault."""
+
+
+_NUMBERS = count(1)
+"""The numbers of the namespaces of this process, whose server no other process uses."""
+
+
+@contextmanager
+def registry_for_a_test(server: LocalRegistry) -> Iterator[TestRegistry]:
+    """Yield a registry in a namespace of its own, which is reset at the end."""
+    with Client(server.control_url, namespace=f"test-{next(_NUMBERS)}") as client:
+        yield TestRegistry(server.host, client)
+        client.reset()
 
 
 class TestRegistry:

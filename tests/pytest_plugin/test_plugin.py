@@ -136,7 +136,7 @@ import sys
 
 def test_it():
     assert "brokenreg.pytest_plugin" in sys.modules
-    late = {"httpx", "click", "pydantic", "brokenreg.client", "brokenreg.pytest_plugin.server"}
+    late = {"httpx", "click", "pydantic", "brokenreg.client", "brokenreg.pytest_plugin.registry"}
     assert not late & set(sys.modules)
 """
     )
