@@ -22,8 +22,8 @@ _HEAD = """\
 # What real clients do
 
 `make clients` generated this page on {date}. It runs each case with a real client and a new brokenreg.
-Everything about requests is from the log of exchanges. Other versions may behave differently: run it to see
-what yours do.
+What it says about requests comes from the log of exchanges. Other versions may behave differently: run
+`make clients` to see what yours do.
 
 | client | version | pulls | pushes |
 | --- | --- | --- | --- |
@@ -37,8 +37,8 @@ manifest, or of uploads. The time is that of the whole command, on a busy machin
 To repeat a case, write its rules to a file, start `brokenreg serve --scenario FILE`, and run the command in
 the table above. REF is `127.0.0.1:8080/{image}`, an image of two layers of 16 MiB. If the client already
 has layers of it, remove them first. For a push, REF is any repository, and the image has two layers. In
-messages, REGISTRY means the registry, CLIENT for the client's end of the connection, ELSEWHERE for
-another address, and DIR for a folder.
+messages, REGISTRY means the registry, CLIENT the client's end of the connection, ELSEWHERE another address,
+and DIR a folder.
 """
 
 _NEWER = """\
