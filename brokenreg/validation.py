@@ -183,7 +183,7 @@ def _choices(expected: str) -> Iterator[str]:
 
 
 def _example(field: FieldInfo | None) -> str:
-    """Return `, for instance ...` for a field with examples, or an empty string."""
+    """Return `, such as ...` for a field with examples, or an empty string."""
     return f", such as {field.examples[0]}" if field is not None and field.examples else ""
 
 

@@ -1,6 +1,6 @@
 """Hooks of MkDocs: pages and pictures from outside `docs/`, and links that work on a code host as well.
 
-A link is relative to the file in the repository, for instance `../../screenshots/held-160x45.svg`. The site
+A link is relative to the file in the repository, for example `../../screenshots/held-160x45.svg`. The site
 has the same files in other places; these hooks copy them and adapt the links.
 """
 

@@ -134,7 +134,7 @@ class _LentTLS(LentSocket):
             except ssl.SSLError as error:
                 raise ConnectionAbortedError(error.reason) from None
             if self._flush():
-                self._encrypted = memoryview(self._outgoing.read())  # for instance a reply to a key update
+                self._encrypted = memoryview(self._outgoing.read())  # for example a reply to a key update
                 self._flush()
             try:
                 data = self.socket.recv(_READ)

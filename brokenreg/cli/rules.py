@@ -161,7 +161,7 @@ def _faults(words: Iterable[str]) -> list[dict[str, str]]:
             found[-1][name.replace("-", "_")] = value
     if not all(found):
         raise click.UsageError(
-            'a fault is missing beside "+": write for instance latency dur=2s + truncate after=1MiB'
+            'a fault is missing beside "+": write for example latency dur=2s + truncate after=1MiB'
         )
     return found
 

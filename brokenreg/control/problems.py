@@ -59,7 +59,7 @@ class ProblemDetails(BaseModel):
         None, description="what is wrong, without the field and without advice; null if `detail` says no more"
     )
     missing: str | None = Field(
-        None, description="the kind of thing that does not exist, for instance `rule` or `exchange`"
+        None, description="the kind of thing that does not exist, for example `rule` or `exchange`"
     )
 
 

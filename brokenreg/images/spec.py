@@ -109,7 +109,7 @@ def parse_random_tag(tag: str) -> ImageSpec:
     except ValueError as error:
         example = "broken/random:layers-3_size-1024"
         raise OCIError(
-            400, ErrorCode.BAD_REQUEST, f"broken/random:{tag[:200]}: {error} (for instance {example})"
+            400, ErrorCode.BAD_REQUEST, f"broken/random:{tag[:200]}: {error} (for example {example})"
         ) from error
 
 

@@ -42,7 +42,7 @@ class Digest(str):
         elif _FORM.fullmatch(text):
             problem = f"the algorithm {algorithm!r} is not supported; sha256 and sha512 are"
         else:
-            problem = "a digest is written algorithm:hex, for instance sha256:e3b0c442..."
+            problem = "a digest is written algorithm:hex, for example sha256:e3b0c442..."
         raise OCIError(400, ErrorCode.DIGEST_INVALID, f"invalid digest {text[:200]!r}: {problem}")
 
     @classmethod

@@ -26,7 +26,7 @@ def check_upstream(text: str) -> str:
         raise OCIError(
             400,
             ErrorCode.NAME_INVALID,
-            f"invalid upstream {text[:100]!r}: write host or host:port, for instance quay.io",
+            f"invalid upstream {text[:100]!r}: write host or host:port, for example quay.io",
         )
     name = text.lower()
     return DOCKER_HUB if name in _DOCKER_HUB_HOSTS else name

@@ -56,7 +56,7 @@ def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
             alternatives[-1].append(_term(token))
             dead[-1] = dead[-1] or (token if _normalized(token) in moment.never else "")
     if len(alternatives) > 1 and not all(alternatives):
-        raise FilterError('a term is missing beside "|": use for instance status:5xx | held:true')
+        raise FilterError('a term is missing beside "|": use for example status:5xx | held:true')
     if all(dead):
         raise FilterError(f"{quoted(dead[0])} never matches {moment.name}")
     return _combined([_combined(terms, all) for terms in alternatives], any)

@@ -62,7 +62,7 @@ class TabArea(Container, HasDisabledReasons):
 
     @property
     def remark(self) -> str:
-        """Return the text at the right of the line of tabs, for instance a filter. Make it `visible`."""
+        """Return the text at the right of the line of tabs, for example a filter. Make it `visible`."""
         return ""
 
     def unsaved(self) -> Iterable[str]:

@@ -63,4 +63,4 @@ def test_a_probability_in_percents(spelled: Any) -> None:
 async def test_an_invalid_path(http: httpx.AsyncClient, name: str, status: int, told: str) -> None:
     message = error_of(await http.get(f"/v2/{name}/manifests/latest"), status)["message"]
     assert told in message
-    assert "for instance" not in message
+    assert "for example" not in message

@@ -195,9 +195,7 @@ class Fault(BaseModel, ABC):
     @classmethod
     def tag_problem(cls, tag: str, problem: str) -> str:
         """Return the error message for an invalid tag."""
-        return (
-            f"broken/{cls.name}:{tag}: {problem} (for instance broken/{cls.name}:{cls.example or 'latest'})"
-        )
+        return f"broken/{cls.name}:{tag}: {problem} (for example broken/{cls.name}:{cls.example or 'latest'})"
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Self:
