@@ -39,6 +39,11 @@ class Late(Generic[Made]):
         """Return whether the object has been created, or is being created."""
         return self._future is not None
 
+    @property
+    def is_ready(self) -> bool:
+        """Return whether the object has been created, or could not be created."""
+        return self._future is not None and self._future.done()
+
     async def get(self) -> Made:
         """Return the object, waiting until it is created."""
         future = self.begin()

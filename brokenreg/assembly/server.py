@@ -21,7 +21,9 @@ from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import KINDS, Fabricator
+from brokenreg.images.images import Images
 from brokenreg.images.layer import KEYSTREAM_LIBRARY
+from brokenreg.images.odd_images import OddImages
 from brokenreg.proxy.http.upstreams import LateUpstreams
 from brokenreg.proxy.proxy import Proxy
 from brokenreg.registry.auth.access import AccessCheck, PublicAddress
@@ -77,9 +79,11 @@ class Server:
             certificate = None if identity is None else identity.certificate
             listeners = await enter(Listeners.bound(settings, certificate))
             proxy = await enter(running_proxy(settings, store, listeners.addresses, environ))
-            images = Fabricator(store.index.recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
+            recipes = store.index.recipes
+            fabricator = Fabricator(recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
+            images = Images(fabricator, OddImages(recipes))
             lifetimes.push_async_callback(images.close)
-            await images.load()
+            await fabricator.load()
             server = cls(settings, diagnostics, store, identity, listeners, proxy, images)
             await enter(server._serving())
             yield server
@@ -92,7 +96,7 @@ class Server:
         identity: Identity | None,
         listeners: Listeners,
         proxy: Proxy,
-        images: Fabricator,
+        images: Images,
     ) -> None:
         self._started = time.monotonic()
         self._listeners = listeners
@@ -151,7 +155,7 @@ class Server:
 
     async def load_late(self) -> None:
         """Import, in a thread, libraries that only some requests need. Earlier requests wait for them."""
-        late = [*self._applications.late, KEYSTREAM_LIBRARY]
+        late = [*self._applications.late, KEYSTREAM_LIBRARY, self.runtime.images.odd.catalogue]
         if isinstance(upstreams := self.runtime.proxy.client, LateUpstreams):
             late.append(upstreams.client)
         await asyncio.gather(*(each.get() for each in late))

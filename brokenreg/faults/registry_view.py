@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Collection
 from typing import Literal, get_args
 
-from brokenreg.images.fabricator import Fabricator
+from brokenreg.images.images import Images
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.proxy.routes import Naming
@@ -31,7 +31,7 @@ class RegistryView:
     def __init__(
         self,
         store: Store,
-        images: Fabricator,
+        images: Images,
         origin: SecondOrigin,
         address: PublicAddress,
         access_check: AccessCheck,

@@ -60,7 +60,9 @@ async def _upstream_referrers(request: RegistryRequest, *, is_known_here: bool) 
     the client still gets a list.
     """
     here = request.repository
-    if request.is_fabricated or (here is not None and request.target.digest in here.manifests):
+    if request.is_fabricated:
+        return list(request.images.referrers(request.target.repository, request.target.digest))
+    if here is not None and request.target.digest in here.manifests:
         return []
     try:
         if request.route is not None:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from brokenreg.http.asgi import ClientDisconnectedError, Receive, Scope, header
 from brokenreg.http.entity_tags import lists_tag
-from brokenreg.images.fabricator import Fabricator
+from brokenreg.images.images import Images
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.proxy import Proxy
@@ -41,7 +41,7 @@ class Services:
     """The content, settings and services that endpoints use."""
 
     store: Store
-    images: Fabricator
+    images: Images
     catalog: CatalogSettings
     tokens: TokenService
     proxy: Proxy

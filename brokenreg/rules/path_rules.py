@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.faults.catalogue.base import ANY, BLOB, first_problem
-from brokenreg.images.fabricator import Fabricator, TagParser
+from brokenreg.images.fabricator import TagParser
+from brokenreg.images.images import Images
 from brokenreg.images.spec import ImageSpec, spec_from
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -31,7 +32,8 @@ _IMAGE_DEFAULTS = {"layers": "3", "size": "1MiB", "seed": "0"}
 _RULE_PARAMETERS = ("skip", "times", "probability")
 _ALL_DEFAULTS = "latest"
 _WITH = f"{RESERVED}with"
-_OTHER_KINDS = ("random", "prepared", "with", "in")
+_OTHER_KINDS = ("random", "image", "prepared", "with", "in")
+_WITHOUT_FAULTS = ("random", "image")
 _OF_IMAGES = (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, BLOB, ANY)
 _CACHED = 4096
 
@@ -56,7 +58,7 @@ class PathRule:
 class PathRules:
     """Finds the rules that an image path expresses."""
 
-    def __init__(self, images: Fabricator) -> None:
+    def __init__(self, images: Images) -> None:
         self._images = images
 
     def rules(self, target: Target, method: str) -> list[PathRule]:
@@ -74,7 +76,7 @@ class PathRules:
 
     def _rules_of_image(self, target: Target) -> list[PathRule]:
         name = target.repository.removeprefix(RESERVED)
-        if name == "random":
+        if name in _WITHOUT_FAULTS:
             return []
         fault = _known_fault(name, _OTHER_KINDS, f"{RESERVED}%s")
         rule = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.gate.gate import Gate
-from brokenreg.images.fabricator import Fabricator
+from brokenreg.images.images import Images
 from brokenreg.proxy.proxy import Proxy
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.runtime.status import Status
@@ -34,7 +34,7 @@ class Runtime:
     gate: Gate
     rules: RuleBooks
     store: Store
-    images: Fabricator
+    images: Images
     proxy: Proxy
     trap: CredentialTrap
     diagnostics: Diagnostics

@@ -13,6 +13,8 @@ from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import KINDS, Fabricator
+from brokenreg.images.images import Images
+from brokenreg.images.odd_images import OddImages
 from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.runtime.runtime import Runtime
@@ -30,7 +32,9 @@ async def registry(log: TrafficLog) -> AsyncIterator[Runtime]:
             listen=["127.0.0.1:8080"], data=Path(folder), fabricate_limit="1GiB", offline=True
         )
         async with Store.open(settings.data) as store, running_proxy(settings, store, list, {}) as proxy:
-            images = Fabricator(store.index.recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
+            recipes = store.index.recipes
+            fabricator = Fabricator(recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
+            images = Images(fabricator, OddImages(recipes))
             try:
                 yield Runtime(
                     settings=settings,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from brokenreg.concurrency import paced_thread
-from brokenreg.images.ledger import FabricatedBlob, Role
+from brokenreg.images.images import MadeBlob
+from brokenreg.images.ledger import Role
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
 from brokenreg.runtime.runtime import Runtime
@@ -54,7 +55,7 @@ class Blob:
     origins: tuple[str, ...]
     places: tuple[str, ...]
     keys: tuple[RepositoryKey, ...]
-    made: FabricatedBlob | None
+    made: MadeBlob | None
 
     @property
     def origin(self) -> str:
@@ -153,10 +154,10 @@ class _Found:
     origins: dict[str, None] = field(default_factory=dict)
     places: dict[str, None] = field(default_factory=dict)
     keys: list[RepositoryKey] = field(default_factory=list)
-    made: FabricatedBlob | None = None
+    made: MadeBlob | None = None
 
 
-def _blobs(copies: Collection[_Copy], made: Iterable[FabricatedBlob], store: BlobStore) -> list[Blob]:
+def _blobs(copies: Collection[_Copy], made: Iterable[MadeBlob], store: BlobStore) -> list[Blob]:
     """Return the blobs. Blocks, because it reads size and time of each file."""
     kinds = _kinds(copies)
     found: dict[Digest, _Found] = {}
