@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from brokenreg.cli.catalogue_text import flowing, markdown_table, parameter_table, print_parts, summary_table
 from brokenreg.cli.commands import HelpfulCommand
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from brokenreg.rules.fault_descriptions import FaultDescription, ParameterDescription
+    from brokenreg.rules.fault_descriptions import FaultDescription
 
 _EPILOG = """
 \b
@@ -40,7 +40,7 @@ def faults(name: str | None, form: str | None) -> None:
     elif form == "markdown":
         click.echo("\n".join(_page(found)))
     else:
-        _print(_one(found[0]) if name is not None else _all(found))
+        print_parts(_one(found[0]) if name is not None else _all(found))
 
 
 def _named(name: str) -> FaultDescription:
@@ -53,46 +53,23 @@ def _named(name: str) -> FaultDescription:
     return describe(CATALOGUE[name])
 
 
-def _print(parts: Iterator[RenderableType]) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    for part in parts:
-        console.print(part, soft_wrap=isinstance(part, Text) and part.no_wrap)
-
-
 def _all(found: list[FaultDescription]) -> Iterator[RenderableType]:
-    from rich.table import Table
     from rich.text import Text
 
     for family, members in groupby(found, lambda each: each.family):
         yield Text(family, style="bold")
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-        table.add_column(no_wrap=True, style="cyan", min_width=16)
-        table.add_column()
-        for each in members:
-            table.add_row(each.name, Text(each.summary))
-        yield table
+        yield summary_table((each.name, each.summary) for each in members)
     yield Text('\nRun "brokenreg faults NAME" to see what a fault does, and its parameters.', style="dim")
 
 
 def _one(fault: FaultDescription) -> Iterator[RenderableType]:
-    from rich.table import Table
     from rich.text import Text
 
     yield Text(fault.name, style="bold cyan")
-    yield Text(f"{_flowing(fault.description)}\n")
+    yield Text(f"{flowing(fault.description)}\n")
     yield Text(_where(fault))
     yield Text(f"What clients do: {fault.clients}\n")
-    if fault.parameters:
-        table = Table(box=None, padding=(0, 2, 0, 2))
-        for heading in ("parameter", "default", "meaning"):
-            table.add_column(heading, no_wrap=heading != "meaning")
-        for each in fault.parameters:
-            table.add_row(each.name, _default(each), Text(_meaning(each)))
-        yield table
-        yield Text()
+    yield from parameter_table(fault.parameters)
     for place, text in _places(fault):
         yield Text.assemble((f"{place:14}", "dim"), text.replace("\n", "\n" + " " * 14), no_wrap=True)
 
@@ -128,23 +105,6 @@ def _where(fault: FaultDescription) -> str:
     return f"Default endpoint: {fault.endpoint}{methods}{only}.{pathless}"
 
 
-def _default(parameter: ParameterDescription) -> str:
-    if parameter.required:
-        return "required"
-    value: Any = parameter.default
-    return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _meaning(parameter: ParameterDescription) -> str:
-    words = [word for word in parameter.choices if f"`{word}`" not in parameter.description]
-    return parameter.description + (f": {', '.join(f'`{word}`' for word in words)}" if words else "")
-
-
-def _flowing(text: str) -> str:
-    """Join the lines of each paragraph and list item, because the terminal wraps them itself."""
-    return re.sub(r"(?<=\S)\n(?!\n|- ) *", " ", text)
-
-
 def _page(found: list[FaultDescription]) -> Iterator[str]:
     yield "# Faults"
     yield ""
@@ -162,10 +122,7 @@ def _section(fault: FaultDescription) -> Iterator[str]:
     yield fault.description
     yield f"\n{_where(fault)}"
     yield f"\nWhat clients do: {fault.clients}"
-    if fault.parameters:
-        yield "\n| parameter | default | meaning |\n| --- | --- | --- |"
-        for each in fault.parameters:
-            yield f"| `{each.name}` | {_default(each)} | {_meaning(each).replace('|', chr(92) + '|')} |"
+    yield from markdown_table(fault.parameters)
     yield "\n```"
     for place, text in _places(fault):
         if place != "scenario":

@@ -11,6 +11,7 @@ from brokenreg.cli.commands import HelpfulGroup
 from brokenreg.cli.config_file import CONFIG_OPTION
 from brokenreg.cli.faults import faults
 from brokenreg.cli.hold import abort, hold, resume, step
+from brokenreg.cli.images import images
 from brokenreg.cli.log import log
 from brokenreg.cli.options import option
 from brokenreg.cli.rules import rules
@@ -28,7 +29,7 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(serve, tui, run, faults, rules, scenario, check),
+    *(serve, tui, run, faults, images, rules, scenario, check),
     *(status, wait, reset, log, breakpoints, hold, resume, step, abort),
 )
 for _command in _COMMANDS:

@@ -15,6 +15,7 @@ from brokenreg import __version__
 from brokenreg.control import (
     blobs,
     breakpoints,
+    catalogues,
     events,
     exchanges,
     holding,
@@ -35,6 +36,7 @@ from brokenreg.validation import describe_error, error_location
 
 ROUTES: tuple[Route, ...] = (
     *status.ROUTES,
+    *catalogues.ROUTES,
     *rules.ROUTES,
     *exchanges.ROUTES,
     *holding.ROUTES,

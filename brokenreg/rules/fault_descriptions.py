@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -14,25 +13,11 @@ from brokenreg.faults.catalogue.base import ANY, BLOB
 from brokenreg.oci.params import join_params, split_params
 from brokenreg.oci.resolution import RESERVED
 from brokenreg.oci.target import Endpoint
+from brokenreg.parameter_descriptions import ParameterDescription, parameters_of
 from brokenreg.rules.path_rules import prefix_of
 from brokenreg.rules.rule import Rule
 
 _OF_IMAGES = {str(Endpoint.MANIFEST), str(Endpoint.CONFIG), str(Endpoint.LAYER), BLOB, ANY}
-
-
-class ParameterDescription(BaseModel):
-    """A parameter of a fault."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    description: str
-    default: Any = Field(description="default value as JSON; null without a default")
-    required: bool
-    choices: list[str] = Field(
-        description="the words that are valid values; empty if the values are not words"
-    )
-    json_schema: dict[str, Any]
 
 
 class Examples(BaseModel):
@@ -83,29 +68,6 @@ def describe(kind: type[Fault]) -> FaultDescription:
         parameters=list(parameters_of(kind)),
         examples=_examples(kind),
     )
-
-
-def parameters_of(kind: type[BaseModel]) -> Iterator[ParameterDescription]:
-    """Yield descriptions of the fields of a model: a fault, a match or a rule."""
-    schema = kind.model_json_schema(mode="serialization")
-    properties = kind.model_json_schema()["properties"] if kind.model_fields else {}
-    defaults = schema.get("properties", {})
-    for name, field in kind.model_fields.items():
-        yield ParameterDescription(
-            name=name,
-            description=field.description or "",
-            default=None if field.is_required() else defaults[name].get("default", field.default),
-            required=field.is_required(),
-            choices=_choices(properties[name]),
-            json_schema=properties[name],
-        )
-
-
-def _choices(schema: dict[str, Any]) -> list[str]:
-    """Return the words that a JSON Schema allows, including those in its alternatives."""
-    alone = [schema["const"]] if "const" in schema else []
-    inner = [word for each in schema.get("anyOf", ()) for word in _choices(each)]
-    return [word for word in (*alone, *schema.get("enum", ()), *inner) if isinstance(word, str)]
 
 
 def _examples(kind: type[Fault]) -> Examples:

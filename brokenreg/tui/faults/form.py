@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from brokenreg.faults.catalogue import Fault
-from brokenreg.rules.fault_descriptions import ParameterDescription, parameters_of
+from brokenreg.parameter_descriptions import ParameterDescription, parameters_of
 from brokenreg.rules.rule import FieldError, Rule, rule_of
 from brokenreg.rules.rule_from_exchange import no_effect_reason
 from brokenreg.traffic.exchange import Exchange

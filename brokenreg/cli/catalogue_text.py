@@ -1,0 +1,77 @@
+"""How the catalogues of faults and images are printed, in a terminal and as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from brokenreg.parameter_descriptions import ParameterDescription
+
+
+def print_parts(parts: Iterator[RenderableType]) -> None:
+    """Print paragraphs and tables."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text) and part.no_wrap)
+
+
+def summary_table(rows: Iterable[tuple[str, str]]) -> Table:
+    """Return a table of names and what they mean."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+    table.add_column(no_wrap=True, style="cyan", min_width=16)
+    table.add_column()
+    for name, summary in rows:
+        table.add_row(name, Text(summary))
+    return table
+
+
+def parameter_table(parameters: Sequence[ParameterDescription]) -> Iterator[RenderableType]:
+    """Yield a table of the parameters and an empty line, or nothing without parameters."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not parameters:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 2))
+    for heading in ("parameter", "default", "meaning"):
+        table.add_column(heading, no_wrap=heading != "meaning")
+    for each in parameters:
+        table.add_row(each.name, _default(each), Text(_meaning(each)))
+    yield table
+    yield Text()
+
+
+def markdown_table(parameters: Sequence[ParameterDescription]) -> Iterator[str]:
+    """Yield the lines of a table of the parameters, or nothing without parameters."""
+    if parameters:
+        yield "\n| parameter | default | meaning |\n| --- | --- | --- |"
+    for each in parameters:
+        yield f"| `{each.name}` | {_default(each)} | {_meaning(each).replace('|', chr(92) + '|')} |"
+
+
+def _default(parameter: ParameterDescription) -> str:
+    if parameter.required:
+        return "required"
+    value: Any = parameter.default
+    return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _meaning(parameter: ParameterDescription) -> str:
+    words = [word for word in parameter.choices if f"`{word}`" not in parameter.description]
+    return parameter.description + (f": {', '.join(f'`{word}`' for word in words)}" if words else "")
+
+
+def flowing(text: str) -> str:
+    """Join the lines of each paragraph and list item, because the terminal wraps them itself."""
+    return re.sub(r"(?<=\S)\n(?!\n|- ) *", " ", text)

@@ -1,0 +1,97 @@
+"""`brokenreg images`: prints the catalogue as text, as JSON, or as docs/reference/images.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import click
+
+from brokenreg.cli.catalogue_text import flowing, markdown_table, parameter_table, print_parts, summary_table
+from brokenreg.cli.commands import HelpfulCommand
+from brokenreg.wording import nearest, quoted
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from brokenreg.images.catalogue.descriptions import ImageDescription
+
+_EPILOG = """
+\b
+Examples:
+  brokenreg images                     list all kinds
+  brokenreg images history-too-long    show one kind: what is odd about it, and its parameters
+  brokenreg images --json              print all kinds and the JSON Schema of their parameters
+"""
+
+
+@click.command(cls=HelpfulCommand, epilog=_EPILOG)
+@click.argument("name", required=False)
+@click.option("--json", "form", flag_value="json", help="Print JSON, with the JSON Schema of the parameters.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print the page for the documentation.")
+def images(name: str | None, form: str | None) -> None:
+    """List all kinds of odd images, or show one: what is odd about it, and how to pull it."""
+    from brokenreg.images.catalogue.descriptions import image_descriptions
+
+    found = image_descriptions() if name is None else [_named(name)]
+    if form == "json":
+        click.echo(json.dumps([each.model_dump(mode="json") for each in found], indent=2))
+    elif form == "markdown":
+        click.echo("\n".join(_page(found)))
+    else:
+        print_parts(_one(found[0]) if name is not None else _all(found))
+
+
+def _named(name: str) -> ImageDescription:
+    from brokenreg.images.catalogue import CATALOGUE
+    from brokenreg.images.catalogue.descriptions import describe_image
+
+    if name not in CATALOGUE:
+        hint = nearest(name, CATALOGUE, otherwise='run "brokenreg images" for the list')
+        raise click.UsageError(f"no kind of image {quoted(name)}: {hint}")
+    return describe_image(CATALOGUE[name])
+
+
+def _all(found: list[ImageDescription]) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    for family, members in groupby(found, lambda each: each.family):
+        yield Text(family, style="bold")
+        yield summary_table((each.name, each.summary) for each in members)
+    yield Text(
+        '\nRun "brokenreg images NAME" to see what is odd about an image, and how to pull it.', style="dim"
+    )
+
+
+def _one(kind: ImageDescription) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    yield Text(kind.name, style="bold cyan")
+    yield Text(f"{flowing(kind.description)}\n")
+    yield Text(f"What clients do: {kind.clients}")
+    yield Text(f"Sources: {kind.sources}\n")
+    yield from parameter_table(kind.parameters)
+    yield Text.assemble(("pull it   ", "dim"), f"docker pull 127.0.0.1:8080/{kind.example}", no_wrap=True)
+
+
+def _page(found: list[ImageDescription]) -> Iterator[str]:
+    yield "# Odd images"
+    yield ""
+    yield "Generated from the catalogue by `brokenreg images --markdown`. The tag of `broken/image` is the"
+    yield "name of a kind, with its parameters: `broken/image:history-too-long_steps-5`. The digests of a tag"
+    yield "never change. Another `seed` gives another image of the same kind, which no client has yet."
+    for family, members in groupby(found, lambda each: each.family):
+        yield f"\n## {family.capitalize()}"
+        for each in members:
+            yield from _section(each)
+
+
+def _section(kind: ImageDescription) -> Iterator[str]:
+    yield f"\n### {kind.name}\n"
+    yield kind.description
+    yield f"\nWhat clients do: {kind.clients}"
+    yield f"\nSources: {kind.sources}"
+    yield from markdown_table(kind.parameters)
+    yield f"\n```\ndocker pull 127.0.0.1:8080/{kind.example}\n```"

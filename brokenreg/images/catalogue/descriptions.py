@@ -1,0 +1,44 @@
+"""Describes all kinds of images for `brokenreg images`, `GET /v1/images` and docs/reference/images.md."""
+
+from __future__ import annotations
+
+import inspect
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brokenreg.images.catalogue import CATALOGUE, ImageKind
+from brokenreg.parameter_descriptions import ParameterDescription, parameters_of
+
+
+class ImageDescription(BaseModel):
+    """The description of one kind of image."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    family: str
+    summary: str
+    description: str
+    clients: str = Field(description="what clients were seen to do with it")
+    sources: str = Field(description="where it was reported, and what it breaks")
+    parameters: list[ParameterDescription]
+    example: str = Field(description="the image, as clients write it after the host")
+
+
+def image_descriptions() -> list[ImageDescription]:
+    """Return the descriptions of all kinds, in the order of their families."""
+    return [describe_image(kind) for kind in CATALOGUE.values()]
+
+
+def describe_image(kind: type[ImageKind]) -> ImageDescription:
+    """Return the description of one kind."""
+    return ImageDescription(
+        name=kind.name,
+        family=kind.family(),
+        summary=kind.summary(),
+        description=inspect.getdoc(kind) or "",
+        clients=kind.clients,
+        sources=kind.sources,
+        parameters=sorted(parameters_of(kind), key=lambda each: each.name == "seed"),  # the others first
+        example="broken/image:" + "_".join(filter(None, (kind.name, kind.example))),
+    )
