@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -15,7 +16,9 @@ from brokenreg.cli.main import main
 from documentation.command_line import commands
 from documentation.control_routes import routes
 from documentation.exchanges import filter_keys, timeline_events
+from documentation.fault_constructors import constructors, families, package
 from documentation.panel_keys import panel_keys
+from documentation.request_documents import request_documents
 from documentation.settings import predecessor_variables, settings
 
 ROOT = Path(__file__).parents[1]
@@ -64,4 +67,10 @@ GENERATED = (
     Generated("docs/reference/control-api.md", routes, "routes"),
     Generated("docs/reference/control-api.md", timeline_events, "timeline events"),
     Generated("docs/reference/panel.md", panel_keys, "keys"),
+    Generated("brokenreg/client/request_documents.py", request_documents),
+    Generated("brokenreg/client/faults/__init__.py", package),
+    *(
+        Generated(f"brokenreg/client/faults/_{family}.py", partial(constructors, family))
+        for family in families()
+    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -16,6 +16,7 @@ from brokenreg.wording import counted
 if TYPE_CHECKING:
     from brokenreg.client import Client
     from brokenreg.client.documents import Outcome
+    from brokenreg.client.request_documents import NewRule
 
 _EPILOG = """
 \b
@@ -53,7 +54,8 @@ def hold(control: Client, ids: tuple[int, ...], at: str | None, times: int | Non
     if ids:
         return
     rule: dict[str, Any] = {"fault": {"type": "hold", **body}, "match": match_of(options)}
-    added = control.add_rule(rule if times is None else {**rule, "times": times})
+    rule |= {} if times is None else {"times": times}
+    added = control.add_rule(cast("NewRule", rule))
     click.echo(f'rule {added["id"]} holds; run "brokenreg rules remove {added["id"]}" to end it')
 
 

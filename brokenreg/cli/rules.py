@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,6 +14,7 @@ from brokenreg.wording import printable, quoted
 
 if TYPE_CHECKING:
     from brokenreg.client import Client
+    from brokenreg.client.request_documents import NewRule
 
 _EPILOG = """
 \b
@@ -110,7 +111,7 @@ def add(control: Client, fault: str, parameters: tuple[str, ...], **options: Any
     rule |= {name: options[name] for name in given if options[name] is not None}
     if options["override"]:
         rule["override"] = True
-    added = control.add_rule(rule)
+    added = control.add_rule(cast("NewRule", rule))  # the server checks what the user wrote
     click.echo(printable(f"rule {added['id']}: {_spelled(added)}"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from brokenreg.client.call import Call
@@ -16,6 +15,7 @@ from brokenreg.client.documents import (
     Status,
     Verdict,
 )
+from brokenreg.client.request_documents import NewRule
 
 YAML = "application/yaml"
 _BREAKPOINTS = "/v1/breakpoints"
@@ -52,8 +52,8 @@ def rules(namespace: str | None = None) -> Call[list[Rule]]:
     return Call("GET", "/v1/rules", namespace)
 
 
-def add_rule(rule: Mapping[str, Any], namespace: str | None = None) -> Call[Rule]:
-    """Add a rule, to be evaluated last: `{"fault": {"type": "error", "status": 503}, "times": 2}`."""
+def add_rule(rule: NewRule, namespace: str | None = None) -> Call[Rule]:
+    """Add a rule, to be evaluated last: `{"fault": faults.error(status=503), "times": 2}`."""
     return Call("POST", "/v1/rules", namespace, json=dict(rule))
 
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from brokenreg.client import Client, ControlError, LocalRegistry
 from brokenreg.client.documents import Exchange, Rule
 from brokenreg.client.exchange_text import line
+from brokenreg.client.request_documents import NewRule
 from brokenreg.pytest_plugin.pushing import push
 from brokenreg.wording import counted
 
@@ -82,7 +83,8 @@ class TestRegistry:
         """
         own: dict[str, Any] = {key: options.pop(key) for key in _OF_RULE if key in options}
         parameters = {"type": fault, **options}
-        added = self.client.add_rule({"fault": parameters, "match": dict(match or {}), **own})
+        rule = {"fault": parameters, "match": dict(match or {}), **own}
+        added = self.client.add_rule(cast(NewRule, rule))
         try:
             yield added
             self._settle()

@@ -1,0 +1,86 @@
+"""`brokenreg/client/faults`: a constructor for each fault of the catalogue, by family."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from brokenreg.faults.catalogue import CATALOGUE, Fault
+from documentation.python_source import annotation, docstring, formatted
+
+_INDEX = '''"""Typed constructors of all faults.
+
+    from brokenreg.client import Client, faults
+
+    with Client("127.0.0.1:8081") as control:
+        control.add_rule({"fault": faults.error(status=503), "times": 2})
+
+Sizes are bytes or text such as `"64KiB"`. Durations are seconds or text such as `"1m30s"`. A parameter that
+is left out has its default value. The server checks the values: an invalid one raises `UsageError` when the
+fault is sent.
+
+`make reference` writes this package from the catalogue of the server.
+"""
+'''
+_MODULE = '''"""Constructors of the faults of the family {family}. `make reference` writes this module."""
+
+from __future__ import annotations
+{typing}
+from brokenreg.client.faults.fault import Fault, with_parameters
+'''
+
+
+def families() -> list[str]:
+    """Return the names of the families, in the order of the catalogue."""
+    return list(dict.fromkeys(fault.family() for fault in CATALOGUE.values()))
+
+
+def constructors(family: str) -> str:
+    """Return the module with the constructors of a family."""
+    body = "\n\n".join(_constructor(fault) for fault in CATALOGUE.values() if fault.family() == family)
+    typing = "\nfrom typing import Literal\n" if "Literal[" in body else ""
+    return formatted(f"{_MODULE.format(family=family, typing=typing)}\n\n{body}")
+
+
+def package() -> str:
+    """Return the module that has all constructors."""
+    names = {family: _names(family) for family in families()}
+    imports = "".join(
+        f"from brokenreg.client.faults._{family} import {', '.join(sorted(names[family]))}\n"
+        for family in sorted(names)
+    )
+    exported = sorted(name for each in names.values() for name in each)
+    listed = ", ".join(f'"{name}"' for name in ["Fault", *exported])
+    own = "from brokenreg.client.faults.fault import Fault\n"
+    return formatted(f"{_INDEX}\n{imports}{own}\n__all__ = ({listed})\n")
+
+
+def _names(family: str) -> list[str]:
+    return [_name(fault) for fault in CATALOGUE.values() if fault.family() == family]
+
+
+def _name(fault: type[Fault]) -> str:
+    return fault.name.replace("-", "_")
+
+
+def _constructor(fault: type[Fault]) -> str:
+    schema = fault.model_json_schema()
+    properties: dict[str, Any] = schema.get("properties", {})
+    parameters = [*_parameters(properties, schema.get("required", []))]
+    signature = f"*, {', '.join(parameters)}" if parameters else ""
+    notes = {name: each["description"] for name, each in properties.items()}
+    endpoint = f"The default endpoint is `{fault.default_endpoint}`."
+    paragraphs = [inspect.cleandoc(fault.__doc__ or ""), endpoint, *(["Parameters:"] if notes else [])]
+    return (
+        f"@with_parameters\n"
+        f"def {_name(fault)}({signature}) -> Fault:\n"
+        f"{docstring(paragraphs, notes)}\n"
+        f'    return Fault(type="{fault.name}")\n'
+    )
+
+
+def _parameters(properties: Mapping[str, Any], required: list[str]) -> Iterator[str]:
+    for name, schema in properties.items():
+        default = "" if name in required else f" = {schema['default']!r}"
+        yield f"{name}: {annotation(schema)}{default}"
