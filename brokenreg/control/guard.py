@@ -13,6 +13,8 @@ class ControlGuard:
     """Checks requests to the control listener at `address`.
 
     It relies on `Origin`, `Sec-Fetch-Site` and `Host`, because pages of other origins cannot forge them.
+    With a token, every Host is valid: foreign pages do not have the token, and clients outside a container
+    use names that it does not know.
     """
 
     def __init__(self, address: str, token: str | None) -> None:
@@ -22,7 +24,7 @@ class ControlGuard:
     def refusal_reason(self, scope: Scope) -> APIError | None:
         """Return why the request is refused, or None."""
         hosts = [host.lower() for host in all_headers(scope, b"host")] or [""]
-        own = self._own_hosts(scope)
+        own = self._own_hosts(scope) if self._token is None else {*self._own_hosts(scope), *hosts}
         if not own.issuperset(hosts):
             given = ", ".join(hosts)
             return APIError(421, f'"{given[:100]}" is not a name of the control API: use {self._address}')

@@ -197,6 +197,24 @@ def test_clients_leave_out_the_port_of_http(port: int, host: str, origin: str, s
     assert (None if problem is None else problem.status) == status
 
 
+@pytest.mark.parametrize("token", [None, "s3cret"])
+def test_with_a_token_the_control_api_has_any_name(token: str | None) -> None:
+    """Outside its container, its name is that of a Service, or of a machine that publishes the port."""
+    guard = ControlGuard("0.0.0.0:8081", token)
+    headers = [(b"host", b"brokenreg-control:8081"), (b"authorization", b"Bearer s3cret")]
+
+    def status(*more: tuple[bytes, bytes]) -> int | None:
+        problem = guard.refusal_reason({"server": ("10.1.2.3", 8081), "headers": [*headers, *more]})
+        return None if problem is None else problem.status
+
+    own_page, foreign_page = (
+        (b"origin", b"http://brokenreg-control:8081"),
+        (b"origin", b"http://evil.example"),
+    )
+    assert status() == status(own_page) == (421 if token is None else None)
+    assert status(foreign_page) == (421 if token is None else 403)
+
+
 def test_the_control_api_off_loopback_wants_its_token(tmp_path: Path) -> None:
     with brokenreg(tmp_path / "d", "--control", "0.0.0.0:0", "--control-token", "s3cret") as running:
         url = f"http://127.0.0.1:{running.control.rsplit(':', 1)[1]}/v1/status"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 def test_compose_builds_and_restricts_the_image() -> None:

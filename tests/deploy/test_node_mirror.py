@@ -1,0 +1,111 @@
+"""The program of the overlay `node-mirror` writes what containerd needs, and removes it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from tests.deploy.kustomize import KUBERNETES, of_kind, pods
+
+_OVERLAY = "overlays/node-mirror"
+PROGRAM = KUBERNETES / _OVERLAY / "node_mirror.py"
+
+
+def start(folder: Path, node: str = "127.0.0.1", **changes: str) -> subprocess.Popen[str]:
+    """Start the program with the environment of the manifest, for a folder of the test."""
+    environment = pods(_OVERLAY)["brokenreg-node-mirror"].environment(hostIP=node)
+    return subprocess.Popen(
+        [sys.executable, PROGRAM],
+        env={**os.environ, **environment, "FOLDER": str(folder), **changes},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def installed(folder: Path, **changes: str) -> Iterator[subprocess.Popen[str]]:
+    """Have the files written during the block. SIGTERM ends the program."""
+    with start(folder, **changes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("wrote ")
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.communicate(timeout=10)
+    assert process.returncode in (0, -signal.SIGKILL)
+
+
+def test_it_writes_the_address_of_the_service_and_removes_it(tmp_path: Path) -> None:
+    (service,) = (each for each in of_kind(_OVERLAY, "Service") if each["spec"].get("type") == "NodePort")
+    (port,) = service["spec"]["ports"]
+    with installed(tmp_path, NODE="10.0.0.7"):
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["docker.io", "quay.io"]
+        for file in tmp_path.glob("*/*"):
+            assert file.name == "hosts.toml"
+            hosts = tomllib.loads(file.read_text())
+            assert hosts["server"] == f"https://10.0.0.7:{port['nodePort']}"
+            (host,) = hosts["host"]
+            assert host == hosts["server"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_of_ipv6(tmp_path: Path) -> None:
+    with installed(tmp_path, NODE="fd00::7", REGISTRIES="quay.io"):
+        hosts = tomllib.loads((tmp_path / "quay.io/hosts.toml").read_text())
+        assert hosts["server"] == "https://[fd00::7]:30080"
+
+
+def test_other_files_stay(tmp_path: Path) -> None:
+    other = tmp_path / "quay.io" / "ca.pem"
+    other.parent.mkdir()
+    other.write_text("theirs")
+    with installed(tmp_path):
+        assert (tmp_path / "quay.io/hosts.toml").exists()
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == [other]
+
+
+def test_it_refuses_a_file_that_it_did_not_write(tmp_path: Path) -> None:
+    theirs = tmp_path / "quay.io" / "hosts.toml"
+    theirs.parent.mkdir()
+    theirs.write_text('server = "https://quay.io"\n')
+    with start(tmp_path) as process:
+        _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert f"{theirs} exists" in stderr
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == [theirs]
+    assert theirs.read_text() == 'server = "https://quay.io"\n'
+
+
+def test_a_file_that_was_replaced_meanwhile_stays(tmp_path: Path) -> None:
+    with installed(tmp_path, REGISTRIES="quay.io"):
+        (tmp_path / "quay.io/hosts.toml").write_text("theirs")
+    assert (tmp_path / "quay.io/hosts.toml").read_text() == "theirs"
+
+
+def test_after_a_crash_it_finds_its_own_files_again(tmp_path: Path) -> None:
+    with installed(tmp_path) as process:
+        process.kill()
+    assert len(list(tmp_path.glob("*/hosts.toml"))) == 2
+    with installed(tmp_path):
+        assert len(list(tmp_path.glob("*/hosts.toml"))) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_manifest_contains_this_program() -> None:
+    (config_map,) = of_kind(_OVERLAY, "ConfigMap")
+    assert config_map["data"] == {PROGRAM.name: PROGRAM.read_text()}
+    pod = pods(_OVERLAY)["brokenreg-node-mirror"]
+    assert pod.container["command"] == ["python3", f"{pod.mounts['program']}/{PROGRAM.name}"]
+    comment = (KUBERNETES / _OVERLAY / "kustomization.yaml").read_text()
+    assert pod.volumes["certs"]["hostPath"]["path"] in comment
+    assert yaml.safe_load(comment)["configMapGenerator"][0]["files"] == [PROGRAM.name]
