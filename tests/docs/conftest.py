@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from tests.docs.own_network import busy_port, own_network
 from tests.docs.pages import ROOT, Page
 from tests.docs.shell import Shell
 
-_OTHERS = ("curl", "jq", "oras", "tmux", "umoci", "docker-registry")
+_OTHERS = ("curl", "jq", "node", "oras", "tmux", "umoci", "docker-registry")
 """Programs that are needed, if a page uses them, and that need no store."""
 
 ShellFor = Callable[[Page], AbstractContextManager[Shell]]
@@ -67,6 +68,8 @@ def shell_for(network: tuple[str, ...], request: pytest.FixtureRequest) -> Shell
                 stack.callback(_forget_images, docker)
             for name in used & PROGRAMS.keys() - {"docker"}:
                 _wrap(name, folder, env, network, stack)
+            if page.name.startswith("examples/"):
+                shutil.copytree((ROOT / page.name).parent, env["HOME"], dirs_exist_ok=True)
             if "make" in used:
                 _clone(Path(env["HOME"]))
             files = folder / "files"

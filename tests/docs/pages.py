@@ -65,7 +65,8 @@ class Page:
 
 def names() -> list[str]:
     """All pages."""
-    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    examples = sorted((ROOT / "examples").glob("*/README.md"))
+    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *examples]
     return [path.relative_to(ROOT).as_posix() for path in found]
 
 

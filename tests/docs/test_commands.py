@@ -1,6 +1,6 @@
 """Every command in README.md, the tutorials and the reference runs, and prints what they show.
 
-The how-to pages have a module of their own, so that both run at the same time.
+The how-to pages and the examples have modules of their own, so that all run at the same time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from tests.docs.transcripts import commands_of
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in pages.with_commands() if "/how-to/" not in name])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in pages.with_commands() if "/how-to/" not in name and not name.startswith("examples/")],
+)
 def test_commands(name: str, shell_for: ShellFor) -> None:
     run_page(name, shell_for)
 
