@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,8 @@ from brokenreg.cli.options import FILE
 from brokenreg.wording import printable, quoted
 
 if TYPE_CHECKING:
-    from brokenreg.exam.one_run import RunningRegistry, RunOptions
-    from brokenreg.exam.report import RunReport
-    from brokenreg.exam.stop_signals import StopSignals
-    from brokenreg.exam.tasks import Task
+    from brokenreg.exam.one_run import RunResult
+    from brokenreg.exam.options import RunOptions
 
 _EPILOG = """
 \b
@@ -39,10 +36,23 @@ Placeholders, which are also variables such as BROKENREG_IMAGE:
 """
 
 
+_REPORTS = {
+    "junit": "Write the verdicts as JUnit XML.",
+    "har": "Write the exchanges as HAR 1.2.",
+}
+"""The options for files that are written at the end. `exam.report_files` has a writer for each."""
+
+
+def _report_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name, text in reversed(_REPORTS.items()):
+        command = click.option(f"--{name}", metavar="FILE", type=FILE, help=text)(command)
+    return command
+
+
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.option(
     "--scenario",
-    "files",
+    "scenarios",
     metavar="FILE",
     type=FILE,
     multiple=True,
@@ -65,110 +75,64 @@ Placeholders, which are also variables such as BROKENREG_IMAGE:
     "--timeout", metavar="DURATION", default="120s", show_default=True, help="Time limit for each command."
 )
 @click.option("--seed", type=WHOLE_NUMBER, metavar="N", help="Seed of all draws, instead of the scenario's.")
-@click.option("--junit", metavar="FILE", type=FILE, help="Write the verdicts as JUnit XML.")
-@click.option("--har", metavar="FILE", type=FILE, help="Write the exchanges as HAR 1.2.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Run against N scenarios at the same time, each with a registry of its own.",
+)
+@_report_options
 @click.argument("command", nargs=-1, required=True, metavar="-- COMMAND...", type=click.UNPROCESSED)
-def run(
-    files: tuple[Path, ...],
-    url: str | None,
-    token: str | None,
-    timeout: str,
-    seed: int | None,
-    junit: Path | None,
-    har: Path | None,
-    command: tuple[str, ...],
-) -> None:
+def run(scenarios: tuple[Path, ...], timeout: str, **options: Any) -> None:
     """Run a client against scenarios, and report whether it did what it should.
 
     Placeholders in COMMAND are filled in, without a shell. If a verdict is not as expected, the exit status
-    is 1. If the client runs out of time, it is 124.
+    is 1. If the client is out of time, it is 124.
     """
-    limit = _seconds(timeout)
-    for each in (junit, har):
-        if each is not None and not each.absolute().parent.is_dir():
-            raise CouldNotRunError(printable(f"{each}: the folder does not exist"))
+    from brokenreg.exam.options import RunOptions
+
+    files = _checked({name: path for name in _REPORTS if (path := options.pop(name)) is not None})
     with _explained():
-        _run(files, url, token, limit, seed, junit, har, command)
+        wanted = RunOptions(timeout=_seconds(timeout), with_har="har" in files, **options)
+        results = _results(scenarios, wanted)
+        sys.exit(_report(results, files))
 
 
-def _run(
-    files: Sequence[Path],
-    url: str | None,
-    token: str | None,
-    timeout: float,
-    seed: int | None,
-    junit: Path | None,
-    har: Path | None,
-    command: tuple[str, ...],
-) -> None:
+def _results(scenarios: Sequence[Path], options: RunOptions) -> list[RunResult]:
+    """Run the command against each scenario. The servers start first, because that takes the longest."""
+    from brokenreg.client.local_server import server_processes
     from brokenreg.exam.stop_signals import stop_signals
 
-    with stop_signals() as signals, _registry(url, token, signals) as registry:
-        from brokenreg.exam.one_run import RunOptions
+    jobs = min(options.jobs, max(len(scenarios), 1))
+    with stop_signals() as signals, server_processes(0 if options.is_shared else jobs) as servers:
+        from brokenreg.exam.runs import run_all
         from brokenreg.exam.tasks import tasks_of
 
-        tasks = tasks_of(files, url)
-        repeat = ["--timeout", f"{timeout:g}s"] + (["--url", url] if url is not None else [])
-        options = RunOptions(command, timeout, seed, token, url is not None, tuple(repeat))
-        reports, parts = _reports(tasks, options, registry(), signals, with_har=har is not None)
+        return signals.run(run_all(tasks_of(scenarios, options.url), options, servers))
+
+
+def _report(results: Sequence[RunResult], files: dict[str, Path]) -> int:
+    """Print the summary, write the files, and return the exit status."""
     from brokenreg.exam.report import exit_status
+    from brokenreg.exam.report_files import write_report
     from brokenreg.exam.summary import summary
 
+    reports = [each.report for each in results]
     for line in summary(reports):
         click.echo(line)
-    if junit is not None:
-        from brokenreg.exam.junit import junit_xml
-
-        junit.write_bytes(junit_xml(reports))
-    if har is not None:
-        from brokenreg.exam.one_run import merged_har
-
-        har.write_text(json.dumps(merged_har(parts)))
-    sys.exit(exit_status(reports))
+    for name, path in files.items():
+        write_report(name, path, results)
+    return exit_status(reports)
 
 
-def _reports(
-    tasks: Sequence[Task],
-    options: RunOptions,
-    registry: RunningRegistry,
-    signals: StopSignals,
-    *,
-    with_har: bool,
-) -> tuple[list[RunReport], list[dict[str, Any]]]:
-    """Run one task after another, and return their reports and their exchanges as HAR."""
-    from brokenreg.exam.one_run import Run
-
-    reports, parts = [], []
-    for task in tasks:
-        one = Run(task, options, registry, signals)
-        reports.append(one.report(with_har=with_har))
-        parts += [one.har] if one.har is not None else []
-    return reports, parts
-
-
-@contextmanager
-def _registry(url: str | None, token: str | None, signals: StopSignals) -> Iterator[Any]:
-    """Yield a function that returns the registry of the run once it is ready."""
-    from brokenreg.client import Client
-    from brokenreg.client.local_server import ServerProcess
-    from brokenreg.exam.one_run import RunningRegistry
-
-    if url is not None:
-        with Client(url, token=token) as control:
-            status = control.status()
-        yield lambda: RunningRegistry(status["registry"][0], control.url)
-        return
-
-    def ready() -> RunningRegistry:
-        found = process.ready()
-        signals.wait(0)
-        return RunningRegistry(found.registry_url, found.control_url, found.authority)
-
-    process = ServerProcess()
-    try:
-        yield ready
-    finally:
-        process.stop()
+def _checked(files: dict[str, Path]) -> dict[str, Path]:
+    """Return the files, whose folders must exist before anything is run."""
+    for each in files.values():
+        if not each.absolute().parent.is_dir():
+            raise CouldNotRunError(printable(f"{each}: the folder does not exist"))
+    return files
 
 
 @contextmanager
@@ -184,11 +148,11 @@ def _explained() -> Iterator[None]:
         raise CouldNotRunError(printable(str(error))) from None
     except OSError as error:
         raise CouldNotRunError(printable(f"{error.filename or 'system'}: {error.strerror}")) from None
+    except click.ClickException:
+        raise
     except Exception as error:
-        from brokenreg.client import ControlError, NotStartedError
+        from brokenreg.client import ControlError
 
-        if isinstance(error, NotStartedError):
-            raise CouldNotRunError(printable(str(error))) from None
         if not isinstance(error, ControlError):
             raise
         from brokenreg.cli.control_errors import explained

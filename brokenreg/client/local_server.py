@@ -76,6 +76,20 @@ def local_registry(options: Sequence[str] = (), *, timeout: float = START) -> It
         process.stop()
 
 
+@contextmanager
+def server_processes(number: int) -> Iterator[list[ServerProcess]]:
+    """Start servers, which are perhaps not ready yet, and stop them all at the end."""
+    servers: list[ServerProcess] = []
+    try:
+        servers += (ServerProcess() for _ in range(number))
+        yield servers
+    finally:
+        for each in servers:
+            each.terminate()
+        for each in servers:
+            each.stop()
+
+
 class ServerProcess:
     """A server that starts while its owner does something else. Call `stop` in any case."""
 
@@ -96,6 +110,8 @@ class ServerProcess:
 
     def ready(self, timeout: float = START) -> LocalRegistry:
         """Return where it is as soon as it accepts requests. Raise `NotStartedError`."""
+        if self._registry is not None:
+            return self._registry
         assert self._process.stdout is not None  # noqa: S101 - a pipe was requested
         line = _first_line(self._process.stdout, time.monotonic() + timeout)
         if not line.endswith(b"\n"):
@@ -107,9 +123,13 @@ class ServerProcess:
         )
         return self._registry
 
+    def terminate(self) -> None:
+        """Let the server stop by itself."""
+        self._process.terminate()
+
     def stop(self) -> None:
         """Stop the server and wait for its end; kill it if that takes too long."""
-        self._process.terminate()
+        self.terminate()
         try:
             self._process.wait(_STOP)
         except subprocess.TimeoutExpired:

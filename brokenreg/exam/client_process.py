@@ -1,30 +1,33 @@
-"""Runs the client: a process group that ends with the run, and whose output is passed on."""
+"""Runs the client by its guard, within a time limit, and passes on what it prints."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import os
-import signal
-import subprocess
 import sys
-import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import IO
+from pathlib import Path
+from typing import Any
 
+from brokenreg.concurrency import in_own_thread
+from brokenreg.exam import client_guard
 from brokenreg.exam.errors import RunError
-from brokenreg.exam.stop_signals import StopSignals
 
 KEPT = 1 << 20
 """Number of bytes of the output that are kept: the last ones."""
 
-_PAUSE = 0.01
-_GRACE = 1.0
-"""Seconds that a process group has between SIGTERM and SIGKILL."""
-
 _LAST_OUTPUT = 1.0
 """Seconds in which the rest of the output must come once the client has ended."""
+
+_GUARD_TIME = client_guard.GRACE + client_guard.END + 2.0
+"""Seconds that the guard has to end the client."""
+
+_LONGEST_MESSAGE = 1 << 16
+_STANDARD_OUTPUT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,85 +41,123 @@ class ClientResult:
     """Number of bytes at the beginning of the output that were not kept."""
 
 
-def run_client(
-    command: Sequence[str], environment: Mapping[str, str], timeout: float, signals: StopSignals
-) -> ClientResult:
-    """Run the command to its end, or until the time is up. Raise `RunError`."""
-    started = time.monotonic()
+class ClientProcess:
+    """A client that can be run once, with a folder for its files."""
+
+    def __init__(self, guard: asyncio.subprocess.Process, folder: Path, output: _Output) -> None:
+        self.folder = folder
+        self._guard = guard
+        self._output = output
+
+    async def run(
+        self, command: Sequence[str], environment: Mapping[str, str], timeout: float
+    ) -> ClientResult:
+        """Run the command to its end, or until the time is up. Raise `RunError`."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        self._send(json.dumps({"command": list(command), "environment": dict(environment)}))
+        try:
+            async with asyncio.timeout(timeout):
+                message = await _message(self._guard)
+        except TimeoutError:
+            message = {"status": None}
+            self._send("stop")
+        duration = clock() - started
+        if "error" in message:
+            raise RunError(f"cannot run {command[0]}: {message['error']}")
+        try:
+            async with asyncio.timeout(_GUARD_TIME):
+                while "ended" not in await _message(self._guard):
+                    continue
+        except TimeoutError:
+            raise RunError(f"{command[0]} does not end") from None
+        await self._output.finish()
+        return ClientResult(message["status"], duration, self._output.text(), self._output.dropped)
+
+    def _send(self, line: str) -> None:
+        assert self._guard.stdin is not None  # noqa: S101 - a pipe was requested
+        self._guard.stdin.write(f"{line}\n".encode())
+
+
+@asynccontextmanager
+async def client_process(*, passes_on: bool) -> AsyncIterator[ClientProcess]:
+    """Provide a client process. Leaving the block ends all of it, and removes its folder.
+
+    `passes_on` says whether its output goes to standard output, too, as soon as it comes.
+    """
+    reader, writer = os.pipe()
     try:
-        process = subprocess.Popen(  # noqa: S603 - the command is what the user wants to run
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+        guard = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", client_guard.__file__),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=writer,
+            limit=_LONGEST_MESSAGE,
+            start_new_session=True,  # ctrl+c is for the run, which then ends the client
         )
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise RunError(f"cannot run {command[0]}: {reason}") from None
-    assert process.stdout is not None  # noqa: S101 - a pipe was requested
-    output = _Output(process.stdout)
-    try:
-        status = process.poll()
-        while status is None and time.monotonic() < started + timeout:
-            signals.wait(_PAUSE)
-            status = process.poll()
-        duration = time.monotonic() - started
     finally:
-        _end(process)
-        output.finish()
-    return ClientResult(status, duration, output.text(), output.dropped)
+        os.close(writer)
+    output = _Output(reader, passes_on=passes_on)
+    try:
+        folder = (await _message(guard))["folder"]
+        yield ClientProcess(guard, Path(folder), output)
+    finally:
+        await _end(guard)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the whole process group: with SIGTERM and some time, unless its leader has ended already."""
-    if process.poll() is None:
-        _signal(process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
-    _signal(process, signal.SIGKILL)
-    process.wait()
+async def _end(guard: asyncio.subprocess.Process) -> None:
+    """End the client, and wait for the end of its guard, which removes the folder."""
+    assert guard.stdin is not None  # noqa: S101 - a pipe was requested
+    guard.stdin.close()
+    try:
+        async with asyncio.timeout(_GUARD_TIME):
+            await guard.wait()
+    except TimeoutError:
+        guard.kill()
+        await guard.wait()
 
 
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses it for a zombie
-        os.killpg(process.pid, number)
+async def _message(guard: asyncio.subprocess.Process) -> dict[str, Any]:
+    """Return the next message of the guard. Raise `RunError` if there is none."""
+    assert guard.stdout is not None  # noqa: S101 - a pipe was requested
+    line = await guard.stdout.readline()
+    if not line:
+        raise RunError("the process that runs the client has ended")
+    message: dict[str, Any] = json.loads(line)
+    return message
 
 
 class _Output:
-    """Passes the output of a process on to standard output, and keeps its end."""
+    """Keeps the end of what a pipe delivers. A thread reads it: to print can block."""
 
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: int, *, passes_on: bool) -> None:
         self.dropped = 0
         self._pipe = pipe
+        self._passes_on = passes_on
         self._kept = bytearray()
-        self._is_finished = False
-        self._thread = threading.Thread(target=self._read, name="output of the client", daemon=True)
-        self._thread.start()
+        self._ended = in_own_thread(self._read, "output of the client")
 
-    def finish(self) -> None:
-        """Wait a moment for the rest. A process that left the group may keep the pipe open."""
-        self._thread.join(_LAST_OUTPUT)
-        self._is_finished = True
-        if not self._thread.is_alive():
-            self._pipe.close()
+    async def finish(self) -> None:
+        """Wait a moment for the rest, because the reader of our own output may be slow."""
+        await asyncio.wait([self._ended], timeout=_LAST_OUTPUT)
+        self._passes_on = False
 
     def text(self) -> str:
         return bytes(self._kept).decode(errors="replace")
 
     def _read(self) -> None:
-        while data := os.read(self._pipe.fileno(), 1 << 16):
-            if self._is_finished:
-                return
-            self._kept += data
-            if (excess := len(self._kept) - KEPT) > 0:
-                del self._kept[:excess]
-                self.dropped += excess
-            _pass_on(data)
+        with open(self._pipe, "rb", buffering=0) as pipe:
+            while data := pipe.read(1 << 16):
+                self._kept += data
+                if (excess := len(self._kept) - KEPT) > 0:
+                    del self._kept[:excess]
+                    self.dropped += excess
+                if self._passes_on:
+                    print_bytes(data)
 
 
-def _pass_on(data: bytes) -> None:
-    with contextlib.suppress(OSError, ValueError):  # nobody reads our output any more: the run goes on
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+def print_bytes(data: bytes) -> None:
+    """Write to standard output, without its Python stream, whose lock could keep the process from ending."""
+    with contextlib.suppress(OSError):  # nobody reads our output any more: the run goes on
+        while data:
+            data = data[os.write(_STANDARD_OUTPUT, data) :]

@@ -1,34 +1,56 @@
-"""Signals that end a run. It looks for them while it waits, so that it always cleans up."""
+"""Signals that end a run: they cancel its work, which then cleans up."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from threading import Event
 from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from brokenreg.exam.errors import InterruptedRunError
+
+if TYPE_CHECKING:
+    import asyncio
+
+Result = TypeVar("Result")
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals:
-    """Whether a signal has arrived."""
+    """Whether a signal has arrived. Only the first one counts, so that a second does not disturb the end."""
 
     def __init__(self) -> None:
-        self._arrived = Event()
         self._name = ""
+        self._work: asyncio.Task[Any] | None = None
 
-    def wait(self, seconds: float) -> None:
-        """Wait. Raise `InterruptedRunError` if a signal has arrived, or arrives meanwhile."""
-        if self._arrived.wait(seconds):
-            raise InterruptedRunError(f"stopped by {self._name}, without a verdict")
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run the work in an event loop. Raise `InterruptedRunError` if a signal arrives, or has arrived."""
+        import asyncio
+
+        try:
+            return asyncio.run(self._cancellable(work))
+        except asyncio.CancelledError:
+            raise InterruptedRunError(f"stopped by {self._name}, without a verdict") from None
 
     def arrive(self, number: int, _: FrameType | None) -> None:
         """Note a signal, as its handler."""
-        self._name = self._name or signal.Signals(number).name
-        self._arrived.set()
+        if not self._name:
+            self._name = signal.Signals(number).name
+            if self._work is not None:
+                self._work.get_loop().call_soon_threadsafe(self._work.cancel)
+
+    async def _cancellable(self, work: Coroutine[Any, Any, Result]) -> Result:
+        import asyncio
+
+        self._work = task = asyncio.create_task(work)
+        if self._name:
+            task.cancel()
+        try:
+            return await task
+        finally:
+            self._work = None
 
 
 @contextmanager

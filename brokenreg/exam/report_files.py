@@ -1,0 +1,27 @@
+"""The files that `brokenreg run` writes at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from brokenreg.exam.one_run import RunResult, merged_har
+
+
+def write_report(name: str, path: Path, results: Sequence[RunResult]) -> None:
+    """Write the report of that name (`junit`, `har`). Raise `OSError`."""
+    path.write_bytes(_WRITERS[name](results))
+
+
+def _junit(results: Sequence[RunResult]) -> bytes:
+    from brokenreg.exam.junit import junit_xml
+
+    return junit_xml([each.report for each in results])
+
+
+def _har(results: Sequence[RunResult]) -> bytes:
+    return json.dumps(merged_har([each.har for each in results if each.har is not None])).encode()
+
+
+_WRITERS: dict[str, Callable[[Sequence[RunResult]], bytes]] = {"junit": _junit, "har": _har}
