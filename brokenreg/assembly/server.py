@@ -34,6 +34,7 @@ from brokenreg.registry.request import CatalogSettings, Services
 from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import SourcedScenario
+from brokenreg.runtime.operations import expects_repetitions
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.runtime.status import Status
 from brokenreg.second_origin.credential_trap import CredentialTrap
@@ -137,6 +138,8 @@ class Server:
             stopping=asyncio.Event(),
         )
         self.log.subscribe(self.runtime.rules.observe, ExchangeEvent.ENDED)
+        if expects_repetitions(each.scenario for each in scenarios):
+            self.log.keep_repetitions()
         self._applications = Applications(self.runtime, Services(store, images, catalog, tokens, proxy), view)
 
     @property

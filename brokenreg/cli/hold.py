@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +12,7 @@ from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulCommand
 from brokenreg.cli.control_options import control_options
 from brokenreg.cli.exit_status import UNEXPECTED
 from brokenreg.cli.rules import match_of, match_options
-from brokenreg.wording import counted
+from brokenreg.wording import counted, printable
 
 if TYPE_CHECKING:
     from brokenreg.client import Client
@@ -56,7 +57,9 @@ def hold(control: Client, ids: tuple[int, ...], at: str | None, times: int | Non
     rule: dict[str, Any] = {"fault": {"type": "hold", **body}, "match": match_of(options)}
     rule |= {} if times is None else {"times": times}
     added = control.add_rule(cast("NewRule", rule))
-    click.echo(f'rule {added["id"]} holds; run "brokenreg rules remove {added["id"]}" to end it')
+    within = f" --namespace {shlex.quote(control.namespace)}" if control.namespace else ""
+    remove = f"brokenreg rules remove {added['id']}{within}"
+    click.echo(printable(f'rule {added["id"]} holds; run "{remove}" to end it'))
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)

@@ -130,14 +130,10 @@ def list_rules(control: Client, as_json: bool) -> None:
 
 
 @rules.command()
-@click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
 @control_options
-def clear(control: Client, ids: tuple[int, ...]) -> None:
-    """Remove all rules, or those with these IDS."""
-    for each in ids:
-        control.remove_rule(each)
-    if not ids:
-        control.clear_rules()
+def clear(control: Client) -> None:
+    """Remove all rules."""
+    control.clear_rules()
 
 
 @rules.command()

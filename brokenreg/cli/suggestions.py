@@ -126,6 +126,8 @@ def instead_of_argument(context: click.Context, text: str) -> str:
     address = next((each for each in ("--listen", "--url") if each in options), None)
     if address is not None and _ADDRESS.fullmatch(text):
         return f"did you mean {address} {text}?"
+    if context.command.name == "clear" and context.parent is not None and text.isdecimal():
+        return f'did you mean "{context.parent.command_path} remove {text}"?'
     return f'run "{context.command_path} --help" for its options'
 
 

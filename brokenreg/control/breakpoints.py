@@ -52,7 +52,9 @@ async def add_breakpoint(runtime: Runtime, request: APIRequest) -> Response:
 
     This also enables all breakpoints.
     """
-    added = operations.add_breakpoint(runtime, request.model(BreakpointBody).expression)
+    expression = request.model(BreakpointBody).expression
+    await operations.prepare_filter(runtime.log, expression, stays=True)
+    added = operations.add_breakpoint(runtime, expression)
     return json_response(_state(added), 201)
 
 

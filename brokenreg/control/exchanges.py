@@ -125,6 +125,7 @@ async def get_har(runtime: Runtime, request: APIRequest) -> Response:
 async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
     """Return the newest exchanges that the query selects, oldest first."""
     matches = request.filtered()
+    await operations.prepare_filter(runtime.log, request.query.filter or "")
     found: list[Exchange] = []
     async for exchange in paced(reversed(list(runtime.log)), check_every=_SLICE):
         if exchange.id <= request.query.after or len(found) == request.query.limit:
@@ -150,7 +151,9 @@ async def get_exchange(runtime: Runtime, request: APIRequest) -> Response:
 
 async def delete_exchanges(runtime: Runtime, request: APIRequest) -> Response:
     """Delete all ended exchanges, or those that a filter matches."""
-    operations.forget_exchanges(runtime, request.filtered())
+    matches = request.filtered()
+    await operations.prepare_filter(runtime.log, request.query.filter or "")
+    operations.forget_exchanges(runtime, matches)
     return no_content()
 
 

@@ -109,17 +109,17 @@ async def edit_exchange(runtime: Runtime, request: APIRequest) -> Response:
 
 async def resume_all(runtime: Runtime, request: APIRequest) -> Response:
     """Resume all held exchanges, or those that a filter matches."""
-    return _carry_out_on_all(runtime, request, _resume(request))
+    return await _carry_out_on_all(runtime, request, _resume(request))
 
 
 async def step_all(runtime: Runtime, request: APIRequest) -> Response:
     """Step all held exchanges, or those that a filter matches."""
-    return _carry_out_on_all(runtime, request, _step(request))
+    return await _carry_out_on_all(runtime, request, _step(request))
 
 
 async def abort_all(runtime: Runtime, request: APIRequest) -> Response:
     """Abort all held exchanges, or those that a filter matches."""
-    return _carry_out_on_all(runtime, request, _abort(request))
+    return await _carry_out_on_all(runtime, request, _abort(request))
 
 
 class ResumeBody(BaseModel):
@@ -147,8 +147,10 @@ def _carry_out(runtime: Runtime, request: APIRequest, order: Order) -> Response:
     return json_response(exchange.summary())
 
 
-def _carry_out_on_all(runtime: Runtime, request: APIRequest, order: Order) -> Response:
-    done, skipped = operations.carry_out_all(runtime, order, request.filtered())
+async def _carry_out_on_all(runtime: Runtime, request: APIRequest, order: Order) -> Response:
+    matches = request.filtered()
+    await operations.prepare_filter(runtime.log, request.query.filter or "")
+    done, skipped = operations.carry_out_all(runtime, order, matches)
     return json_response(
         {"exchanges": [exchange.id for exchange in done], "skipped": [exchange.id for exchange in skipped]}
     )

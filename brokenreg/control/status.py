@@ -19,7 +19,7 @@ async def get_status(runtime: Runtime, request: APIRequest) -> Response:
 async def reset(runtime: Runtime, request: APIRequest) -> Response:
     """Restore the initial rules, and clear counters, ended exchanges, leaked credentials and breakpoints.
 
-    Images stay.
+    Images stay. Breakpoints stay, too, if the namespace has a name.
     """
     operations.reset(runtime, request.namespace)
     return no_content()

@@ -242,9 +242,9 @@ class Index(Records):
         def work(connection: sqlite3.Connection) -> None:
             for table, column in (("links", "linked"), ("manifests", "stored")):
                 connection.execute(
-                    f"UPDATE {table} SET {column} = ?3 "  # noqa: S608 - the names are ours
-                    f"WHERE namespace = ?1 AND repository = ?2 AND {column} > ?3",
-                    (*key, now),
+                    f"UPDATE {table} SET {column} = ? "  # noqa: S608 - the names are ours
+                    f"WHERE namespace = ? AND repository = ? AND {column} > ?",
+                    (now, *key, now),
                 )
 
         def apply(_: None) -> None:

@@ -19,8 +19,8 @@ _TRIMMED = 1024
 """Maximum number of records deleted in one transaction, so that a push waits for at most tens of ms."""
 
 _NAMING = f"""
-SELECT key, value FROM recipes WHERE {RECIPE_DIGEST} = ?1
-UNION SELECT key, value FROM recipes WHERE {RECIPE_CONFIG} = ?1
+SELECT key, value FROM recipes WHERE {RECIPE_DIGEST} = ?
+UNION SELECT key, value FROM recipes WHERE {RECIPE_CONFIG} = ?
 """  # noqa: S608 - parts of our own
 _TRIM = f"""
 DELETE FROM recipes WHERE key IN (SELECT key FROM recipes ORDER BY {RECIPE_SIZE}, key DESC LIMIT ?)
@@ -67,7 +67,7 @@ class Recipes:
 
     async def naming(self, digest: str) -> list[Record]:
         """Return the records whose digest, manifest or configuration is `digest`."""
-        return await self._rows(_NAMING, (digest,))
+        return await self._rows(_NAMING, (digest, digest))
 
     async def _rows(self, select: str, parameters: tuple[object, ...]) -> list[Record]:
         rows: list[Record] = await self._database.run(

@@ -81,22 +81,21 @@ def prepare_schema(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN; {_PUSHED} COMMIT;")
 
 
-UNLINK = "DELETE FROM links WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
+UNLINK = "DELETE FROM links WHERE namespace = ? AND repository = ? AND digest = ?"
 UNLINK_UNUSED = f"""
-{UNLINK} AND linked < ?4 AND NOT EXISTS (
+{UNLINK} AND linked < ? AND NOT EXISTS (
     SELECT 1 FROM manifests
-    WHERE namespace = ?1 AND repository = ?2 AND instr(facts, ?3)
+    WHERE namespace = links.namespace AND repository = links.repository AND instr(facts, links.digest)
 )
 """  # noqa: S608 - our own parts; a digest occurs in no other text of the facts
 _SELECT_FACTS = "SELECT facts FROM manifests WHERE namespace = ? AND repository = ? AND digest = ?"
-_DELETE_MANIFEST = "DELETE FROM manifests WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
-_DELETE_OLD_MANIFEST = f"{_DELETE_MANIFEST} AND stored < ?4"
+_DELETE_MANIFEST = "DELETE FROM manifests WHERE namespace = ? AND repository = ? AND digest = ?"
+_DELETE_OLD_MANIFEST = f"{_DELETE_MANIFEST} AND stored < ?"
 _DELETE_UNUSED_BODY = (
-    "DELETE FROM manifest_bodies WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?1)"
+    "DELETE FROM manifest_bodies WHERE digest = ? "
+    "AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = manifest_bodies.digest)"
 )
-_TOUCH_LINK = (
-    "UPDATE links SET linked = max(linked, ?4) WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
-)
+_TOUCH_LINK = "UPDATE links SET linked = max(linked, ?) WHERE namespace = ? AND repository = ? AND digest = ?"
 _TAGS_OF = "FROM tags WHERE namespace = ? AND repository = ? AND digest = ?"
 
 
@@ -141,7 +140,7 @@ def remove_manifest(
     if not deleted.rowcount:
         return None
     mentioned = map(Digest, ManifestFacts.model_validate_json(facts[0]).names)
-    linked = [name for name in mentioned if connection.execute(_TOUCH_LINK, (*key, name, now)).rowcount]
+    linked = [name for name in mentioned if connection.execute(_TOUCH_LINK, (now, *key, name)).rowcount]
     tags = [tag for (tag,) in connection.execute(f"SELECT tag {_TAGS_OF}", (*key, digest))]
     connection.execute(f"DELETE {_TAGS_OF}", (*key, digest))
     connection.execute(_DELETE_UNUSED_BODY, (digest,))

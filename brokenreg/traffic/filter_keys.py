@@ -272,5 +272,8 @@ KEYS = {
 }
 """All keys by name."""
 
+REPETITION_KEYS = frozenset({"attempt", "since", "retry-after"})
+"""The keys that depend on what an exchange repeats."""
+
 SHORT = {"ep": "endpoint", "repo": "repository", "ref": "reference", "ns": "namespace"}
 """Abbreviations of some keys."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from brokenreg.traffic.exchange import Ended
-from brokenreg.traffic.filter_keys import KEYS, SHORT, Filter, find_key
+from brokenreg.traffic.filter_keys import KEYS, REPETITION_KEYS, SHORT, Filter, find_key
 from brokenreg.wording import counted, listed, nearest, quoted
 
 _TOKEN = re.compile(r'\s*(?:(\|)|((?:[^\s|"]|"[^"]*")+))')
@@ -60,6 +60,15 @@ def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
     if all(dead):
         raise FilterError(f"{quoted(dead[0])} never matches {moment.name}")
     return _combined([_combined(terms, all) for terms in alternatives], any)
+
+
+def needs_repetitions(text: str) -> bool:
+    """Return whether a filter depends on what an exchange repeats. An invalid one does not."""
+    try:
+        tokens = _tokens(text[:_MAX_LENGTH])
+    except FilterError:
+        return False
+    return any(_normalized(each).removeprefix("-").partition(":")[0] in REPETITION_KEYS for each in tokens)
 
 
 def parse_terms(text: str) -> list[list[Filter]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -24,6 +25,9 @@ CAPACITY = 10_000
 
 MEMORY = 64 * 1024 * 1024
 """Default maximum size of the log, in bytes."""
+
+_EXAMINED = 200
+"""How many exchanges one turn of the event loop examines for repetitions, which takes about 1 ms."""
 
 _PART_OF_BODIES = 4
 """Divisor for the part of the log's memory that bodies may use: a quarter."""
@@ -71,6 +75,7 @@ class TrafficLog:
         self._repetitions = Repetitions(self.find)
         self._examined = 0
         """The position of the first exchange whose repetition is not known yet."""
+        self._keeps_repetitions = False
         self._find_repetitions = self.find_repetitions  # bound once, because every exchange refers to it
 
     def __len__(self) -> int:
@@ -107,12 +112,33 @@ class TrafficLog:
         """Return the exchange with that id, or None if it has ended and is no longer in the log."""
         return self._by_id.get(exchange_id) or self.under_way.get(exchange_id)
 
-    def find_repetitions(self) -> None:
-        """Find out for all new exchanges what they repeat."""
-        examined = max(self._examined, self.first)
-        self._examined = self.end
-        for exchange in islice(self._exchanges, examined - self.first, None):
-            self._repetitions.add(exchange)
+    def find_repetitions(self, most: int | None = None) -> None:
+        """Find out what new exchanges repeat: all of them, or up to `most`, the oldest first."""
+        first, exchanges = self.first, self._exchanges
+        examined = max(self._examined, first)
+        self._examined = self.end if most is None else min(self.end, examined + most)
+        for place in range(examined - first, self._examined - first):
+            self._repetitions.add(exchanges[place])
+
+    async def index_repetitions(self) -> None:
+        """Find out what all exchanges repeat, a few per turn of the event loop.
+
+        Do this before a filter needs it: otherwise, the filter examines the whole log in one turn.
+        """
+        while self.end - self._examined > _EXAMINED:
+            self.find_repetitions(_EXAMINED)
+            await asyncio.sleep(0)
+        self.find_repetitions()
+
+    def keep_repetitions(self) -> None:
+        """Examine new exchanges a few at a time from now on, because a filter is evaluated for each."""
+        if not self._keeps_repetitions:
+            self._keeps_repetitions = True
+            self.subscribe(self._examine_some, _ENDED)
+
+    def _examine_some(self, _: ExchangeEvent, __: Exchange) -> None:
+        if self.end - self._examined > _EXAMINED:
+            self.find_repetitions(_EXAMINED)
 
     def opened(self, exchange: Exchange) -> None:
         """Add an exchange whose request has arrived."""
@@ -170,18 +196,18 @@ class TrafficLog:
         """Remove some exchanges and free their memory. The others get new positions, and `end` stays."""
         if self.tally.next_position is not None:
             self.tally.bring_up_to_date(self)
-        if self._examined > self.first:
-            self.find_repetitions()  # positions are about to change
         kept: list[Exchange] = []
         removed: list[Exchange] = []
         for exchange in self._exchanges:
             (removed if which(exchange) else kept).append(exchange)
+        unexamined = sum(exchange.known_repetition is None for exchange in kept)
         for exchange in removed:
             self._subtract(exchange)
+        self._examined = self.end - unexamined
         self.first = self.end - len(kept)
         self._exchanges = deque(kept)
         self._by_id = {exchange.id: exchange for exchange in kept}
-        self._repetitions.forget()
+        self._repetitions.forget({exchange.id for exchange in removed})
         self.generation += 1
         self.version += 1
         forget_texts()

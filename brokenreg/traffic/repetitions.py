@@ -8,7 +8,7 @@ repeat each other: they start chains of their own. A request for another range a
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -75,10 +75,10 @@ class Repetitions:
         if len(self._chains) > MAX_TARGETS:
             self._chains.popitem(last=False)
 
-    def forget(self) -> None:
-        """Forget all requests that are no longer in the log."""
+    def forget(self, exchanges: Container[int]) -> None:
+        """Forget the requests with these ids."""
         kept = {
-            key: [chain for chain in chains if self._find(chain.exchange) is not None]
+            key: [chain for chain in chains if chain.exchange not in exchanges]
             for key, chains in self._chains.items()
         }
         self._chains = OrderedDict((key, chains) for key, chains in kept.items() if chains)

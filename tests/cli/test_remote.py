@@ -64,7 +64,7 @@ def test_the_life_of_rules(guarded: Brokenreg, tmp_path: Path) -> None:
     saved.write_text(text)
     with brokenreg(tmp_path / "data", "--scenario", str(saved)) as another:
         assert httpx.get(f"{another.control}/v1/scenario").text == text
-    told(guarded, "rules", "clear", number)
+    told(guarded, "rules", "remove", number)
     assert number not in [line.split()[0] for line in told(guarded, "rules", "list").splitlines()[1:]]
     told(guarded, "rules", "clear")
     assert told(guarded, "rules", "list").startswith("no rules")
@@ -97,6 +97,12 @@ def test_holding(guarded: Brokenreg) -> None:
         ends = sorted(str((a.exception() and "reset") or a.result().status_code) for a in answers)
     assert ends == ["200", "200", "504", "reset"]
     told(guarded, "rules", "clear")
+
+
+def test_the_hint_after_holding_in_a_namespace_works(guarded: Brokenreg) -> None:
+    hint = told(guarded, "hold", "--namespace", "job", "--endpoint", "manifest").split('"')[1]
+    assert told(guarded, *hint.split()[1:]) == ""
+    assert "no rules" in told(guarded, "rules", "list", "--namespace", "job")
 
 
 @pytest.mark.slow
@@ -154,7 +160,7 @@ def test_where_the_control_api_is(guarded: Brokenreg) -> None:
 
 def test_with_the_control_api_off_the_default_is_asked() -> None:
     # Whoever answers there, if anybody, has no such rule.
-    done = run("rules", "clear", "999999999", BROKENREG_CONTROL="off")
+    done = run("rules", "remove", "999999999", BROKENREG_CONTROL="off")
     assert done.returncode in (1, 3)
     assert "//off" not in done.stderr
 
@@ -185,10 +191,9 @@ def test_a_terminal_obeys_no_name(guarded: Brokenreg) -> None:
         ("rules add error --probability 2", 2, "probability: "),
         ("rules add error --probability nan", 2, "probability: "),
         ("rules add error --probability inf", 2, "probability: "),
-        ("rules clear 999999", 1, 'no rule "999999": run "brokenreg rules list"'),
         ("rules remove 999999", 1, 'no rule "999999": run "brokenreg rules list"'),
         ("rules remove", 2, 'IDS is missing: run "brokenreg rules list" for the IDs'),
-        ("rules clear all", 2, 'IDS: invalid value "all": use a whole number'),
+        ("rules remove all", 2, 'IDS: invalid value "all": use a whole number'),
         ("hold 999999", 1, 'no exchange "999999": run "brokenreg log"'),
         ("abort 999999 --status 503", 1, 'no exchange "999999": run "brokenreg log"'),
         ("log --filter staus:500", 2, '--filter: unknown key "staus": did you mean status?'),

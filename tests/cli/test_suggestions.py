@@ -40,6 +40,8 @@ from tests.process import run_here
         ("rules add", 'FAULT is missing: run "brokenreg faults" for the list'),
         ("hold --after 64KiB", 'no option "--after": did you mean --at?'),
         ("rules rm 1", 'no command "rm": did you mean "brokenreg rules remove"?'),
+        ("rules clear 3", 'unexpected argument "3": did you mean "brokenreg rules remove 3"?'),
+        ("rules clear all", 'unexpected argument "all": run "brokenreg rules clear --help"'),
         ("rules ls", 'no command "ls": did you mean "brokenreg rules list"?'),
         ("rules elephants", 'no command "elephants": run "brokenreg rules --help" for the list'),
         ("start", 'no command "start": did you mean "brokenreg serve"?'),

@@ -21,6 +21,7 @@ from brokenreg.rules.rule import FieldError, rule_of
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import SourcedScenario
+from brokenreg.traffic.log import TrafficLog
 from tests.control.problem import problem_of
 from tests.server import Brokenreg, brokenreg
 
@@ -148,10 +149,23 @@ def test_reset_leads_back_to_the_start(tmp_path: Path) -> None:
             assert control.get("/v1/exchanges").json() == []
 
 
+def test_reset_of_one_namespace_keeps_breakpoints(registry: Brokenreg, control: httpx.Client) -> None:
+    """They hold responses of all namespaces."""
+
+    def breakpoints() -> list[object]:
+        return list(control.get("/v1/breakpoints").json()["breakpoints"])
+
+    control.post("/v1/breakpoints", json={"expression": "status:599"}).raise_for_status()
+    control.post("/v1/reset", params={"namespace": "job"}).raise_for_status()
+    assert len(breakpoints()) == 1
+    control.post("/v1/reset").raise_for_status()
+    assert breakpoints() == []
+
+
 async def test_a_reset_meanwhile_does_not_lose_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread reads the scenario, which takes effect after the reset."""
     books = RuleBooks(0, lambda _: ())
-    runtime: Any = SimpleNamespace(rules=books)
+    runtime: Any = SimpleNamespace(rules=books, log=TrafficLog())
     prepare = RuleBook.prepare
 
     def prepare_during_a_reset(book: RuleBook, sourced: SourcedScenario) -> list[ActiveRule]:

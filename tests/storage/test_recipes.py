@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from brokenreg import storage
 from brokenreg.storage.database import Database
 from brokenreg.storage.recipes import _NAMING, _TRIM, Recipes
 
@@ -62,7 +64,7 @@ async def test_replaced_records_evict_nothing(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "parameters"), [(_NAMING, ("sha256:x",)), (_TRIM, (1,))], ids=["naming", "trim"]
+    ("statement", "parameters"), [(_NAMING, ("sha256:x", "sha256:x")), (_TRIM, (1,))], ids=["naming", "trim"]
 )
 async def test_no_statement_reads_all_records(
     database: Database, statement: str, parameters: tuple[object, ...]
@@ -73,3 +75,9 @@ async def test_no_statement_reads_all_records(
     steps = [row[3] for row in plan if "recipes" in row[3]]
     assert steps
     assert all("INDEX recipes_by" in step or "PRIMARY KEY" in step for step in steps), steps
+
+
+def test_no_statement_has_numbered_placeholders() -> None:
+    """With a sequence of parameters, they are an error in Python 3.14."""
+    sources = Path(storage.__path__[0]).glob("*.py")
+    assert [each.name for each in sources if re.search(r"\?[0-9]", each.read_text())] == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from brokenreg.oci.durations import format_duration
 from brokenreg.traffic.comparisons import parse_comparison, whole
 from brokenreg.traffic.exchange import Ended, Exchange
-from brokenreg.traffic.filters import FilterError, parse_filter
+from brokenreg.traffic.filters import FilterError, needs_repetitions, parse_filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.timeline_events import EXCHANGE_ENDED
 from tests.traffic.making import exchange
@@ -177,3 +180,57 @@ def test_forgotten_by_reset_and_limited() -> None:
     many = logged(*(finished(10 + each, 0.1, path=f"/v2/a/manifests/{each}") for each in range(9)), log=log)
     assert many[-1].repetition.attempt == 1
     assert logged(finished(30, 0.1, path="/v2/a/manifests/8"), log=log)[0].repetition.attempt == 2
+
+
+def test_forgetting_one_namespace_keeps_what_others_repeat() -> None:
+    log = TrafficLog(capacity=2)
+    other = {"path": "/v2/broken/in/other/a/manifests/1"}
+    own = {"path": "/v2/broken/in/own/a/manifests/1"}
+    assert [each.repetition.attempt for each in logged(finished(0, 0.1, **other), log=log)] == [1]
+    logged(finished(1, 0.1, **own), finished(2, 0.1, **own), log=log)[-1].repetition  # noqa: B018 - examines
+    log.forget(lambda each: each.target.namespace == "own")
+    repeated, first = logged(finished(3, 0.1, **other), finished(4, 0.1, **own), log=log)
+    assert (repeated.repetition.attempt, first.repetition.attempt) == (2, 1)
+
+
+def test_forgetting_keeps_what_was_not_examined() -> None:
+    log = TrafficLog()
+    logged(finished(0, 0.1), finished(1, 0.1, path="/v2/b/manifests/1"), log=log)
+    assert log[1].repetition.attempt == 1
+    logged(finished(2, 0.1), finished(3, 0.1, path="/v2/b/manifests/1"), log=log)
+    log.forget(lambda each: each.path == "/v2/b/manifests/1")
+    assert [each.repetition.attempt for each in log] == [1, 2]
+
+
+async def test_the_log_is_examined_in_slices() -> None:
+    """Each turn of the event loop examines at most 200 exchanges, while others arrive."""
+    log = TrafficLog()
+    logged(*(finished(number, 0.5) for number in range(2000)), log=log)
+    task = asyncio.create_task(log.index_repetitions())
+    turns = [0]
+    while not task.done():
+        await asyncio.sleep(0)
+        turns.append(sum(each.known_repetition is not None for each in log))
+        logged(finished(2000 + len(turns), 0.5), log=log)
+    assert max(after - before for before, after in itertools.pairwise(turns)) <= 200
+    assert log[log.end - 1].repetition.attempt == len(log)
+
+
+async def test_new_exchanges_are_examined_while_a_filter_needs_it() -> None:
+    log = TrafficLog()
+    logged(*(finished(number, 0.5) for number in range(1000)), log=log)
+    assert not any(each.known_repetition for each in log)
+    await log.index_repetitions()
+    log.keep_repetitions()
+    for number in range(1000, 2000):
+        each = finished(number, 0.5, id=log.next_id())
+        log.opened(each)
+        log.closed(each)
+    assert 0 < sum(each.known_repetition is None for each in log) <= 200
+
+
+def test_filters_that_need_repetitions() -> None:
+    for text in ("attempt:2", "-attempt:2", "endpoint:layer | since:>2s", "Retry-After:ignored"):
+        assert needs_repetitions(text)
+    for text in ("", "endpoint:layer", "path:attempt", 'rule:"attempt:2"', 'rule:"'):
+        assert not needs_repetitions(text)

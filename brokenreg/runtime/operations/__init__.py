@@ -15,6 +15,7 @@ from brokenreg.runtime.operations.blobs import (
     stop_corrupting,
     verify,
 )
+from brokenreg.runtime.operations.filters import expects_repetitions, prepare_filter
 from brokenreg.runtime.operations.holding import (
     add_breakpoint,
     carry_out,
@@ -60,11 +61,13 @@ __all__ = [
     "delete_tag",
     "edit",
     "evict_blob",
+    "expects_repetitions",
     "find_rule",
     "forget_exchanges",
     "hold",
     "load_scenario",
     "move_rule",
+    "prepare_filter",
     "remove_breakpoint",
     "remove_rule",
     "replace_rule",

@@ -12,14 +12,15 @@ from brokenreg.traffic.exchange import Exchange
 def reset(runtime: Runtime, namespace: str) -> None:
     """Restore the initial rules, and clear counters, ended exchanges, leaked credentials and breakpoints.
 
-    Images stay.
+    Images stay. Breakpoints hold responses of all namespaces, so they stay if the namespace has a name.
     """
     is_all = namespace == ALL_NAMESPACES
     for each in runtime.rules.namespaces() if is_all else [namespace]:
         runtime.rules.reset(each)
     for each in runtime.trap.namespaces() if is_all else [namespace]:
         runtime.trap.reset(each)
-    clear_breakpoints(runtime)
+    if is_all or not namespace:
+        clear_breakpoints(runtime)
     forget_exchanges(runtime, lambda exchange: is_all or exchange.target.namespace == namespace)
 
 

@@ -10,6 +10,7 @@ from brokenreg.rules.rule import FieldError, Rule
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.scenario import MAX_RULES, ScenarioError, SourcedScenario
 from brokenreg.runtime.errors import Kind, NotFoundError, operation_errors
+from brokenreg.runtime.operations.filters import prepare_scenario
 from brokenreg.runtime.runtime import Runtime
 
 
@@ -80,6 +81,7 @@ async def load_scenario(
         except FieldError as error:
             message = f"{source}: {error}" if source else str(error)
             raise ScenarioError(message, error.where) from None
+        await prepare_scenario(runtime.log, sourced.scenario)
         book = runtime.rules.book(namespace)  # a reset may have replaced the book in the meantime
     book.replace_all(sourced, prepared)
     return book

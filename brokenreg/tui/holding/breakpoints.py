@@ -58,12 +58,13 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
             return "no breakpoints; type a filter and press {breakpoints.add} to add one"
         return super().disabled_reason(action)
 
-    def action_add(self) -> None:
+    async def action_add(self) -> None:
         """Set the breakpoint that was typed; without one, close."""
         field = self.query_one(Input)
         if not field.value.strip():
             self.dismiss()
             return
+        await operations.prepare_filter(self._runtime.log, field.value, stays=True)
         try:
             operations.add_breakpoint(self._runtime, field.value)
         except InvalidError as error:

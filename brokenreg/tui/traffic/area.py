@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from brokenreg.runtime import operations
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.replay import ReplayError, replay_of
 from brokenreg.tui.bindings import bindings_of
@@ -230,7 +231,8 @@ class TrafficArea(TabArea):
         """Hide routine exchanges, or show them again."""
         self._table.toggle_routine()
 
-    def on_filter_bar_applied(self) -> None:
+    async def on_filter_bar_applied(self) -> None:
+        await operations.prepare_filter(self._log, self._bar.text, stays=True)
         self._table.show_only(self._bar.filter)
         self.take_focus()
 

@@ -1,0 +1,35 @@
+"""Prepares the log for filters that depend on what an exchange repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from brokenreg.rules.scenario import Scenario
+from brokenreg.traffic.filters import needs_repetitions
+from brokenreg.traffic.log import TrafficLog
+
+
+async def prepare_filter(log: TrafficLog, text: str, *, stays: bool = False) -> None:
+    """Examine the log for repetitions, a few exchanges per turn, if a filter needs it.
+
+    `stays` says that the filter will be evaluated for new exchanges, too.
+    """
+    if not needs_repetitions(text):
+        return
+    if stays:
+        log.keep_repetitions()
+    await log.index_repetitions()
+
+
+async def prepare_scenario(log: TrafficLog, scenario: Scenario) -> None:
+    """Examine the log for the expectations of a scenario, as `prepare_filter` does."""
+    if expects_repetitions([scenario]):
+        log.keep_repetitions()
+        await log.index_repetitions()
+
+
+def expects_repetitions(scenarios: Iterable[Scenario]) -> bool:
+    """Return whether an expectation depends on what an exchange repeats."""
+    expectations = [each for scenario in scenarios for each in scenario.expect]
+    filters = (text for each in expectations for text in (each.filter, each.each, *(each.order or ())))
+    return any(map(needs_repetitions, filter(None, filters)))
