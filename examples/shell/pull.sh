@@ -17,7 +17,8 @@ digest_of() {
 }
 
 get "$url/manifests/$tag" "$folder/manifest"
-for digest in $(grep -o 'sha256:[0-9a-f]*' "$folder/manifest" | sort -u); do
+digests=$(grep -o 'sha256:[0-9a-f]*' "$folder/manifest" | sort -u)
+for digest in $digests; do
     hex=${digest#sha256:}
     get "$url/blobs/$digest" "$folder/part"
     if [ "$(digest_of "$folder/part")" != "$hex" ]; then

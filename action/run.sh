@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs the client against each scenario. Its script and all options come from the environment.
+set -euo pipefail
+
+reports=$(mktemp -d "$RUNNER_TEMP/brokenreg-reports-XXXXXX")
+echo "reports=$reports" >> "$GITHUB_OUTPUT"
+
+options=(--timeout "$INPUT_TIMEOUT" --jobs "$INPUT_JOBS")
+options+=(--junit "$reports/junit.xml" --har "$reports/exchanges.har")
+IFS=$'\n'
+for file in $INPUT_SCENARIOS; do # each line is a file or a glob
+  options+=(--scenario "$file")
+done
+
+exec "$RUNNER_TEMP/brokenreg-environment/bin/brokenreg" run "${options[@]}" -- \
+  bash --noprofile --norc -e -o pipefail -c "$INPUT_COMMAND"
