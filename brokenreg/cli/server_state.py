@@ -58,7 +58,10 @@ def wait(control: Client, timeout: str) -> None:
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @control_options
 def reset(control: Client) -> None:
-    """Restore the initial rules; clear counters, ended exchanges and breakpoints. Images stay."""
+    """Restore the initial rules; clear counters and ended exchanges. Images stay.
+
+    Without a namespace, also remove all breakpoints.
+    """
     control.reset()
 
 

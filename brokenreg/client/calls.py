@@ -15,7 +15,7 @@ from brokenreg.client.documents import (
     Status,
     Verdict,
 )
-from brokenreg.client.request_documents import NewRule
+from brokenreg.client.request_documents import Expectation, NewRule
 
 YAML = "application/yaml"
 _BREAKPOINTS = "/v1/breakpoints"
@@ -27,7 +27,10 @@ def status() -> Call[Status]:
 
 
 def reset(namespace: str | None = None) -> Call[None]:
-    """Restore the initial rules; clear counters, ended exchanges and breakpoints. Images stay."""
+    """Restore the initial rules; clear counters and ended exchanges. Images stay.
+
+    Without a namespace, also remove all breakpoints.
+    """
     return Call("POST", "/v1/reset", namespace)
 
 
@@ -45,6 +48,17 @@ def scenario(namespace: str | None = None) -> Call[str]:
 def verdicts(namespace: str | None = None) -> Call[list[Verdict]]:
     """Return the expectations of the scenario, and whether each one is met so far."""
     return Call("GET", "/v1/expectations", namespace)
+
+
+def judge(
+    expectation: Expectation, namespace: str | None = None, *, after: int | None = None
+) -> Call[Verdict]:
+    """Return the verdict of an expectation about the exchanges so far: `{"filter": "status:5xx"}`.
+
+    With `after`, only exchanges with a higher id count. If the log no longer has all of them, raise
+    `ProblemError`.
+    """
+    return Call("POST", "/v1/expectations", namespace, {"after": after}, json=dict(expectation))
 
 
 def rules(namespace: str | None = None) -> Call[list[Rule]]:

@@ -58,6 +58,7 @@ class Operations:
     load_scenario = Operation(calls.load_scenario)
     scenario = Operation(calls.scenario)
     verdicts = Operation(calls.verdicts)
+    judge = Operation(calls.judge)
     rules = Operation(calls.rules)
     add_rule = Operation(calls.add_rule)
     remove_rule = Operation(calls.remove_rule)

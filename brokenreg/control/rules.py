@@ -1,4 +1,4 @@
-"""`/v1/rules`, `/v1/scenario` and `/v1/expectations`: rules and expectations of a namespace."""
+"""`/v1/rules` and `/v1/scenario`: rules and expectations of a namespace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from quart import Response
 
 from brokenreg.control.routes import JSON, YAML, APIRequest, Route, json_list, json_response, no_content
 from brokenreg.rules.active_rule import ActiveRule
-from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.scenario import Scenario, SourcedScenario, scenario_of, written
@@ -107,11 +106,6 @@ async def replace_scenario(runtime: Runtime, request: APIRequest) -> Response:
     return await _scenario_response(book, request)
 
 
-async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
-    """List the expectations and required rules of the scenario, and whether each one is met so far."""
-    return json_response(runtime.rules.book(request.one_namespace()).verdicts())
-
-
 def _scenario(request: APIRequest) -> SourcedScenario:
     """Return the scenario in the body. Raise `APIError`, `FieldError` or `ScenarioError`."""
     if request.content_type == JSON:
@@ -151,5 +145,4 @@ ROUTES = (
         answer_types=_BOTH,
         example='{"seed": 7, "rules": [{"fault": {"type": "error", "status": 503}, "times": 2}]}',
     ),
-    _for_all("GET", "/v1/expectations", list_expectations, answer=list[Verdict]),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,8 +17,9 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _PATIENCE = 30.0
 
 
-def push(url: str, repository: str, tag: str, layers: Sequence[bytes]) -> None:
+def push(url: str, repository: str, tag: str, layers: Sequence[bytes], ca_file: Path | None = None) -> None:
     """Push an image whose layers are these bytes. Raise `httpx.HTTPError`."""
+    verify = ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else False
     rootfs = {"type": "layers", "diff_ids": [_digest(each) for each in layers]}
     config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode()
     manifest = {
@@ -25,7 +28,8 @@ def push(url: str, repository: str, tag: str, layers: Sequence[bytes]) -> None:
         "config": _descriptor(_CONFIG, config),
         "layers": [_descriptor(_LAYER, each) for each in layers],
     }
-    with httpx.Client(base_url=f"{url}/v2/{repository}", timeout=_PATIENCE, trust_env=False) as http:
+    base = f"{url}/v2/{repository}"
+    with httpx.Client(base_url=base, timeout=_PATIENCE, trust_env=False, verify=verify) as http:
         for content in (config, *layers):
             session = http.post("/blobs/uploads/").raise_for_status().headers["location"]
             location = httpx.URL(url).join(session).copy_merge_params({"digest": _digest(content)})

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import count
-from typing import Any, cast
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Literal, cast
 
-from brokenreg.client import Client, ControlError, LocalRegistry
-from brokenreg.client.documents import Exchange, Rule
-from brokenreg.client.exchange_text import line
-from brokenreg.client.request_documents import NewRule
+from brokenreg.client import Client, ControlError
+from brokenreg.client.documents import Exchange, ExchangeDetail, Rule, Verdict
+from brokenreg.client.faults import Fault
+from brokenreg.client.request_documents import Connections, Expectation, Match, NewRule
+from brokenreg.pytest_plugin.applied_rule import AppliedRule
+from brokenreg.pytest_plugin.failure_report import details, exchange_lines
 from brokenreg.pytest_plugin.pushing import push
 from brokenreg.wording import counted
 
 _MOST = 10_000
-"""Maximum number of exchanges that an expectation counts, which is that of the control API."""
+"""Maximum number of exchanges that the control API returns."""
 
 _SHOWN = 50
 """Maximum number of exchanges in the report of a failed test."""
@@ -26,35 +28,27 @@ _PAUSE = 0.01
 """Seconds that an exchange has to end after its client has read the response, and between two looks."""
 
 
-_OF_RULE = ("times", "skip", "probability", "per", "name")
-"""The fields of a rule that are options of `TestRegistry.rule`; all others are parameters of the fault."""
-
-
-_NUMBERS = count(1)
-"""The numbers of the namespaces of this process, whose server no other process uses."""
-
-
-@contextmanager
-def registry_for_a_test(server: LocalRegistry) -> Iterator[TestRegistry]:
-    """Yield a registry in a namespace of its own, which is reset at the end."""
-    with Client(server.control_url, namespace=f"test-{next(_NUMBERS)}") as client:
-        yield TestRegistry(server.host, client)
-        client.reset()
-
-
 class TestRegistry:
     """A registry for one test.
 
-    `registry` is its HOST:PORT, `namespace` that of the test, and `client` the client of the control API.
+    `registry` is its HOST:PORT and `registry_url` its URL. `namespace` is that of the test, and `client` is
+    the client of the control API in this namespace. `ca_file` is the CA that clients must trust, or None.
     """
 
     __test__ = False  # pytest collects no tests here
 
-    def __init__(self, registry: str, client: Client) -> None:
-        self.registry = registry
-        self.registry_url = f"http://{registry}"
+    def __init__(self, registry_url: str, client: Client, ca_file: Path | None = None) -> None:
+        self.registry_url = registry_url
+        self.registry = registry_url.partition("://")[2]
         self.client = client
         self.namespace = client.namespace
+        self.ca_file = ca_file
+        self._since = client.status()["exchanges"]
+        self._explained: dict[int, ExchangeDetail] = {}
+        """Exchanges as they were when the rules that explain them were still there."""
+
+    def __repr__(self) -> str:
+        return f"<{self.registry_url}, namespace {self.namespace}>"
 
     def image(self, name: str) -> str:
         """Return the full name of an image of the test, such as `team/app:v1` or `broken/error:503`."""
@@ -66,76 +60,106 @@ class TestRegistry:
         return self.image(f"broken/random:layers-{layers}_size-{size}{seeded}")
 
     def push(self, name: str, layers: Sequence[bytes] = (b"",)) -> str:
-        """Push an image whose layers are these bytes, and return its full name."""
+        """Push an image whose layers are these bytes, and return its full name. Raise `httpx.HTTPError`."""
         repository, _, tag = name.partition(":")
-        push(self.registry_url, self._repository(repository), tag or "latest", layers)
+        push(self.registry_url, self._repository(repository), tag or "latest", layers, self.ca_file)
         return self.image(name)
 
-    @contextmanager
     def rule(
-        self, fault: str, /, *, match: Mapping[str, Any] | None = None, optional: bool = False, **options: Any
-    ) -> Iterator[Rule]:
-        """Apply a fault while a block runs: `rule("error", status=503, match={"endpoint": "manifest"})`.
+        self,
+        fault: Fault | Sequence[Fault],
+        *,
+        match: Match | None = None,
+        times: int | None = None,
+        skip: int = 0,
+        probability: float | str = 1.0,
+        per: Literal["rule", "repository", "reference", "client"] = "rule",
+        name: str | None = None,
+        override: bool = False,
+        optional: bool = False,
+    ) -> AbstractContextManager[Rule]:
+        """Apply a fault while a block runs: `with brokenreg.rule(faults.error(status=503), times=2): ...`.
 
-        `times`, `skip`, `probability`, `per` and `name` are those of a rule; other options are parameters of
-        the fault. Raise `AssertionError` at the end if the fault was not applied, or not as often as `times`
-        says, unless the rule is optional.
+        The other arguments are the fields of a rule. Raise `UsageError` if one of them is invalid. At the end
+        of the block, raise `AssertionError` if the fault was not applied, or not as often as `times` says,
+        unless the rule is optional.
         """
-        own: dict[str, Any] = {key: options.pop(key) for key in _OF_RULE if key in options}
-        parameters = {"type": fault, **options}
-        rule = {"fault": parameters, "match": dict(match or {}), **own}
-        added = self.client.add_rule(cast(NewRule, rule))
-        try:
-            yield added
-            self._settle()
-            applied = next(each["applied"] for each in self.client.rules() if each["id"] == added["id"])
-        finally:
-            self.client.remove_rule(added["id"])
-        wanted = own.get("times", 1)
-        if applied < wanted and not optional:
-            raise AssertionError(
-                f"the rule {own.get('name', fault)} was applied {counted(applied, 'time')}, "
-                f"want {counted(wanted, 'time')}"
-            )
+        rule = NewRule(
+            fault=fault, skip=skip, probability=probability, per=per, override=override, optional=optional
+        )
+        if match is not None:
+            rule["match"] = match
+        if times is not None:
+            rule["times"] = times
+        if name is not None:
+            rule["name"] = name
+        return AppliedRule(self.client, rule, self._settle, self._explain)
 
     def exchanges(self, filter: str | None = None) -> list[Exchange]:
-        """Return the exchanges of the test so far that match a filter, oldest first."""
+        """Return the exchanges of the test so far that match a filter, oldest first. Raise `ControlError`."""
         self._settle()
         return self.client.exchanges(filter, limit=_MOST)
 
     def expect(
         self,
-        filter: str,
+        filter: str | None = None,
         *,
         count: int | None = None,
         at_least: int | None = None,
         at_most: int | None = None,
+        each: str | None = None,
+        spacing: str | None = None,
+        order: Sequence[str] | None = None,
+        leaks: Literal[0] | None = None,
+        connections: Connections | None = None,
     ) -> None:
-        """Raise `AssertionError` if not that many exchanges match. Without a number, at least one must."""
-        if count is not None and (at_least is not None or at_most is not None):
-            raise TypeError("count excludes at_least and at_most")
-        if count is at_least is at_most is None:
-            at_least = 1
-        got = len(self.exchanges(filter))
-        wants = {"exactly": count, "at least": at_least, "at most": at_most}
-        is_met = (
-            (count is None or got == count)
-            and (at_least is None or got >= at_least)
-            and (at_most is None or got <= at_most)
-        )
-        if not is_met:
-            want = ", ".join(f"{word} {number}" for word, number in wants.items() if number is not None)
-            raise AssertionError(f"{filter}: got {got}, want {want}")
+        """Raise `AssertionError` if the exchanges so far do not meet an expectation.
+
+        The arguments are the fields of an expectation in a scenario: exactly one of `filter`, `order`,
+        `leaks` and `connections`. With a filter alone, at least one exchange must match. Raise `UsageError`
+        if the arguments are invalid.
+        """
+        __tracebackhide__ = True
+        fields = {
+            "filter": filter, "count": count, "at_least": at_least, "at_most": at_most, "each": each,
+            "spacing": spacing, "order": order, "leaks": leaks, "connections": connections,
+        }  # fmt: skip
+        self._settle()
+        given = {name: value for name, value in fields.items() if value is not None}
+        verdict = self.client.judge(cast(Expectation, given), after=self._since)
+        if not verdict["met"]:
+            raise AssertionError(self._unmet(verdict))
 
     def report(self) -> str:
-        """Return the exchanges of the test as text, one line for each."""
+        """Return the exchanges of the test as text: what happened, and why rules were applied or not."""
         try:
-            found = self.exchanges()
+            return self._report()
         except ControlError as error:
             return str(error)
-        omitted = len(found) - _SHOWN
-        lines = [f"({counted(omitted, 'earlier exchange')} omitted)"] if omitted > 0 else []
-        return "\n".join([*lines, *map(line, found[-_SHOWN:])]) or "no exchanges: the client sent no request"
+
+    def _report(self) -> str:
+        found = self.exchanges()
+        shown = found[-_SHOWN:]
+        omitted = len(found) - len(shown)
+        lines = [f"({counted(omitted, 'earlier exchange')} omitted)"] if omitted else []
+        for each in details(self.client, shown):
+            lines += exchange_lines(self._explained.get(each["id"], each))
+        return "\n".join(lines) or "no exchanges: the client sent no request"
+
+    def _unmet(self, verdict: Verdict) -> str:
+        """Return why an expectation is not met, with the exchanges that come nearest."""
+        lines = [f"{verdict['filter']}: got {verdict['got']}, want {verdict['wanted']}"]
+        nearest = [each for each in self.client.exchanges(limit=_MOST) if each["id"] in verdict["nearest"]]
+        if nearest:
+            lines.append("nearest exchanges:")
+        for each in details(self.client, nearest):
+            lines += exchange_lines(each)
+        return "\n".join(lines)
+
+    def _explain(self) -> None:
+        """Keep what became of the rules in each exchange, because the server explains only current rules."""
+        for each in details(self.client, self.client.exchanges(limit=_SHOWN)):
+            self._explained[each["id"]] = each
 
     def _repository(self, name: str) -> str:
         return f"broken/in/{self.namespace}/{name}"

@@ -66,6 +66,8 @@ class TrafficLog:
         self.next_id: Callable[[], int] = count(1).__next__
         """Returns the id of the next exchange. Ids count from 1 and are never reused."""
         self.first = 0
+        self.newest_dropped = 0
+        """The highest id of an exchange that was dropped because of the limits."""
         self.version = 0
         self.generation = 0
         self.under_way: dict[int, Exchange] = {}
@@ -235,6 +237,7 @@ class TrafficLog:
             oldest = exchanges.popleft()
             number = oldest.id
             del self._by_id[number]
+            self.newest_dropped = number
             bodies.drop(number)
             if number not in self.under_way:
                 self._counted -= oldest.counted

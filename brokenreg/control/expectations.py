@@ -1,0 +1,55 @@
+"""`/v1/expectations`: verdicts about the exchanges of a namespace."""
+
+from __future__ import annotations
+
+from quart import Response
+
+from brokenreg.concurrency import paced
+from brokenreg.control.routes import APIRequest, Route, json_response
+from brokenreg.rules.expectation_counts import Expectations
+from brokenreg.rules.expectations import Expectation, Verdict
+from brokenreg.runtime.errors import RefusedError
+from brokenreg.runtime.runtime import Runtime
+from brokenreg.traffic.log import CAPACITY
+
+_PATH = "/v1/expectations"
+_SLICE = 100
+"""Number of exchanges that are judged between two checks of the clock."""
+
+
+async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
+    """List the expectations and required rules of the scenario, and whether each one is met so far."""
+    return json_response(runtime.rules.book(request.one_namespace()).verdicts())
+
+
+async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
+    """Judge one expectation by the exchanges in the log that have ended.
+
+    With `after`, only exchanges with a higher id count, and the log must still have all of them.
+    """
+    after = request.query.after
+    if after and runtime.log.newest_dropped > after:
+        raise RefusedError(
+            f"the log no longer has all exchanges after {after}: it keeps {CAPACITY:,}, within --log-memory"
+        )
+    judged = Expectations()
+    judged.load([request.model(Expectation)])
+    async for exchange in paced(list(runtime.log), check_every=_SLICE):
+        if exchange.id > after and exchange.ended is not None and request.concerns(exchange):
+            judged.observe(exchange)
+    return json_response(judged.verdicts()[0])
+
+
+ROUTES = (
+    Route("GET", _PATH, list_expectations, query=("namespace",), answer=list[Verdict]),
+    Route(
+        "POST",
+        _PATH,
+        judge_expectation,
+        query=("namespace", "after"),
+        body=Expectation,
+        answer=Verdict,
+        problems=(409,),
+        example='{"filter": "endpoint:manifest status:200", "count": 1}',
+    ),
+)
