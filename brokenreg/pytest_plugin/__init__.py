@@ -15,11 +15,20 @@ if TYPE_CHECKING:
     from brokenreg.pytest_plugin.registry import TestRegistry
     from brokenreg.pytest_plugin.servers import TestServer
 
-__all__ = ("brokenreg",)
+__all__ = ("TestRegistry", "brokenreg")
 
 _REGISTRY: pytest.StashKey[TestRegistry] = pytest.StashKey()
 _OPTIONS = "brokenreg_options"
 _URL = "brokenreg_url"
+
+
+def __getattr__(name: str) -> object:
+    """Import the type of the fixture when somebody needs it, for an annotation."""
+    if name != "TestRegistry":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from brokenreg.pytest_plugin.registry import TestRegistry
+
+    return TestRegistry
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
 from brokenreg.client import Client, ProblemError, UsageError
+from brokenreg.client.request_documents import Expectation
 from brokenreg.traffic import log
-from tests.server import Brokenreg
+from tests.server import Brokenreg, brokenreg
 
 MANIFEST = "manifests/layers-1_size-10"
 
@@ -38,12 +41,10 @@ def test_after_leaves_out_older_exchanges(own_registry: Brokenreg) -> None:
 
 
 def test_no_verdict_about_exchanges_that_the_log_has_dropped(
-    own_registry: Brokenreg, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log.TrafficLog.__init__, "__defaults__", (2, log.MEMORY))
-    from tests.server import brokenreg
-
-    with brokenreg() as small, Client(small.control, namespace="one") as control:
+    with brokenreg(tmp_path) as small, Client(small.control, namespace="one") as control:
         for _ in range(2):
             pull(small, "one")
         since = control.status()["exchanges"]
@@ -51,16 +52,20 @@ def test_no_verdict_about_exchanges_that_the_log_has_dropped(
             pull(small, "one")
         assert control.judge({"filter": "", "count": 2}, after=since)["met"]
         pull(small, "one")
-        with pytest.raises(ProblemError, match=f"the log no longer has all exchanges after {since}") as caught:
+        with pytest.raises(ProblemError, match=f"no longer has all exchanges after {since}") as caught:
             control.judge({"filter": "", "count": 2}, after=since)
         assert caught.value.status == 409
 
 
 @pytest.mark.parametrize(
     ("expectation", "field"),
-    [({}, None), ({"filter": "stauts:200"}, "filter"), ({"filter": "", "spacing": "2"}, "spacing")],
+    [
+        (Expectation(), None),
+        (Expectation(filter="stauts:200"), "filter"),
+        (Expectation(filter="", spacing="2"), "spacing"),
+    ],
 )
-def test_an_invalid_expectation_is_refused(registry: Brokenreg, expectation: object, field: str | None) -> None:
+def test_an_invalid_one_is_refused(registry: Brokenreg, expectation: Expectation, field: str | None) -> None:
     with Client(registry.control) as control, pytest.raises(UsageError) as caught:
-        control.judge(expectation)  # type: ignore[arg-type]
+        control.judge(expectation)
     assert caught.value.field == field
