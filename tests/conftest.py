@@ -57,6 +57,14 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(5_000, 20, 20)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests measured: their property `reported`."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "reported":
+                terminalreporter.write_line(str(value))
+
+
 def _place(item: pytest.Item) -> int:
     return next((at for at, part in enumerate(_LONG) if part in item.nodeid), len(_LONG))
 
