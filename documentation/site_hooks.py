@@ -23,7 +23,11 @@ _LOG = logging.getLogger("mkdocs.documentation")
 
 _ROOT = Path(__file__).parents[1]
 _STYLE = "stylesheets/site.css"
-_PAGES = {"README.md": "start.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+_EXAMPLES = sorted(path.relative_to(_ROOT).as_posix() for path in (_ROOT / "examples").glob("*/README.md"))
+_PAGES = {
+    **{"README.md": "start.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"},
+    **{example: example for example in _EXAMPLES},
+}
 """Pages of the site that are not in `docs/`: the place in the repository, and that in the site."""
 
 _FILES = {"LICENSE": "LICENSE.txt", **_PAGES}
@@ -39,9 +43,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, place, content=(_ROOT / source).read_text()))
     files.append(File.generated(config, "LICENSE.txt", content=(_ROOT / "LICENSE").read_text()))
     files.append(File.generated(config, _STYLE, abs_src_path=str(Path(__file__).with_name("site.css"))))
-    for example in sorted(path for path in (_ROOT / "deploy").rglob("*") if path.is_file()):
-        place = example.relative_to(_ROOT).as_posix()
-        files.append(File.generated(config, place, abs_src_path=str(example)))
+    folders = (_ROOT / "deploy", _ROOT / "examples", _ROOT / "action")
+    for path in sorted([_ROOT / "action.yml", *(path for folder in folders for path in folder.rglob("*"))]):
+        place = path.relative_to(_ROOT).as_posix()
+        if path.is_file() and place not in _PAGES:
+            files.append(File.generated(config, place, abs_src_path=str(path)))
     for picture in sorted((_ROOT / "screenshots").glob("*.svg")):
         # Rich names a font on another host, which a browser would fetch for the picture alone.
         content = _FONT.sub("", picture.read_text())

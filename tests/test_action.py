@@ -13,10 +13,12 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from tests.docs.pages import read
 from tests.server import clean_environment
 
 ROOT = Path(__file__).parents[1]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+PAGE = ROOT / "docs/how-to/ci-systems.md"
 WORKFLOW = ROOT / "examples/github-actions/brokenreg.yml"
 TOOLS = Path(sys.executable).parent
 
@@ -177,6 +179,25 @@ def test_actionlint_finds_nothing_and_knows_the_inputs(tmp_path: Path) -> None:
     workflow.write_text(text.replace("scenarios:", "scenarois:"))
     with pytest.raises(AssertionError, match="scenarois"):
         run_tool("actionlint", workflow, folder=tmp_path)
+
+
+def test_the_workflow_of_the_page_is_valid(tmp_path: Path) -> None:
+    (text,) = [text for text in blocks_of_the_page() if text.startswith("jobs:")]
+    workflow = tmp_path / "workflow.yml"
+    pinned = text.replace("example.com/brokenreg", "example.com/brokenreg@sha256:" + "0" * 64)
+    workflow.write_text(f"name: page\non: push\npermissions: {{contents: read}}\n{pinned}")
+    run_tool("actionlint", "-shellcheck", TOOLS / "shellcheck", workflow)
+    run_tool("zizmor", "--offline", "--no-progress", workflow)
+
+
+def test_the_page_shows_the_inputs_and_the_workflow() -> None:
+    (text,) = [text for text in blocks_of_the_page() if text.startswith("steps:")]
+    assert yaml.safe_load(text)["steps"] == yaml.safe_load(WORKFLOW.read_text())["jobs"]["client"]["steps"]
+    assert re.findall(r"^\| `([\w-]+)` \|", PAGE.read_text(), re.MULTILINE) == list(ACTION["inputs"])
+
+
+def blocks_of_the_page() -> list[str]:
+    return [block.text for block in read(PAGE.relative_to(ROOT).as_posix()).blocks]
 
 
 def test_shellcheck_finds_nothing() -> None:
