@@ -25,7 +25,9 @@ _ROOT = Path(__file__).parents[1]
 _STYLE = "stylesheets/site.css"
 _EXAMPLES = sorted(path.relative_to(_ROOT).as_posix() for path in (_ROOT / "examples").glob("*/README.md"))
 _PAGES = {
-    **{"README.md": "start.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"},
+    "README.md": "start.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
     **{example: example for example in _EXAMPLES},
 }
 """Pages of the site that are not in `docs/`: the place in the repository, and that in the site."""
