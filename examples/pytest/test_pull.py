@@ -5,8 +5,6 @@ from pull import WrongBytesError, pull
 
 from brokenreg.client import faults
 
-from brokenreg.client import faults
-
 ATTEMPTS = int(os.environ.get("ATTEMPTS", "4"))
 
 
