@@ -38,6 +38,7 @@ Placeholders, which are also variables such as BROKENREG_IMAGE:
 
 _REPORTS = {
     "junit": "Write the verdicts as JUnit XML.",
+    "html": "Write a report for people, as one HTML file.",
     "har": "Write the exchanges as HAR 1.2.",
 }
 """The options for files that are written at the end. `exam.report_files` has a writer for each."""
@@ -95,7 +96,7 @@ def run(scenarios: tuple[Path, ...], timeout: str, **options: Any) -> None:
 
     files = _checked({name: path for name in _REPORTS if (path := options.pop(name)) is not None})
     with _explained():
-        wanted = RunOptions(timeout=_seconds(timeout), with_har="har" in files, **options)
+        wanted = RunOptions(timeout=_seconds(timeout), with_har="har" in files, with_details="html" in files, **options)
         results = _results(scenarios, wanted)
         sys.exit(_report(results, files))
 

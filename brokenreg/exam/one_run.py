@@ -18,12 +18,14 @@ from brokenreg.client import AsyncClient
 from brokenreg.client.documents import Exchange
 from brokenreg.concurrency import in_own_thread
 from brokenreg.exam.client_process import ClientProcess, ClientResult
+from brokenreg.exam.details import fetch_details
 from brokenreg.exam.intact import intact_verdict
 from brokenreg.exam.judging import client_verdicts, in_flight_verdicts, request_verdict, verdict_of
 from brokenreg.exam.options import RunOptions
 from brokenreg.exam.placeholders import Values
 from brokenreg.exam.report import EXCHANGES, OUTPUT, RunReport, Verdict
 from brokenreg.exam.run_values import RunningRegistry, digest_namespace, values_of_run
+from brokenreg.exam.secrets_of_runs import without_secrets
 from brokenreg.exam.tasks import Task, redacted, repeat_line
 from brokenreg.redaction import REDACTED, redact_text
 
@@ -85,6 +87,8 @@ class Run:
                 *self._client_verdicts(client),
                 *await self._intact_verdicts(control, Path(values.workdir), client, own),
             ]
+            exchanges = sorted([*elsewhere, *own], key=lambda each: each["id"])
+            details = await fetch_details(control, exchanges, verdicts) if options.with_details else ()
         report = RunReport(
             version=__version__,
             scenario=self._task.name,
@@ -95,10 +99,11 @@ class Run:
             repeat=repeat_line(options.command, self._task, self._seed, options.repeated),
             exit=client.status,
             verdicts=tuple(verdicts),
-            exchanges=tuple(sorted([*elsewhere, *own], key=lambda each: each["id"])),
+            exchanges=tuple(exchanges),
             output=self._without_secrets(client.output[-OUTPUT:]),
+            details=details,
         )
-        return RunResult(report, har)
+        return RunResult(without_secrets(report, self._secrets), har)
 
     @asynccontextmanager
     async def _scenario(self, control: AsyncClient) -> AsyncIterator[Values]:

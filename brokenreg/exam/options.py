@@ -16,6 +16,8 @@ class RunOptions:
     token: str | None = None
     jobs: int = 1
     with_har: bool = False
+    with_details: bool = False
+    """Whether a report has the details of exchanges."""
 
     @property
     def is_shared(self) -> bool:

@@ -1,11 +1,11 @@
-"""What a run found. The summary and JUnit XML are made from it alone."""
+"""What a run found. The summary, JUnit XML and the HTML report are made from it alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from brokenreg.client.documents import Exchange
+from brokenreg.client.documents import Exchange, ExchangeDetail
 
 OUTPUT = 64 * 1024
 """Maximum number of characters of the client's output in a report: the last ones."""
@@ -49,6 +49,8 @@ class RunReport:
     verdicts: tuple[Verdict, ...]
     exchanges: tuple[Exchange, ...]
     output: str
+    details: tuple[ExchangeDetail, ...] = ()
+    """Headers, timelines and rules of some of the exchanges, only for the HTML report."""
 
     @property
     def is_good(self) -> bool:

@@ -10,7 +10,7 @@ from brokenreg.exam.one_run import RunResult, merged_har
 
 
 def write_report(name: str, path: Path, results: Sequence[RunResult]) -> None:
-    """Write the report of that name (`junit`, `har`). Raise `OSError`."""
+    """Write the report of that name (`junit`, `html`, `har`). Raise `OSError`."""
     path.write_bytes(_WRITERS[name](results))
 
 
@@ -20,8 +20,18 @@ def _junit(results: Sequence[RunResult]) -> bytes:
     return junit_xml([each.report for each in results])
 
 
+def _html(results: Sequence[RunResult]) -> bytes:
+    from brokenreg.exam.html_report import html_report
+
+    return html_report([each.report for each in results]).encode()
+
+
 def _har(results: Sequence[RunResult]) -> bytes:
     return json.dumps(merged_har([each.har for each in results if each.har is not None])).encode()
 
 
-_WRITERS: dict[str, Callable[[Sequence[RunResult]], bytes]] = {"junit": _junit, "har": _har}
+_WRITERS: dict[str, Callable[[Sequence[RunResult]], bytes]] = {
+    "junit": _junit,
+    "html": _html,
+    "har": _har,
+}

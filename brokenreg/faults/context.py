@@ -26,7 +26,7 @@ from brokenreg.http.asgi import (
 from brokenreg.oci.errors import OCIError
 from brokenreg.registry.responses import Headers, ready_response, respond_error
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.timeline_events import FaultHadNoEffect, FaultNote
+from brokenreg.traffic.timeline_events import FaultDelay, FaultHadNoEffect, FaultNote
 from brokenreg.wire.stream import Stream, stream_of
 
 
@@ -188,6 +188,8 @@ class FaultContext:
         Raise `ClientDisconnectedError` if the client disconnects. `clock` stops during the wait, so that a
         fault that paces the body does not make up for it.
         """
+        if self.exchange.ended is None:
+            self.exchange.add(FaultDelay(self.name, seconds))
         with self.passage.pausing():
             await self.stream.wait(seconds)
 

@@ -131,7 +131,16 @@ class FaultNote:
     note: str
 
 
-FaultEvent = FaultsApplied | FaultInapplicable | FaultHadNoEffect | FaultNote
+@dataclass(frozen=True, slots=True)
+class FaultDelay:
+    """A fault delays the response, for `seconds`, or until the client disconnects if that is null."""
+
+    kind: ClassVar = "fault-delay"
+    fault: str
+    seconds: float | None
+
+
+FaultEvent = FaultsApplied | FaultInapplicable | FaultHadNoEffect | FaultNote | FaultDelay
 
 # The gate
 

@@ -94,6 +94,9 @@ def _fault(event: on.FaultEvent) -> str:
             return f"{fault}: no effect: {reason}"
         case on.FaultNote(fault, note):
             return f"{fault}: {note}"
+        case on.FaultDelay(fault, seconds):
+            how_long = "until the client disconnects" if seconds is None else f"{round(seconds, 3):g} s"
+            return f"{fault}: waits {how_long}"
     assert_never(event)
 
 

@@ -84,7 +84,7 @@ def test_stall_in_the_body(each: Registry, at: Any) -> None:
     if not each.is_http2:
         assert head + place in arrived
     points = each.exchange(image.layer_path())["timeline"]
-    stalled = next(point["at"] for point in points if point["text"] == "stall: stalled")
+    stalled = next(point["at"] for point in points if point["text"] == "stall: waits 0.3 s")
     assert points[-1]["at"] - stalled >= 0.29
 
 

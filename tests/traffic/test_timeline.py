@@ -149,6 +149,7 @@ def some(hint: Any, text: str) -> Any:
         int | None: None,
         int: 2,
         float: 2.5,
+        float | None: 2.5,
         bool: True,
         tuple[str, ...]: ("a", "b"),
     }

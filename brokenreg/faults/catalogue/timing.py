@@ -153,7 +153,6 @@ class _Stalled(ResponseFilter):
         await super().body(rest, more=more)
 
     async def _wait(self) -> None:
-        self.context.note("stalled")
         await self.context.wait(self._fault.dur)
 
 

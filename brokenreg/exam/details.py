@@ -1,0 +1,47 @@
+"""Fetches the details of a run's exchanges: their headers, timelines and rules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from brokenreg.client import AsyncClient, MissingError
+from brokenreg.client.documents import Exchange, ExchangeDetail
+from brokenreg.exam.report import Verdict
+
+MOST = 200
+"""Maximum number of exchanges whose details a report has."""
+
+_AT_ONCE = 4
+"""Number of requests in flight at the same time."""
+
+
+async def fetch_details(
+    control: AsyncClient, exchanges: Sequence[Exchange], verdicts: Iterable[Verdict]
+) -> tuple[ExchangeDetail, ...]:
+    """Return the details of at most `MOST` exchanges, those nearest to failures first.
+
+    Exchanges that have left the log are missing. Raise `ControlError`.
+    """
+    slots = asyncio.Semaphore(_AT_ONCE)
+    found = await asyncio.gather(*(_detail(control, number, slots) for number in chosen(exchanges, verdicts)))
+    return tuple(sorted((each for each in found if each is not None), key=lambda each: each["id"]))
+
+
+def chosen(exchanges: Sequence[Exchange], verdicts: Iterable[Verdict]) -> list[int]:
+    """Return the ids of at most `MOST` exchanges: the nearest of verdicts, those with faults, the first."""
+    nearest = [number for each in verdicts for number in each.nearest]
+    with_faults = [each["id"] for each in exchanges if each["faults"]]
+    known = {each["id"] for each in exchanges}
+    order = dict.fromkeys([*nearest, *with_faults, *(each["id"] for each in exchanges)])
+    return [number for number in order if number in known][:MOST]
+
+
+async def _detail(
+    control: AsyncClient, number: int, slots: asyncio.Semaphore
+) -> ExchangeDetail | None:
+    try:
+        async with slots:
+            return await control.exchange(number, namespace="")
+    except MissingError:
+        return None

@@ -1,0 +1,196 @@
+"""The exchanges of a run as rows of its waterfall, and what became of each rule in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from brokenreg.client.documents import Exchange, ExchangeDetail, RuleExplanation
+from brokenreg.client.exchange_text import request_words, result_words
+from brokenreg.exam.html_report.safe_text import cut
+from brokenreg.exam.html_report.waterfall import (
+    DELAY,
+    HELD,
+    TRANSFER,
+    WAITING,
+    WHOLE,
+    Part,
+    Scale,
+    parts_of,
+    time_label,
+)
+from brokenreg.oci.sizes import format_size
+
+_MOST_HEADERS = 100
+_MOST_NAMED = 8
+"""Maximum number of exchanges that are named for a reason."""
+
+_OF_ALL = ("request", "headers", "end", "faults-applied")
+"""Events that do not say why a connection has no request."""
+
+_DECIDED = ("applied", "no-effect", "inapplicable", "skipped", "exhausted", "not-drawn")
+"""Outcomes of rules that matched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A part of an exchange: where it is on the scale, in percent, and how long it took."""
+
+    kind: str
+    start: float
+    width: float
+    seconds: float
+
+    @property
+    def words(self) -> str:
+        return f"{_PART_WORDS[self.kind]} {time_label(self.seconds)}"
+
+
+_PART_WORDS = {WAITING: "waiting", DELAY: "fault delay", HELD: "held", TRANSFER: "transfer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An exchange. Without details, its bar has one part."""
+
+    exchange: Exchange
+    detail: ExchangeDetail | None
+    bars: tuple[Bar, ...]
+    start: float
+    """Where its request is on the scale, in percent."""
+
+    @property
+    def state(self) -> str:
+        """Return `held`, `open`, `bad` or `good`."""
+        if self.exchange["held"]:
+            return "held"
+        if self.exchange["ended"] is None:
+            return "open"
+        is_bad = (self.exchange["status"] or 0) >= 400 or self.exchange["ended"] != "complete"
+        return "bad" if is_bad else "good"
+
+    @property
+    def sign(self) -> str:
+        return {"held": "⏸", "open": "▸", "bad": "✗", "good": "✓"}[self.state]
+
+    @property
+    def request(self) -> str:
+        """Return the method and the path, without the prefix of the run's namespace."""
+        words, namespace = request_words(self.exchange), self.exchange["namespace"]
+        return cut(words.replace(f"/v2/broken/in/{namespace}/", "…/", 1) if namespace else words)
+
+    @property
+    def result(self) -> str:
+        """Return the fault, its rule, how the exchange ended, and what happened on a connection."""
+        happened = _of_connection(self.detail) if self.detail is not None else ()
+        return cut(", ".join([*result_words(self.exchange), *happened]))
+
+    @property
+    def size(self) -> str:
+        return format_size(self.exchange["response_bytes"])
+
+    @property
+    def announced(self) -> str:
+        """Return the size that the response's headers promise, if fewer bytes were sent."""
+        headers = dict(self.detail["response_headers"]) if self.detail else {}
+        length = headers.get("content-length", "")
+        is_more = length.isascii() and length.isdigit() and int(length[:18]) > self.exchange["response_bytes"]
+        return format_size(int(length[:18])) if is_more and self.exchange["method"] != "HEAD" else ""
+
+    @property
+    def time(self) -> str:
+        duration = self.exchange["duration"]
+        return "in flight" if duration is None else time_label(duration)
+
+    @property
+    def bar_words(self) -> str:
+        return ", ".join(each.words for each in self.bars if each.kind != WHOLE)
+
+    def headers(self, side: str) -> list[tuple[str, str]]:
+        """Return the headers of the `request` or the `response`, and how many more there are."""
+        if self.detail is None:
+            return []
+        pairs = self.detail["request_headers"] if side == "request" else self.detail["response_headers"]
+        shown = [(cut(name), cut(value)) for name, value in pairs[:_MOST_HEADERS]]
+        more = len(pairs) - len(shown)
+        return [*shown, ("…", f"{more} more headers")] if more else shown
+
+
+def _of_connection(detail: ExchangeDetail) -> Iterator[str]:
+    """Yield why a connection has no request."""
+    if detail["endpoint"] == "connect":
+        yield from (each["text"] for each in detail["timeline"] if each["kind"] not in _OF_ALL)
+
+
+def rows_of(exchanges: Sequence[Exchange], details: Sequence[ExchangeDetail], scale: Scale) -> Iterator[Row]:
+    """Yield a row for each exchange."""
+    known = {each["id"]: each for each in details}
+    for each in exchanges:
+        detail = known.get(each["id"])
+        since = each["time"] - scale.start
+        until = max(0.0, scale.length - since)
+        whole = [Part(WHOLE, 0.0, until if each["duration"] is None else each["duration"])]
+        parts = whole if detail is None else parts_of(detail, until)
+        bars = tuple(_bar(part, since, scale) for part in parts)
+        yield Row(each, detail, bars, scale.percent(since))
+
+
+def _bar(part: Part, since: float, scale: Scale) -> Bar:
+    start, end = scale.percent(since + part.start), scale.percent(since + part.end)
+    return Bar(part.kind, start, round(end - start, 3), part.end - part.start)
+
+
+@dataclass(slots=True)
+class Reason:
+    """Why a rule was applied to some exchanges or not."""
+
+    outcome: str
+    text: str
+    ids: list[int]
+
+    @property
+    def is_of_match(self) -> bool:
+        """Return whether the rule matched these exchanges."""
+        return self.outcome in _DECIDED
+
+    @property
+    def named(self) -> list[int]:
+        return self.ids[:_MOST_NAMED]
+
+    @property
+    def more(self) -> int:
+        return len(self.ids) - len(self.named)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """A rule or a fault of the path, and why it was applied or not."""
+
+    name: str
+    source: str
+    """The path for a fault of the path; otherwise empty."""
+
+    reasons: list[Reason]
+
+    @property
+    def is_applied(self) -> bool:
+        return any(each.outcome == "applied" for each in self.reasons)
+
+
+def rule_rows(details: Sequence[ExchangeDetail]) -> list[RuleRow]:
+    """Return the rules that were evaluated, each with its reasons: those of matches first."""
+    found: dict[tuple[int | None, str, str], dict[tuple[str, str], Reason]] = {}
+    for detail in details:
+        for rule in detail["rules"]:
+            reasons = found.setdefault((rule["id"], rule["rule"], _source(rule)), {})
+            text = "" if rule["outcome"] == "applied" else rule["reason"]
+            reason = reasons.setdefault((rule["outcome"], text), Reason(rule["outcome"], text, []))
+            reason.ids.append(detail["id"])
+    return [
+        RuleRow(cut(name), cut(source), sorted(reasons.values(), key=lambda each: not each.is_of_match))
+        for (_, name, source), reasons in sorted(found.items(), key=lambda each: each[0][0] or 0)
+    ]
+
+
+def _source(rule: RuleExplanation) -> str:
+    return rule["source"] if rule["id"] is None else ""
