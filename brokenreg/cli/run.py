@@ -96,7 +96,9 @@ def run(scenarios: tuple[Path, ...], timeout: str, **options: Any) -> None:
 
     files = _checked({name: path for name in _REPORTS if (path := options.pop(name)) is not None})
     with _explained():
-        wanted = RunOptions(timeout=_seconds(timeout), with_har="har" in files, with_details="html" in files, **options)
+        wanted = RunOptions(
+            timeout=_seconds(timeout), with_har="har" in files, with_details="html" in files, **options
+        )
         results = _results(scenarios, wanted)
         sys.exit(_report(results, files))
 

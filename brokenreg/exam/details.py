@@ -37,9 +37,7 @@ def chosen(exchanges: Sequence[Exchange], verdicts: Iterable[Verdict]) -> list[i
     return [number for number in order if number in known][:MOST]
 
 
-async def _detail(
-    control: AsyncClient, number: int, slots: asyncio.Semaphore
-) -> ExchangeDetail | None:
+async def _detail(control: AsyncClient, number: int, slots: asyncio.Semaphore) -> ExchangeDetail | None:
     try:
         async with slots:
             return await control.exchange(number, namespace="")

@@ -153,6 +153,6 @@ def test_a_followed_log_for_people(own_registry: Brokenreg) -> None:
         assert follower.stdout is not None
         line = follower.stdout.readline()
         assert "503     GET /v2/broken/error/manifests/503" in line
-        assert line.endswith("fault error\n")
+        assert line.endswith("fault error (broken/error:status-503)\n")
         follower.send_signal(signal.SIGINT)
         assert follower.wait(timeout=20) == 0
