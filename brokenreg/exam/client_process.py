@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brokenreg.concurrency import in_own_thread
+from brokenreg.concurrency import in_own_thread, shielded
 from brokenreg.exam import client_guard
 from brokenreg.exam.errors import RunError
 
@@ -102,7 +102,7 @@ async def client_process(*, passes_on: bool) -> AsyncIterator[ClientProcess]:
         folder = (await _message(guard))["folder"]
         yield ClientProcess(guard, Path(folder), output)
     finally:
-        await _end(guard)
+        await shielded(_end(guard))  # a second error or signal must not disturb this
 
 
 async def _end(guard: asyncio.subprocess.Process) -> None:

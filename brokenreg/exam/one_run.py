@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from brokenreg import __version__
-from brokenreg.client import AsyncClient
+from brokenreg.client import AsyncClient, ControlError
 from brokenreg.client.documents import Exchange
-from brokenreg.concurrency import in_own_thread
+from brokenreg.concurrency import in_own_thread, shielded
 from brokenreg.exam.client_process import ClientProcess, ClientResult
 from brokenreg.exam.details import fetch_details
 from brokenreg.exam.intact import intact_verdict
@@ -32,6 +32,9 @@ from brokenreg.redaction import REDACTED, redact_text
 _SETTLE = 2.0
 _PAUSE = 0.005
 """Seconds that exchanges have to end once the client has ended, and between two looks."""
+
+_FORGET = 2.0
+"""Seconds that a shared registry has to forget a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +68,29 @@ class Run:
                 return await self._result(control)
             finally:
                 if self._options.is_shared:  # our own registry ends soon
-                    await control.reset()
-                    await control.reset(digest_namespace(namespace))
+                    await shielded(_forget(control, namespace, digest_namespace(namespace)))
 
     async def _result(self, control: AsyncClient) -> RunResult:
         options, started = self._options, time.time()
-        async with self._scenario(control) as values:
-            filled, environment = values.fill(options.command), values.environment(os.environ)
-            client = await self._client.run(filled, environment, options.timeout)
-            in_flight = await _settled(control)
-            own, elsewhere, judged, har = await asyncio.gather(
-                control.exchanges(limit=EXCHANGES),
-                self._elsewhere(control),
-                self._judged(control),
-                self._har(control),
-            )
-            verdicts = [
-                *in_flight_verdicts(in_flight),
-                *self._request_verdicts(own, elsewhere),
-                *(verdict_of(each, own if is_own else elsewhere) for each, is_own in judged),
-                *self._client_verdicts(client),
-                *await self._intact_verdicts(control, Path(values.workdir), client, own),
-            ]
-            exchanges = sorted([*elsewhere, *own], key=lambda each: each["id"])
-            details = await fetch_details(control, exchanges, verdicts) if options.with_details else ()
+        values = await self._prepare(control)
+        filled, environment = values.fill(options.command), values.environment(os.environ)
+        client = await self._client.run(filled, environment, options.timeout)
+        in_flight = await _settled(control)
+        own, elsewhere, judged, har = await asyncio.gather(
+            control.exchanges(limit=EXCHANGES),
+            self._elsewhere(control),
+            self._judged(control),
+            self._har(control),
+        )
+        verdicts = [
+            *in_flight_verdicts(in_flight),
+            *self._request_verdicts(own, elsewhere),
+            *(verdict_of(each, own if is_own else elsewhere) for each, is_own in judged),
+            *self._client_verdicts(client),
+            *await self._intact_verdicts(control, Path(values.workdir), client, own),
+        ]
+        exchanges = sorted([*elsewhere, *own], key=lambda each: each["id"])
+        details = await fetch_details(control, exchanges, verdicts) if options.with_details else ()
         report = RunReport(
             version=__version__,
             scenario=self._task.name,
@@ -105,9 +107,8 @@ class Run:
         )
         return RunResult(without_secrets(report, self._secrets), har)
 
-    @asynccontextmanager
-    async def _scenario(self, control: AsyncClient) -> AsyncIterator[Values]:
-        """Load the scenario, and yield the values. Rules for connections belong to no namespace."""
+    async def _prepare(self, control: AsyncClient) -> Values:
+        """Load the scenario, and return the values. Rules for connections belong to no namespace."""
         task, seed = self._task, self._seed
         if not self._options.is_shared:
             await control.reset(namespace="")  # what the run before left
@@ -116,14 +117,9 @@ class Run:
             control.load_scenario(task.text(seed, of_connections=False)),
         )
         self._secrets.append(values.password)
-        if not task.has_connection_rules:
-            yield values
-            return
-        await control.load_scenario(task.text(seed, of_connections=True), namespace="")
-        try:
-            yield values
-        finally:
-            await control.clear_rules(namespace="")
+        if task.has_connection_rules:
+            await control.load_scenario(task.text(seed, of_connections=True), namespace="")
+        return values
 
     async def _elsewhere(self, control: AsyncClient) -> list[Exchange]:
         """Return the exchanges without a namespace. On a shared registry, they are those of others."""
@@ -162,6 +158,13 @@ class Run:
         for each in self._secrets:
             text = text.replace(each, REDACTED)
         return redact_text(text)
+
+
+async def _forget(control: AsyncClient, *namespaces: str) -> None:
+    """Reset namespaces of a shared registry, if it still responds."""
+    with contextlib.suppress(ControlError, TimeoutError):
+        async with asyncio.timeout(_FORGET):
+            await asyncio.gather(*map(control.reset, namespaces))
 
 
 async def _settled(control: AsyncClient) -> list[Exchange]:
