@@ -124,20 +124,21 @@ class Server:
             proxy.naming,
         )
         scenarios = _scenarios(settings.scenario)
+        rules = RuleBooks(settings.seed, view.positions, scenarios)
         self.runtime = Runtime(
             settings=settings,
             log=self.log,
             gate=Gate(self.log),
-            rules=RuleBooks(settings.seed, view.positions, scenarios),
+            rules=rules,
             store=store,
             images=images,
             proxy=proxy,
-            trap=CredentialTrap(),
+            trap=CredentialTrap(rules.leaked),
             diagnostics=diagnostics,
             status=self.status,
             stopping=asyncio.Event(),
         )
-        self.log.subscribe(self.runtime.rules.observe, ExchangeEvent.ENDED)
+        self.log.subscribe(rules.observe, ExchangeEvent.ENDED)
         if expects_repetitions(each.scenario for each in scenarios):
             self.log.keep_repetitions()
         self._applications = Applications(self.runtime, Services(store, images, catalog, tokens, proxy), view)

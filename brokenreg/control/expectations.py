@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from quart import Response
 
 from brokenreg.concurrency import paced
 from brokenreg.control.routes import APIRequest, Route, json_response
 from brokenreg.rules.expectation_counts import Expectations
 from brokenreg.rules.expectations import Expectation, Verdict
+from brokenreg.rules.rule_verdicts import RECENT
+from brokenreg.runtime import operations
 from brokenreg.runtime.errors import RefusedError
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.second_origin.credential_trap import leaked_kinds
 from brokenreg.traffic.log import CAPACITY
 
 _PATH = "/v1/expectations"
@@ -19,7 +24,10 @@ _SLICE = 100
 
 async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
     """List the expectations and required rules of the scenario, and whether each one is met so far."""
-    return json_response(runtime.rules.book(request.one_namespace()).verdicts())
+    namespace = request.one_namespace()
+    newest = (each for each in runtime.log.newest(len(runtime.log)) if each.target.namespace == namespace)
+    recent = [*islice(newest, RECENT)][::-1]
+    return json_response(runtime.rules.book(namespace).verdicts(recent))
 
 
 async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
@@ -32,11 +40,14 @@ async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
         raise RefusedError(
             f"the log no longer has all exchanges after {after}: it keeps {CAPACITY:,}, within --log-memory"
         )
-    judged = Expectations()
-    judged.load([request.model(Expectation)])
+    judged, expectation = Expectations(), request.model(Expectation)
+    judged.load([expectation])
+    await operations.prepare_expectation(runtime.log, expectation)
     async for exchange in paced(list(runtime.log), check_every=_SLICE):
         if exchange.id > after and exchange.ended is not None and request.concerns(exchange):
             judged.observe(exchange)
+            for kind in leaked_kinds(exchange):
+                judged.leaked(exchange, kind)
     return json_response(judged.verdicts()[0])
 
 

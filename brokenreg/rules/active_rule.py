@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
@@ -11,7 +11,6 @@ from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.context import RuleMemory
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.counters import Count, Counts, draw_of
-from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.rule import Rule
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Positions, Predicate
@@ -75,19 +74,6 @@ class ActiveRule:
             layer=rule.match.layer,
         )
 
-    def verdict(self) -> Verdict:
-        """Return whether the rule was applied as often as it says; without `times`, at least once."""
-        times = self.rule.times
-        return Verdict(
-            name=self.label,
-            kind="rule",
-            filter="applied",
-            wanted=f"at least {times or 1}",
-            got=str(self.applied),
-            seen=self.applied,
-            met=self.applied >= (times or 1),
-        )
-
     @property
     def is_armed(self) -> bool:
         """Return whether the rule can still be applied. One that counts by client always can."""
@@ -106,14 +92,17 @@ class ActiveRule:
 
     def mismatch_reason(self, exchange: Exchange) -> str:
         """Return why `may_match` is false, in one line; an empty text if it is true."""
+        return next(self.mismatches(exchange), "")
+
+    def mismatches(self, exchange: Exchange) -> Iterator[str]:
+        """Yield each reason why `may_match` is false."""
         if not self.rule.enabled:
-            return "disabled"
+            yield "disabled"
         if exchange.target.endpoint not in self._endpoints:
-            return f"endpoint {exchange.target.endpoint} is not {self.rule.endpoint}"
-        if not self.rule.applies_to(exchange.method):
-            return f"its fault does not apply to {exchange.method}"
-        wrong = (what for what, predicate in self._predicates if not predicate(exchange))
-        return next(wrong, "")
+            yield f"endpoint {exchange.target.endpoint} is not {self.rule.endpoint}"
+        elif not self.rule.applies_to(exchange.method):
+            yield f"its fault does not apply to {exchange.method}"
+        yield from (what for what, predicate in self._predicates if not predicate(exchange))
 
     def evaluate(
         self, exchange: Exchange, seed: int, position: str, attempt: int, places: Places

@@ -8,11 +8,11 @@ from typing import Literal
 
 from brokenreg.oci.durations import parse_duration
 from brokenreg.rules.expectations import Expectation, Verdict, VerdictKind
+from brokenreg.rules.expected_order import OrderedMatches
 from brokenreg.traffic.comparisons import parse_comparison
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.filters import parse_filter, parse_terms
-from brokenreg.traffic.timeline_events import CredentialReceived
 
 MOST_NEAREST = 5
 MAX_CONNECTIONS = 10_000
@@ -51,6 +51,11 @@ class Expectations:
         self._newest.append(exchange.id)
         for each in self._counted:
             each.observe(exchange)
+
+    def leaked(self, exchange: Exchange, kind: str) -> None:
+        """Count a credential of that kind, which an exchange brought to the second origin."""
+        for each in self._counted:
+            each.leaked(exchange, kind)
 
     def verdicts(self) -> list[Verdict]:
         """Return the verdict of each expectation."""
@@ -101,6 +106,9 @@ class _Counted:
 
     def matched(self, exchange: Exchange) -> None:
         """Examine an exchange that matches the filter."""
+
+    def leaked(self, exchange: Exchange, kind: str) -> None:
+        """Count a credential that arrived at the second origin."""
 
     def verdict(self) -> Verdict:
         expectation = self.expectation
@@ -188,37 +196,42 @@ class _Order(_Counted):
     def __init__(self, expectation: Expectation) -> None:
         super().__init__(expectation)
         self._order = expectation.order or ()
-        self._filters = [parse_filter(each) for each in self._order]
-        self._done: list[tuple[float, int]] = []
+        self._steps = OrderedMatches(self._order)
 
     def observe(self, exchange: Exchange) -> None:
-        done = self._done
-        if len(done) == len(self._filters) or (done and exchange.started < done[-1][0]):
-            return
-        if self._filters[len(done)](exchange):
-            done.append((exchange.started, exchange.id))
+        self._steps.add(exchange)
 
     def verdict(self) -> Verdict:
-        done, wanted = len(self._done), len(self._filters)
+        ids, wanted = self._steps.longest(), len(self._order)
+        done = len(ids)
         missing = f", then none of {self._order[done]}" if done < wanted else ""
-        near = [number for _, number in self._done[-MOST_NEAREST:]]
         return self._verdict(
             " then ".join(self._order), f"all {wanted}, in this order", f"{done} in this order{missing}",
-            done, done == wanted, near,
+            done, done == wanted, ids[-MOST_NEAREST:],
         )  # fmt: skip
 
 
 class _Leaks(_Counted):
     kind = "leaks"
 
+    def __init__(self, expectation: Expectation) -> None:
+        super().__init__(expectation)
+        self._kinds: list[str] = []
+
     def observe(self, exchange: Exchange) -> None:
-        found = sum(isinstance(point.event, CredentialReceived) for point in exchange.timeline)
-        if found:
-            self._got += found
-            self._matched.append(exchange.id)
+        pass  # a credential counts when it arrives
+
+    def leaked(self, exchange: Exchange, kind: str) -> None:
+        self._got += 1
+        self._matched.append(exchange.id)
+        if kind not in self._kinds and len(self._kinds) < MOST_NEAREST:
+            self._kinds.append(kind)
 
     def verdict(self) -> Verdict:
-        return self._verdict("leaks", "exactly 0", str(self._got), self._got, not self._got, self._matched)
+        what = f" ({', '.join(self._kinds)})" if self._kinds else ""
+        got = f"{self._got}{what}"
+        nearest = dict.fromkeys(self._matched)
+        return self._verdict("leaks", "exactly 0", got, self._got, not self._got, nearest)
 
 
 class _Connections(_Counted):

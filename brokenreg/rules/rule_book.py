@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from brokenreg.oci.target import Endpoint
@@ -12,6 +12,7 @@ from brokenreg.rules.counters import Attempts
 from brokenreg.rules.expectation_counts import Expectations
 from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.rule import FieldError, Rule
+from brokenreg.rules.rule_verdicts import rule_verdicts
 from brokenreg.rules.scenario import MAX_RULES, Scenario, SourcedScenario
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Positions
@@ -203,10 +204,13 @@ class RuleBook:
             requests=self.expectations.requests,
         )
 
-    def verdicts(self) -> list[Verdict]:
-        """Return the verdicts of the expectations, then those of the scenario's enabled rules."""
-        rules = [active.verdict() for active in self if active.is_required and active.rule.enabled]
-        return self.expectations.verdicts() + rules
+    def verdicts(self, recent: Sequence[Exchange] | None = None) -> list[Verdict]:
+        """Return the verdicts of the expectations, then those of the scenario's enabled rules.
+
+        With `recent`, the newest exchanges of the namespace, they say why a rule was not applied.
+        """
+        required = (active for active in self if active.is_required and active.rule.enabled)
+        return [*self.expectations.verdicts(), *rule_verdicts(required, recent)]
 
     def clear(self) -> None:
         """Remove all rules."""

@@ -97,6 +97,12 @@ class RuleBooks:
         if book is not None:
             book.expectations.observe(exchange)
 
+    def leaked(self, exchange: Exchange, kind: str) -> None:
+        """Count a credential that arrived at the second origin, for the expectations of its namespace."""
+        book = self._books.get(exchange.target.namespace)
+        if book is not None:
+            book.expectations.leaked(exchange, kind)
+
     def reset(self, namespace: str) -> None:
         """Restore the rules that a namespace had at startup, with new counters."""
         if (book := self._books.pop(namespace, None)) is not None:

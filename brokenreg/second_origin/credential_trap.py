@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from urllib.parse import parse_qsl
 
@@ -57,9 +57,13 @@ class Leaks(BaseModel):
 
 
 class CredentialTrap:
-    """Counts the credentials in each of up to `_NAMESPACES` namespaces, and keeps the last ones."""
+    """Counts the credentials in each of up to `_NAMESPACES` namespaces, and keeps the last ones.
 
-    def __init__(self) -> None:
+    `notify` is called with the exchange and the kind of each credential.
+    """
+
+    def __init__(self, notify: Callable[[Exchange, str], None] = lambda exchange, kind: None) -> None:
+        self._notify = notify
         self._counts: LRUCache[str, int] = LRUCache(_NAMESPACES)
         self._last: deque[Leak] = deque(maxlen=_LAST)
 
@@ -84,6 +88,7 @@ class CredentialTrap:
             )
         )
         exchange.add(CredentialReceived(kind))
+        self._notify(exchange, kind)
 
     def namespaces(self) -> list[str]:
         """Return the namespaces in which credentials arrived."""
@@ -94,6 +99,13 @@ class CredentialTrap:
         self._counts.pop(namespace, None)
         kept = [leak for leak in self._last if leak.namespace != namespace]
         self._last = deque(kept, _LAST)
+
+
+def leaked_kinds(exchange: Exchange) -> Iterator[str]:
+    """Yield the kind of each credential that an exchange brought to the second origin."""
+    for event, _ in exchange.timeline:
+        if isinstance(event, CredentialReceived):
+            yield event.kind
 
 
 class CredentialSearch:

@@ -54,7 +54,7 @@ def test_a_client_that_gives_up(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "✗ gets it: endpoint:manifest method:GET status:200  got 0, want exactly 1\n" in done.stdout
     assert "503     GET /v2/broken/in/run-" in done.stdout
-    assert "✗ twice: applied  got 1, want at least 2" in done.stdout
+    assert "✗ twice: applied  got 1: no other request matched, want at least 2" in done.stdout
     assert "✗ the client's exit status  got exit status 1, want exit status 0" in done.stdout
     assert (
         "  seed 7; to repeat this run:\n    brokenreg run --scenario scenario.yaml --seed 7 " in done.stdout
@@ -127,7 +127,8 @@ def test_a_typo_in_a_glob(tmp_path: Path) -> None:
     text = "rules: [{name: cut, fault: reset, match: {repository: brken/*}}]"
     done = run(tmp_path, "--scenario", write(tmp_path, text), "--", *GET, MANIFEST)
     assert done.returncode == 1
-    assert "✗ cut: applied  got 0, want at least 1" in done.stdout
+    reason = "no request matched (nearest: endpoint manifest is not layer, repository is not brken/*)"
+    assert f"✗ cut: applied  got 0: {reason}, want at least 1" in done.stdout
 
 
 def test_rules_for_connections(tmp_path: Path) -> None:

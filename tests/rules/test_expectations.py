@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from brokenreg.rules.expected_order import MAX_MATCHES, OrderedMatches
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import SourcedScenario, scenario_of, written
+from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.traffic.timeline_events import CredentialReceived
 from tests.traffic.test_comparisons import finished, logged
 
 MANIFEST = "endpoint:manifest"
@@ -57,10 +63,50 @@ def test_kinds(expectation: dict[str, Any], good: list[int], bad: list[int], nea
 def test_connections_and_leaks() -> None:
     other = finished(9, 1, client="127.0.0.1:2")
     assert not verdict({"connections": {"at_most": 1}}, *pull(200), other)[0]
-    leaking = finished(0, 1)
-    leaking.timeline.add(CredentialReceived("Authorization Basic"), 0)
     assert verdict({"leaks": 0}, *pull(200))[0]
-    assert verdict({"leaks": 0}, leaking) == (False, "1", [1])
+
+
+def test_leaks_are_those_that_the_trap_saw() -> None:
+    books = RuleBooks(1, lambda target: ())
+    books.book("").load(SourcedScenario(scenario_of({"expect": [{"leaks": 0}]}), ()))
+    trap = CredentialTrap(books.leaked)
+    (leaking,) = logged(finished(0, 1))
+    trap.record(leaking, "Authorization Basic")
+    trap.record(leaking, "query password")
+    trap.record(finished(0, 1, path="/v2/broken/in/other/a/manifests/1"), "Authorization Basic")
+    (found,) = books.book("").verdicts()
+    assert (found.met, found.got, found.seen, found.nearest) == (
+        False, "2 (Authorization Basic, query password)", 2, [1],
+    )  # fmt: skip
+
+
+def test_order_is_that_of_the_starts() -> None:
+    """A long exchange ends after one that it precedes, and before it in another order."""
+    long, short = finished(0, 9, 503), finished(1, 0.1, 200)
+    expectation = {"order": ["status:503", "status:200"]}
+    assert verdict(expectation, short, long)[0]
+    assert verdict(expectation, long, short)[0]
+    assert not verdict(expectation, finished(2, 0.1, 503), finished(1, 5, 200))[0]
+    same = {"order": [MANIFEST, MANIFEST]}
+    assert not verdict(same, *pull(200))[0], "an exchange does not follow itself"
+    assert verdict(same, *pull(200, 200, apart=0))[0]
+
+
+@given(st.lists(st.sampled_from((200, 404, 503)), max_size=8), st.randoms(use_true_random=False))
+def test_order_does_not_depend_on_the_ends(statuses: list[int], random: Random) -> None:
+    exchanges = pull(*statuses)
+    random.shuffle(exchanges)
+    text = "".join(str(each)[0] for each in statuses)
+    expectation = {"order": ["status:503", "status:200", "status:503"]}
+    assert verdict(expectation, *exchanges)[0] == bool(re.search("5.*2.*5", text))
+
+
+def test_order_keeps_a_limited_number_of_matches() -> None:
+    matches = OrderedMatches(["status:503", "status:200"])
+    for each in logged(*pull(*[503] * 3000), *pull(200, 200)):
+        matches.add(each)
+    assert len(matches.longest()) == 2
+    assert sum(map(len, matches._matches)) <= MAX_MATCHES + 2
 
 
 def test_spacing() -> None:

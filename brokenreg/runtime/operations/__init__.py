@@ -15,7 +15,7 @@ from brokenreg.runtime.operations.blobs import (
     stop_corrupting,
     verify,
 )
-from brokenreg.runtime.operations.filters import expects_repetitions, prepare_filter
+from brokenreg.runtime.operations.filters import expects_repetitions, prepare_expectation, prepare_filter
 from brokenreg.runtime.operations.holding import (
     add_breakpoint,
     carry_out,
@@ -67,6 +67,7 @@ __all__ = [
     "hold",
     "load_scenario",
     "move_rule",
+    "prepare_expectation",
     "prepare_filter",
     "remove_breakpoint",
     "remove_rule",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from brokenreg.rules.expectations import Expectation
 from brokenreg.rules.scenario import Scenario
 from brokenreg.traffic.filters import needs_repetitions
 from brokenreg.traffic.log import TrafficLog
@@ -25,6 +26,12 @@ async def prepare_scenario(log: TrafficLog, scenario: Scenario) -> None:
     """Examine the log for the expectations of a scenario, as `prepare_filter` does."""
     if expects_repetitions([scenario]):
         log.keep_repetitions()
+        await log.index_repetitions()
+
+
+async def prepare_expectation(log: TrafficLog, expectation: Expectation) -> None:
+    """Examine the log for an expectation that is judged once, as `prepare_filter` does."""
+    if expects_repetitions([Scenario(expect=(expectation,))]):
         await log.index_repetitions()
 
 
