@@ -105,7 +105,7 @@ def leaked_kinds(exchange: Exchange) -> Iterator[str]:
     """Yield the kind of each credential that an exchange brought to the second origin."""
     for event, _ in exchange.timeline:
         if isinstance(event, CredentialReceived):
-            yield event.kind
+            yield event.credential
 
 
 class CredentialSearch:

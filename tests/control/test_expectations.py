@@ -69,3 +69,18 @@ def test_an_invalid_one_is_refused(registry: Brokenreg, expectation: Expectation
     with Client(registry.control) as control, pytest.raises(UsageError) as caught:
         control.judge(expectation)
     assert caught.value.field == field
+
+
+def test_leaks_are_counted_afterwards_and_while_they_arrive(own_registry: Brokenreg) -> None:
+    with Client(own_registry.control, namespace="one") as control:
+        control.load_scenario("expect: [{leaks: 0}]")
+        manifest = f"{own_registry.url}/v2/broken/in/one/broken/with/redirect/broken/random"
+        layer = httpx.get(f"{manifest}/{MANIFEST}").json()["layers"][0]["digest"]
+        location = httpx.get(f"{manifest}/blobs/{layer}").headers["location"]
+        httpx.get(location)
+        assert control.judge({"leaks": 0})["met"]
+        assert control.verdicts()[0]["met"]
+        httpx.get(location, headers={"authorization": "Basic c2VjcmV0"})
+        got = "1 (Authorization Basic)"
+        assert (control.judge({"leaks": 0})["met"], control.judge({"leaks": 0})["got"]) == (False, got)
+        assert (control.verdicts()[0]["met"], control.verdicts()[0]["got"]) == (False, got)
