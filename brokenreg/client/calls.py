@@ -1,4 +1,8 @@
-"""The operations of the client: each function returns the request, and its type says what comes back."""
+"""The operations of the client: each function returns the request, and its type says what comes back.
+
+The errors are those of the methods that `Operations` makes of the functions. In addition, every method raises
+`UnreachableError`, `NotControlAPIError` or `UnauthorizedError` if it does not get a response of the control API.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,10 @@ def reset(namespace: str | None = None) -> Call[None]:
 
 
 def load_scenario(text: str | bytes, namespace: str | None = None) -> Call[str]:
-    """Replace all rules and expectations with a scenario in YAML, and return it as the server has it."""
+    """Replace all rules and expectations with a scenario in YAML, and return it as the server has it.
+
+    Raise `UsageError` for an invalid one, which changes nothing.
+    """
     content = text.encode() if isinstance(text, str) else text
     return Call("PUT", "/v1/scenario", namespace, content=content, media_type=YAML, accept=YAML)
 
@@ -55,8 +62,8 @@ def judge(
 ) -> Call[Verdict]:
     """Return the verdict of an expectation about the exchanges so far: `{"filter": "status:5xx"}`.
 
-    With `after`, only exchanges with a higher id count. If the log no longer has all of them, raise
-    `ProblemError`.
+    Raise `UsageError` for an invalid one. With `after`, only exchanges with a higher id count. If the log no
+    longer has all of them, raise `ProblemError`.
     """
     return Call("POST", "/v1/expectations", namespace, {"after": after}, json=dict(expectation))
 
@@ -67,12 +74,15 @@ def rules(namespace: str | None = None) -> Call[list[Rule]]:
 
 
 def add_rule(rule: NewRule, namespace: str | None = None) -> Call[Rule]:
-    """Add a rule, to be evaluated last: `{"fault": faults.error(status=503), "times": 2}`."""
+    """Add a rule, to be evaluated last: `{"fault": faults.error(status=503), "times": 2}`.
+
+    Raise `UsageError` for an invalid one.
+    """
     return Call("POST", "/v1/rules", namespace, json=dict(rule))
 
 
 def remove_rule(id: int, namespace: str | None = None) -> Call[None]:
-    """Remove a rule."""
+    """Remove a rule. Raise `MissingError`."""
     return Call("DELETE", f"/v1/rules/{id}", namespace)
 
 
@@ -88,57 +98,75 @@ def exchanges(
     limit: int | None = None,
     after: int | None = None,
 ) -> Call[list[Exchange]]:
-    """Return the newest exchanges that match the filter, oldest first, at most `limit` (1000)."""
+    """Return the newest exchanges that match the filter, oldest first, at most `limit` (1000).
+
+    With `after`, only exchanges with a higher id. Raise `UsageError` for an invalid filter.
+    """
     query = {"filter": filter, "limit": limit, "after": after}
     return Call("GET", "/v1/exchanges", namespace, query)
 
 
 def exchange(id: int, namespace: str | None = None) -> Call[ExchangeDetail]:
-    """Return an exchange with headers and timeline."""
+    """Return an exchange with headers and timeline. Raise `MissingError`."""
     return Call("GET", f"/v1/exchanges/{id}", namespace)
 
 
 def har(filter: str | None = None, namespace: str | None = None) -> Call[dict[str, Any]]:
-    """Return the newest exchanges that match the filter as HAR 1.2."""
+    """Return the newest exchanges that match the filter as HAR 1.2. Raise `UsageError`."""
     return Call("GET", "/v1/exchanges.har", namespace, {"filter": filter})
 
 
 def hold(id: int, at: str | None = None, namespace: str | None = None) -> Call[Exchange]:
-    """Hold an exchange in flight: where it is, before its `headers`, or after a number of bytes."""
+    """Hold an exchange in flight: where it is, before its `headers`, or after a number of bytes.
+
+    Raise `MissingError`, or `ProblemError` if it is not in flight.
+    """
     return Call("POST", f"/v1/exchanges/{id}/hold", namespace, json={} if at is None else {"at": at})
 
 
 def resume(id: int, namespace: str | None = None) -> Call[Exchange]:
-    """Resume a held exchange."""
+    """Resume a held exchange. Raise `MissingError`, or `ProblemError` if it is not held."""
     return Call("POST", f"/v1/exchanges/{id}/resume", namespace, json={})
 
 
 def step(id: int, bytes: str | int = "64KiB", namespace: str | None = None) -> Call[Exchange]:
-    """Send some bytes of a held exchange, then hold it again."""
+    """Send some bytes of a held exchange, then hold it again.
+
+    Raise `MissingError`, or `ProblemError` if it is not held.
+    """
     return Call("POST", f"/v1/exchanges/{id}/step", namespace, json={"bytes": bytes})
 
 
 def abort(id: int, status: int | None = None, namespace: str | None = None) -> Call[Exchange]:
-    """Abort a held exchange: with an error status, or by a reset of its connection."""
+    """Abort a held exchange: with an error status, or by a reset of its connection.
+
+    Raise `MissingError`, or `ProblemError` if it is not held or its headers were sent.
+    """
     return Call("POST", f"/v1/exchanges/{id}/abort", namespace, json=_with_status(status))
 
 
 def resume_all(filter: str | None = None, namespace: str | None = None) -> Call[Outcome]:
-    """Resume all held exchanges that match the filter."""
+    """Resume all held exchanges that match the filter. Raise `UsageError` for an invalid filter."""
     return Call("POST", "/v1/resume", namespace, {"filter": filter}, json={})
 
 
 def step_all(
     bytes: str | int = "64KiB", filter: str | None = None, namespace: str | None = None
 ) -> Call[Outcome]:
-    """Send some bytes of all held exchanges that match the filter, then hold them again."""
+    """Send some bytes of all held exchanges that match the filter, then hold them again.
+
+    Raise `UsageError` for an invalid filter or size.
+    """
     return Call("POST", "/v1/step", namespace, {"filter": filter}, json={"bytes": bytes})
 
 
 def abort_all(
     status: int | None = None, filter: str | None = None, namespace: str | None = None
 ) -> Call[Outcome]:
-    """Abort all held exchanges that match the filter."""
+    """Abort all held exchanges that match the filter, as `abort` does.
+
+    Raise `UsageError` for an invalid filter or status.
+    """
     return Call("POST", "/v1/abort", namespace, {"filter": filter}, json=_with_status(status))
 
 
@@ -148,12 +176,15 @@ def breakpoints() -> Call[Breakpoints]:
 
 
 def add_breakpoint(expression: str) -> Call[Breakpoint]:
-    """Hold every response that a filter expression matches. This also enables all breakpoints."""
+    """Hold every response that a filter expression matches. This also enables all breakpoints.
+
+    Raise `UsageError` for an invalid expression.
+    """
     return Call("POST", _BREAKPOINTS, json={"expression": expression}, is_global=True)
 
 
 def remove_breakpoint(id: int) -> Call[None]:
-    """Remove a breakpoint. Held responses stay held."""
+    """Remove a breakpoint. Held responses stay held. Raise `MissingError`."""
     return Call("DELETE", f"{_BREAKPOINTS}/{id}", is_global=True)
 
 
