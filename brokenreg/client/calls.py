@@ -1,7 +1,7 @@
 """The operations of the client: each function returns the request, and its type says what comes back.
 
-The errors are those of the methods that `Operations` makes of the functions. In addition, every method raises
-`UnreachableError`, `NotControlAPIError` or `UnauthorizedError` if it does not get a response of the control API.
+The errors are those of the methods that `Operations` makes of the functions. In addition, every method
+raises `UnreachableError`, `NotControlAPIError` or `UnauthorizedError` if the control API does not respond.
 """
 
 from __future__ import annotations
