@@ -17,9 +17,21 @@ import pytest
 from tests.clients.container_image import IMAGE, ROOT, Engine, base_name, built_image
 from tests.clients.programs import attempt, need, run
 from tests.deploy.kustomize import pods
+from tests.deploy.test_node_mirror import PROGRAM
 from tests.docs.own_network import own_network
 
 pytestmark = pytest.mark.slow
+_RESTRICTED = (
+    "--read-only",
+    "--read-only-tmpfs=false",
+    "--cap-drop=all",
+    "--security-opt=no-new-privileges",
+    # Without systemd, podman has no timer for the health check.
+    "--no-healthcheck",
+    # Without limits of its own, podman raises them, which some machines do not allow.
+    "--ulimit=nofile=1024:1024",
+    "--ulimit=nproc=1000:1000",
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +59,13 @@ class Container:
 def running(engine: Engine, *arguments: str, **environment: str) -> Iterator[Container]:
     """Run the image as restricted as the docs say, in a network of its own."""
     name = "under-test"
-    # Without limits of its own, podman raises them, which some machines do not allow.
-    limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000")
-    # Without systemd, podman has no timer for the health check.
-    restricted = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--no-healthcheck")
     variables = [f"--env={name}={value}" for name, value in environment.items()]
     with own_network() as within:
         if not within:
             pytest.skip("no network of its own can be made here")
         (process_id,) = (word.partition("=")[2] for word in within if word.startswith("--target="))
         network = f"--network=ns:/proc/{process_id}/ns/net"
-        options = ("--rm", f"--name={name}", network, *restricted, *limits, *variables)
+        options = ("--rm", f"--name={name}", network, *_RESTRICTED, *variables)
         command = engine.command("podman", "run", *options, IMAGE, *arguments)
         with subprocess.Popen(
             command, env=engine.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -146,3 +154,27 @@ def test_it_runs_as_the_pod_of_the_manifests(engine: Engine) -> None:
             url = f"{request['scheme'].lower()}://127.0.0.1:{pod.ports[request['port']]}{request['path']}"
             run(*container.within, "curl", "--fail", "--silent", "--insecure", url)
         assert container.podman_exec("brokenreg", "rules", "add", "error", "status=503").returncode == 0
+
+
+def test_it_runs_as_the_daemon_set_that_changes_nodes(engine: Engine, tmp_path: Path) -> None:
+    pod = pods("overlays/node-mirror")["brokenreg-node-mirror"]
+    node = tmp_path / "certs.d"
+    node.mkdir()
+    folders = {"certs": node, "program": PROGRAM.parent}
+    volumes = [f"--volume={folders[name]}:{path}" for name, path in pod.mounts.items()]
+    variables = [f"--env={name}={value}" for name, value in pod.environment(hostIP="10.0.0.7").items()]
+    program, *arguments = pod.container["command"]
+    user = f"--user={pod.container['securityContext']['runAsUser']}"
+    options = ("--rm", "--network=none", *_RESTRICTED, user, *volumes, *variables)
+    command = engine.command("podman", "run", *options, f"--entrypoint={program}", IMAGE, *arguments)
+    with subprocess.Popen(command, env=engine.env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("wrote ")
+        assert {str(file.relative_to(node)) for file in node.rglob("*.toml")} == {
+            "docker.io/hosts.toml",
+            "quay.io/hosts.toml",
+        }
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert list(node.iterdir()) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.proxy.chain import chain
 from tests.server import Brokenreg, brokenreg
 
 DASHBOARD = Path(__file__).parents[2] / "deploy/grafana-dashboard.json"
@@ -79,9 +80,31 @@ def test_the_token_guards_it(tmp_path: Path) -> None:
 def test_the_dashboard_shows_metrics_that_exist(registry: Brokenreg, control: httpx.Client) -> None:
     exported = control.get("/metrics").text
     dashboard = json.loads(DASHBOARD.read_text())
-    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    expressions = _expressions()
     names = set(re.findall("brokenreg_[a-z_]+", " ".join(expressions)))
     types = set(re.findall("# TYPE (brokenreg_[a-z_]+) ", exported))
     assert {name.removesuffix("_bucket") for name in names} <= types
     assert len(names) > 5
     assert "alert" not in dashboard
+
+
+def test_the_dashboard_groups_by_labels_that_exist(tmp_path: Path) -> None:
+    with chain(tmp_path) as pair:
+        control = httpx.Client(base_url=pair.proxy.control)
+        scraped(control)
+        pair.push_image("team/app", b"layer")
+        for path in ("team/app/manifests/v1", "broken/error/manifests/503"):
+            httpx.get(f"{pair.proxy.url}/v2/{path}")
+        labels: dict[str, set[str]] = {}
+        for name, pairs in scraped(control):
+            labels.setdefault(name, {"instance"}).update(label for label, _ in pairs)
+    for expression in _expressions():
+        (name,) = re.findall("brokenreg_[a-z_]+", expression)
+        grouped = re.findall(r"by \((\w+)\)", expression)
+        selected = re.findall(r"(\w+)[!=]~?\"", expression)
+        assert {*grouped, *selected} <= labels[name], expression
+
+
+def _expressions() -> list[str]:
+    dashboard = json.loads(DASHBOARD.read_text())
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
