@@ -32,6 +32,7 @@ from tests.server import Brokenreg, brokenreg
 _LONG = (
     "docs/test_commands",
     "docs/test_how_to",
+    "docs/test_examples",
     "assembly/test_crash",
     "clients/",
     "assembly/test_shutdown",
