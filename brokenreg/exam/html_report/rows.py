@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ from brokenreg.oci.sizes import format_size
 _MOST_HEADERS = 100
 _MOST_NAMED = 8
 """Maximum number of exchanges that are named for a reason."""
+
+_DIGEST = re.compile(r"(\b[a-z0-9]+:[0-9a-f]{12})[0-9a-f]{20,}", re.ASCII)
+"""A digest, and the part of it that is shown."""
 
 _OF_ALL = ("request", "headers", "end", "faults-applied")
 """Events that do not say why a connection has no request."""
@@ -75,9 +79,10 @@ class Row:
 
     @property
     def request(self) -> str:
-        """Return the method and the path, without the prefix of the run's namespace."""
+        """Return the method and the path, without the prefix of the run's namespace, with short digests."""
         words, namespace = request_words(self.exchange), self.exchange["namespace"]
-        return cut(words.replace(f"/v2/broken/in/{namespace}/", "…/", 1) if namespace else words)
+        short = words.replace(f"/v2/broken/in/{namespace}/", "…/", 1) if namespace else words
+        return cut(_DIGEST.sub(r"\1…", short))
 
     @property
     def result(self) -> str:

@@ -13,7 +13,7 @@ WAITING, DELAY, HELD, TRANSFER, WHOLE = "waiting", "delay", "held", "transfer", 
 """The parts of a bar. `WHOLE` is an exchange whose timeline is not known."""
 
 _RELEASES = ("resumed", "stepped", "aborted")
-_STEPS = (1, 2, 5, 10)
+_STEPS = (1, 2, 2.5, 5, 10)
 _MINUTES = (60, 120, 300, 600, 1800, 3600)
 _MOST_TICKS = 5
 
