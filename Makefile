@@ -52,8 +52,9 @@ dist: $(VENV)/made-dev  ## the wheel and the sdist, in dist/
 clients: $(VENV)/made-dev  ## what real clients do under twelve faults: generates docs/explanation/clients.md, in about 10 minutes
 	$(BIN)/python -m tests.clients.behaviour
 
-screenshots: $(VENV)/made-dev  ## regenerate screenshots/
+screenshots: $(VENV)/made-dev  ## regenerate screenshots/; that of the HTML report needs chromium
 	$(BIN)/python tests/panel/take_screenshots.py
+	$(BIN)/python -m tests.exam.take_screenshot
 
 clean:
 	rm -rf $(VENV) site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

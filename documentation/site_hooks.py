@@ -54,6 +54,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         # Rich names a font on another host, which a browser would fetch for the picture alone.
         content = _FONT.sub("", picture.read_text())
         files.append(File.generated(config, f"screenshots/{picture.name}", content=content))
+    for picture in sorted((_ROOT / "screenshots").glob("*.png")):
+        files.append(File.generated(config, f"screenshots/{picture.name}", abs_src_path=str(picture)))
     return files
 
 

@@ -66,9 +66,10 @@ class Chromium:
         answer = self.order("Runtime.evaluate", expression=expression, returnByValue=True)
         return answer["result"].get("value")
 
-    def picture(self) -> bytes:
-        """Return the whole page as PNG."""
-        return base64.b64decode(self.order("Page.captureScreenshot", captureBeyondViewport=True)["data"])
+    def picture(self, clip: dict[str, int]) -> bytes:
+        """Return a part of the page as PNG."""
+        answer = self.order("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        return base64.b64decode(answer["data"])
 
     def of(self, *methods: str) -> list[dict[str, Any]]:
         """Return the parameters of the events with these names."""
