@@ -1,8 +1,9 @@
 """Content that is computed when it is read, at any offset, with little memory.
 
 `Document` (in `image`) is content in memory. The classes below build larger content from pieces: `Repeated`,
-`Random`, `Joined`, and `Framed` with `gzip_stored` and `zstd_stored`. None of them compresses, because the
-bytes that a compressor returns depend on its version, and the digests of an image must not.
+`Random`, `Joined`, and `Framed` with `gzip_stored` and `zstd_stored`; `Run` (in `runs`) is very small when it
+is packed. None of them compresses, because the bytes that a compressor returns depend on its version, and the
+digests of an image must not.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from brokenreg.oci.digests import Digest
 _STEP = 1024 * 1024
 """Bytes that are read at a time in order to hash content."""
 
-_ZSTD_BLOCK = 128 * 1024
+ZSTD_BLOCK = 128 * 1024
 """The largest block of zstd (RFC 8878, section 3.1.1.2.4)."""
 
 _ZSTD_HEADER = ZSTD_MAGIC + b"\xc0\x38"
 """A frame whose header has an 8-byte content size, without checksum, and a window of 128 KiB."""
 
-_RAW, _RLE = 0, 1
+RAW, RLE = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +145,7 @@ def gzip_stored(content: Content, *, crc32: int | None = None) -> Framed:
 
 def zstd_stored(content: Content) -> Framed:
     """Return content as a zstd frame of raw blocks (RFC 8878), without a checksum."""
-    return Framed(content, _zstd_head(content.size), _ZSTD_BLOCK, _zstd_header, b"")
-
-
-def zstd_zeros(blocks: int) -> Joined:
-    """Return a zstd frame of `blocks` times 128 KiB of zeros. Each block takes 4 bytes."""
-    block = _zstd_block(_RLE, _ZSTD_BLOCK, is_last=False) + b"\0"
-    last = _zstd_block(_RLE, _ZSTD_BLOCK, is_last=True) + b"\0"
-    return Joined((_zstd_head(blocks * _ZSTD_BLOCK), Repeated(block, blocks - 1), last))
+    return Framed(content, zstd_head(content.size), ZSTD_BLOCK, _zstd_header, b"")
 
 
 def pieces_of(content: Content) -> Iterator[bytes]:
@@ -180,13 +174,15 @@ def _deflate_header(length: int, is_last: bool) -> bytes:
     return struct.pack("<BHH", is_last, length, length ^ 0xFFFF)
 
 
-def _zstd_head(size: int) -> bytes:
+def zstd_head(size: int) -> bytes:
+    """Return the header of a zstd frame of `size` unpacked bytes."""
     return _ZSTD_HEADER + struct.pack("<Q", size)
 
 
 def _zstd_header(length: int, is_last: bool) -> bytes:
-    return _zstd_block(_RAW, length, is_last=is_last)
+    return zstd_block(RAW, length, is_last=is_last)
 
 
-def _zstd_block(kind: int, length: int, *, is_last: bool) -> bytes:
+def zstd_block(kind: int, length: int, *, is_last: bool) -> bytes:
+    """Return the header of a zstd block of `length` unpacked bytes: `RAW`, or `RLE` of the byte after it."""
     return (is_last | kind << 1 | length << 3).to_bytes(3, "little")

@@ -10,7 +10,8 @@ from brokenreg.images.computed import Joined
 from brokenreg.images.unpacked import Content
 
 FILE, HARD_LINK, SYMLINK, CHARACTER_DEVICE, DIRECTORY, PIPE = b"0", b"1", b"2", b"3", b"5", b"6"
-_PAX = b"x"
+PAX = b"x"
+"""A header with records for the next entry."""
 
 RECORD = 512
 _MOST_NAME = 100
@@ -39,6 +40,9 @@ class Entry:
     pax: Mapping[str, bytes] = field(default_factory=dict)
 
 
+PAX_HEADER = Entry(b"././@PaxHeader", kind=PAX)
+
+
 def tar_of(entries: Iterable[Entry]) -> Joined:
     """Return the archive of these entries."""
     return Joined([*(part for each in entries for part in parts_of(each)), END])
@@ -59,7 +63,7 @@ def parts_of(entry: Entry) -> Iterator[Content | bytes]:
         size = 0
     if records:
         text = b"".join(pax_record(key, value) for key, value in records.items())
-        yield header(Entry(b"././@PaxHeader", kind=_PAX), len(text)) + _padded(text)
+        yield header(PAX_HEADER, len(text)) + _padded(text)
     yield header(entry, size)
     yield content
     yield bytes(-actual % RECORD)
@@ -91,10 +95,16 @@ def header(entry: Entry, size: int) -> bytes:
 
 def pax_record(keyword: str, value: bytes) -> bytes:
     """Return a pax record: `<length> <keyword>=<value>\\n`, where the length includes its own digits."""
-    rest = b" %s=%s\n" % (keyword.encode(), value)
-    length = len(rest)
-    while length != len(rest) + len(str(length)):
-        length = len(rest) + len(str(length))
+    return pax_prefix(keyword, len(value)) + value + b"\n"
+
+
+def pax_prefix(keyword: str, size: int) -> bytes:
+    """Return what comes before a value of `size` bytes in a pax record."""
+    rest = b" %s=" % keyword.encode()
+    others = len(rest) + size + 1
+    length = others
+    while length != others + len(str(length)):
+        length = others + len(str(length))
     return b"%d%s" % (length, rest)
 
 

@@ -19,7 +19,6 @@ from brokenreg.images.computed import (
     gzip_stored,
     pieces_of,
     zstd_stored,
-    zstd_zeros,
 )
 from brokenreg.images.image import Document
 from brokenreg.images.tarball import SYMLINK, Entry, tar_of
@@ -62,13 +61,6 @@ def test_compressed_content_is_what_libraries_unpack(size: int) -> None:
     assert gzip.decompress(whole(gzip_stored(content))) == whole(content)
     packed = whole(zstd_stored(content))
     assert zstandard.ZstdDecompressor().decompressobj().decompress(packed) == whole(content)
-
-
-def test_zeros_take_four_bytes_for_each_block() -> None:
-    packed = whole(zstd_zeros(80))
-    assert len(packed) < 400
-    with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
-        assert reader.read() == bytes(80 * 128 * 1024)
 
 
 def test_a_wrong_range() -> None:

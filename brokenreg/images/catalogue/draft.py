@@ -27,6 +27,10 @@ class Layer(NamedTuple):
     descriptor: Descriptor
     diff_id: str
 
+    def claiming(self, **members: Any) -> Layer:
+        """Return the same layer with members of its descriptor added or replaced."""
+        return self._replace(descriptor={**self.descriptor, **members})
+
 
 @dataclass(slots=True)
 class Draft:
@@ -60,8 +64,15 @@ class Draft:
 
         It is compressed as its media type says: plain, with gzip, or with zstd.
         """
-        fresh = Entry(f"fresh-{self.unique(label)}.bin".encode(), self.random(label, _FRESH))
-        return self.packed_layer(tar_of((fresh, *entries)), media_type)
+        return self.packed_layer(self.tar(*entries, label=label), media_type)
+
+    def tar(self, *entries: Entry, label: str = "1") -> Content:
+        """Return a tar with a small file that makes it unique, and these entries."""
+        return tar_of((self.fresh(label), *entries))
+
+    def fresh(self, label: str = "1") -> Entry:
+        """Return a small file that is unique to the image and the label."""
+        return Entry(f"fresh-{self.unique(label)}.bin".encode(), self.random(label, _FRESH))
 
     def packed_layer(self, tar: Content, media_type: str = OCI_LAYER) -> Layer:
         """Add a layer with this tar, compressed as its media type says."""
@@ -70,7 +81,8 @@ class Draft:
             packed = gzip_stored(tar)
         elif media_type.endswith("zstd"):
             packed = zstd_stored(tar)
-        return Layer(self.blob(packed, media_type), str(digest_of(tar)))
+        descriptor = self.blob(packed, media_type)
+        return Layer(descriptor, descriptor["digest"] if packed is tar else str(digest_of(tar)))
 
     def config(self, layers: Sequence[Layer], **members: Any) -> Descriptor:
         """Add the configuration of an image with these layers. `members` are added, or replace others."""

@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import zstandard
@@ -65,8 +66,14 @@ class Reader:
 
 
 def read(tag: str) -> Reader:
-    """Make the image of a tag of `broken/image`."""
-    return Reader(kind_of(tag).image())
+    """Return the image of a tag of `broken/image`."""
+    return Reader(image_of(tag))
+
+
+@lru_cache(256)
+def image_of(tag: str) -> OddImage:
+    """Make the image of a tag once, because some take seconds."""
+    return kind_of(tag).image()
 
 
 def unpacked(data: bytes) -> bytes:
@@ -74,7 +81,8 @@ def unpacked(data: bytes) -> bytes:
     if data[:2] == b"\x1f\x8b":
         return gzip.decompress(data)
     if data[:4] == b"\x28\xb5\x2f\xfd":
-        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
+            return reader.read()
     return data
 
 

@@ -1,0 +1,33 @@
+"""Hard links with odd targets."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from brokenreg.images.catalogue.base import ImageKind
+from brokenreg.images.catalogue.draft import Draft
+from brokenreg.images.odd_image import Descriptor
+from brokenreg.images.tarball import HARD_LINK, Entry
+
+
+class ContentHardLink(ImageKind):
+    """The second layer has a hard link to a file that is not in this layer.
+
+    `to` says what it leads to: a file in the first layer (which is valid), a file that no layer has, or
+    itself.
+    """
+
+    name = "content-hardlink"
+    clients = (
+        "All pull it with `to-lower`. With `to-missing` and `to-itself`, only skopeo does, which does not "
+        "unpack it. podman, buildah, docker and ctr fail: `no such file or directory`."
+    )
+    sources = 'cvmfs#4286, kaniko#282; image-spec, "layer.md", "Hardlinks"'
+    example = "to-missing"
+
+    to: Literal["lower", "missing", "itself"] = Field("lower", description="what the link leads to")
+
+    def make(self, draft: Draft) -> Descriptor:
+        target = {"lower": b"target.txt", "missing": b"missing.txt", "itself": b"link.txt"}[self.to]
+        lower = draft.layer(Entry(b"target.txt", b"the file in the first layer\n"))
+        return draft.image([lower, draft.layer(Entry(b"link.txt", kind=HARD_LINK, link=target), label="2")])

@@ -1,0 +1,64 @@
+"""Files with odd names."""
+
+from pydantic import Field
+
+from brokenreg.images.catalogue.base import ImageKind
+from brokenreg.images.catalogue.draft import Draft
+from brokenreg.images.odd_image import Descriptor
+from brokenreg.images.tarball import Entry
+
+_PART = 200
+"""Bytes of each folder in a long path; Linux allows 255."""
+
+
+class ContentNameLong(ImageKind):
+    """A file in the layer has a very long path, of folders with names of 200 bytes.
+
+    Linux allows 4,095 bytes for a path in a system call. The path is in a pax header.
+    """
+
+    name = "content-name-long"
+    clients = (
+        "skopeo pulls it, because it does not unpack it. podman, buildah, docker, ctr and oras do not: "
+        "`file name too long`. They pull `size-4000`."
+    )
+    sources = 'POSIX.1-2024, "pax", `path`; Linux, PATH_MAX'
+    example = "size-100000"
+
+    size: int = Field(4096, ge=300, le=900_000, description="bytes of the path")
+
+    def make(self, draft: Draft) -> Descriptor:
+        folders = b"/".join([b"a" * _PART] * (self.size // (_PART + 1)))
+        rest = self.size - len(folders)
+        path = folders + b"/" + b"b" * (rest - 1) if rest > 1 else folders[: self.size - 2] + b"/b"
+        return draft.image([draft.layer(Entry(path, b"far away\n"))])
+
+
+class ContentNameNotUtf8(ImageKind):
+    """Files in the layer have names that are not UTF-8: Latin-1, a lone surrogate, and a byte 0xFF.
+
+    File systems of Linux allow them.
+    """
+
+    name = "content-name-not-utf8"
+    clients = "All pull it."
+    sources = 'image-spec, "layer.md" says nothing about the encoding of names'
+
+    def make(self, draft: Draft) -> Descriptor:
+        names = (b"caf\xe9.txt", b"surrogate-\xed\xa0\x80.txt", b"byte-\xff.txt")
+        return draft.image([draft.layer(*(Entry(name, b"content\n") for name in names))])
+
+
+class ContentNameCase(ImageKind):
+    """Files in the layer have names that differ only in the case of letters.
+
+    On file systems that ignore case, as on macOS and Windows, one overwrites the other.
+    """
+
+    name = "content-name-case"
+    clients = "All pull it, and have all files on a file system that respects case."
+    sources = 'image-spec, "layer.md" says nothing about case'
+
+    def make(self, draft: Draft) -> Descriptor:
+        names = (b"README", b"Readme", b"readme")
+        return draft.image([draft.layer(*(Entry(name, b"I am " + name + b"\n") for name in names))])

@@ -1,0 +1,71 @@
+"""Hostile images need little memory and time of ours, whatever they cost a client."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from brokenreg.images.catalogue.tags import kind_of
+from tests.images.catalogue.reading import image_of
+from tests.process import BrokenregProcess, brokenreg_process
+
+HOSTILE = [
+    "content-bomb",
+    "content-gzip-bomb",
+    "content-many-files",
+    "content-sparse_size-1tib",
+    "content-pax-bomb_size-256mib",
+    "content-name-long_size-900000",
+    "layers-many_count-1000",
+]
+_PIECE = 256 * 1024
+_MIB = 1024**2
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokenregProcess]:
+    """A brokenreg that has served a small image of each of these kinds."""
+    with brokenreg_process(tmp_path_factory.mktemp("hostile")) as server:
+        for tag in ("content-bomb_size-1mib", "content-gzip-bomb_size-1mib", "content-many-files_files-9000"):
+            pull(server, tag)
+        yield server
+
+
+def pull(server: BrokenregProcess, tag: str) -> None:
+    """Download everything, and check it against its digests."""
+    url = f"{server.url}/v2/broken/image"
+    with httpx.Client(timeout=60) as http:
+        manifest = http.get(f"{url}/manifests/{tag}").json()
+        for blob in (manifest["config"], *manifest["layers"][-3:]):
+            hasher = hashlib.sha256()
+            with http.stream("GET", f"{url}/blobs/{blob['digest']}") as response:
+                for data in response.iter_raw(_MIB):
+                    hasher.update(data)
+            assert f"sha256:{hasher.hexdigest()}" == blob["digest"]
+
+
+@pytest.mark.parametrize("tag", HOSTILE)
+def test_memory(server: BrokenregProcess, tag: str) -> None:
+    before = server.resident()
+    pull(server, tag)
+    assert server.resident() - before < 20 * _MIB
+
+
+@pytest.mark.parametrize("tag", HOSTILE)
+def test_no_read_blocks_a_thread(tag: str) -> None:
+    blob = max(image_of(tag).blobs.values(), key=lambda each: each.size)
+    for offset in range(0, blob.size, max(_PIECE, blob.size // 300)):
+        began = time.thread_time()
+        blob.read(offset, _PIECE)
+        assert time.thread_time() - began < 0.02
+
+
+@pytest.mark.parametrize("tag", HOSTILE)
+def test_an_image_is_made_in_time(tag: str) -> None:
+    began = time.thread_time()
+    kind_of(tag).image()
+    assert time.thread_time() - began < 3
