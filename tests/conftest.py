@@ -11,6 +11,7 @@
 - `tests.registry.pushing`: manifests and pushes; `tests.proxy.chain`: a brokenreg before another;
   `tests.proxy.scripted`: an upstream that answers as it is told to; `screen.py` and `serving.py` of
   `tests/panel`: a panel and what it shows.
+- The property `reported` of a test is printed at the end of the run.
 - Marks: `clients` (all of `tests/clients`) and `terminal` (what uses the fixture `terminal`) are set here,
   `slow` is set by hand.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -56,7 +57,9 @@ class Container:
 
 
 @contextmanager
-def running(engine: Engine, *arguments: str, **environment: str) -> Iterator[Container]:
+def running(
+    engine: Engine, *arguments: str, options: tuple[str, ...] = (), **environment: str
+) -> Iterator[Container]:
     """Run the image as restricted as the docs say, in a network of its own."""
     name = "under-test"
     variables = [f"--env={name}={value}" for name, value in environment.items()]
@@ -65,7 +68,7 @@ def running(engine: Engine, *arguments: str, **environment: str) -> Iterator[Con
             pytest.skip("no network of its own can be made here")
         (process_id,) = (word.partition("=")[2] for word in within if word.startswith("--target="))
         network = f"--network=ns:/proc/{process_id}/ns/net"
-        options = ("--rm", f"--name={name}", network, *_RESTRICTED, *variables)
+        options = ("--rm", f"--name={name}", network, *_RESTRICTED, *variables, *options)
         command = engine.command("podman", "run", *options, IMAGE, *arguments)
         with subprocess.Popen(
             command, env=engine.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -145,15 +148,22 @@ def test_the_health_check_notices_that_nothing_listens(engine: Engine) -> None:
         assert container.podman_exec(*check).returncode == 1
 
 
-def test_it_runs_as_the_pod_of_the_manifests(engine: Engine) -> None:
+def test_it_runs_as_the_pod_of_the_manifests(engine: Engine, tmp_path: Path) -> None:
     need("curl")
     pod = pods("base")["brokenreg"]
-    with running(engine, *pod.container["args"], **pod.environment(namespace="testing")) as container:
+    volume = tmp_path / "volume"  # like one that the kubelet has prepared for an fsGroup
+    (volume / "lost+found").mkdir(parents=True, mode=0o700)
+    os.chown(volume, 0, pod.spec["securityContext"]["fsGroup"])
+    volume.chmod(0o2775)
+    mount = (f"--volume={volume}:{pod.mounts['data']}",)
+    environment = pod.environment(namespace="testing")
+    with running(engine, *pod.container["args"], options=mount, **environment) as container:
         for probe in ("readinessProbe", "livenessProbe"):
             request = pod.container[probe]["httpGet"]
             url = f"{request['scheme'].lower()}://127.0.0.1:{pod.ports[request['port']]}{request['path']}"
             run(*container.within, "curl", "--fail", "--silent", "--insecure", url)
         assert container.podman_exec("brokenreg", "rules", "add", "error", "status=503").returncode == 0
+        assert container.podman_exec("cat", "/data/tls/ca.pem").stdout.startswith(b"-----BEGIN CERTIFICATE")
 
 
 def test_it_runs_as_the_daemon_set_that_changes_nodes(engine: Engine, tmp_path: Path) -> None:
