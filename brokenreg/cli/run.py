@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,12 +100,16 @@ def run(scenarios: tuple[Path, ...], timeout: str, **options: Any) -> None:
         wanted = RunOptions(
             timeout=_seconds(timeout), with_har="har" in files, with_details="html" in files, **options
         )
-        results = _results(scenarios, wanted)
-        sys.exit(_report(results, files))
+        status = _run(scenarios, wanted, files)
+    gc.freeze()  # the collections at the end of a process would visit all objects for nothing
+    sys.exit(status)
 
 
-def _results(scenarios: Sequence[Path], options: RunOptions) -> list[RunResult]:
-    """Run the command against each scenario. The servers start first, because that takes the longest."""
+def _run(scenarios: Sequence[Path], options: RunOptions, files: Mapping[str, Path]) -> int:
+    """Run the command against each scenario, report, and return the exit status.
+
+    The servers start first and stop while the report is written, because both take a while.
+    """
     from brokenreg.client.local_server import server_processes
     from brokenreg.exam.stop_signals import stop_signals
 
@@ -113,10 +118,13 @@ def _results(scenarios: Sequence[Path], options: RunOptions) -> list[RunResult]:
         from brokenreg.exam.runs import run_all
         from brokenreg.exam.tasks import tasks_of
 
-        return signals.run(run_all(tasks_of(scenarios, options.url), options, servers))
+        results = signals.run(run_all(tasks_of(scenarios, options.url), options, servers))
+        for each in servers:
+            each.terminate()
+        return _report(results, files)
 
 
-def _report(results: Sequence[RunResult], files: dict[str, Path]) -> int:
+def _report(results: Sequence[RunResult], files: Mapping[str, Path]) -> int:
     """Print the summary, write the files, and return the exit status."""
     from brokenreg.exam.report import exit_status
     from brokenreg.exam.report_files import write_report

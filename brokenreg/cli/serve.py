@@ -128,7 +128,9 @@ def _run(
 
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            sys.exit(runner.run(work))
+            status = runner.run(work)
+        gc.freeze()  # the collections at the end of a process would visit all objects for nothing
+        sys.exit(status)
     except UnreadableScenarioError as error:
         problem = f"--scenario {error}"
     except ScenarioError as error:

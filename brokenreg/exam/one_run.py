@@ -110,16 +110,20 @@ class Run:
     async def _prepare(self, control: AsyncClient) -> Values:
         """Load the scenario, and return the values. Rules for connections belong to no namespace."""
         task, seed = self._task, self._seed
-        if not self._options.is_shared:
-            await control.reset(namespace="")  # what the run before left
-        values, _ = await asyncio.gather(
+        values, *_ = await asyncio.gather(
             values_of_run(task, self._options.command, self._registry, self._namespace, self._client.folder),
             control.load_scenario(task.text(seed, of_connections=False)),
+            self._forget_the_run_before(control),
         )
         self._secrets.append(values.password)
         if task.has_connection_rules:
             await control.load_scenario(task.text(seed, of_connections=True), namespace="")
         return values
+
+    async def _forget_the_run_before(self, control: AsyncClient) -> None:
+        """Remove what belongs to no namespace. On a shared registry, it belongs to others."""
+        if not self._options.is_shared:
+            await control.reset(namespace="")
 
     async def _elsewhere(self, control: AsyncClient) -> list[Exchange]:
         """Return the exchanges without a namespace. On a shared registry, they are those of others."""
