@@ -77,19 +77,28 @@ def test_other_files_stay(tmp_path: Path) -> None:
 def test_it_refuses_a_file_that_it_did_not_write(tmp_path: Path) -> None:
     theirs = tmp_path / "quay.io" / "hosts.toml"
     theirs.parent.mkdir()
-    theirs.write_text('server = "https://quay.io"\n')
+    content = b'server = "https://quay.io" # \xfc\n'  # not UTF-8
+    theirs.write_bytes(content)
     with start(tmp_path) as process:
         _, stderr = process.communicate(timeout=10)
     assert process.returncode == 1
     assert f"{theirs} exists" in stderr
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == [theirs]
-    assert theirs.read_text() == 'server = "https://quay.io"\n'
+    assert theirs.read_bytes() == content
 
 
 def test_a_file_that_was_replaced_meanwhile_stays(tmp_path: Path) -> None:
     with installed(tmp_path, REGISTRIES="quay.io"):
-        (tmp_path / "quay.io/hosts.toml").write_text("theirs")
-    assert (tmp_path / "quay.io/hosts.toml").read_text() == "theirs"
+        (tmp_path / "quay.io/hosts.toml").write_bytes(b"\xfc")
+    assert (tmp_path / "quay.io/hosts.toml").read_bytes() == b"\xfc"
+
+
+def test_if_it_cannot_write_all_files_it_leaves_none(tmp_path: Path) -> None:
+    (tmp_path / "quay.io").write_text("not a folder")
+    with start(tmp_path) as process:
+        process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["quay.io"]
 
 
 def test_after_a_crash_it_finds_its_own_files_again(tmp_path: Path) -> None:

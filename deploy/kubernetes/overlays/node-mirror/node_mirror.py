@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _is_ours(file: Path) -> bool:
-    return file.read_text().startswith(_MARK)
+    return file.read_bytes().startswith(_MARK.encode())
 
 
 def _write(file: Path, text: str) -> None:
