@@ -33,6 +33,8 @@ def test_the_wheel_has_the_package_and_nothing_else(built: Path) -> None:
         names = set(wheel.namelist())
     information = f"brokenreg-{__version__}.dist-info/"
     assert {name.partition("/")[0] + "/" for name in names} == {"brokenreg/", information}
+    report = {f"brokenreg/exam/html_report/report.{kind}" for kind in ("html", "css")}
+    assert report <= names
     assert {"brokenreg/py.typed", "brokenreg/__main__.py", f"{information}licenses/LICENSE"} <= names
     source = ROOT / "brokenreg"
     modules = {str(path.relative_to(ROOT)) for path in source.rglob("*.py")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -182,7 +183,10 @@ def test_several_runs_with_1000_exchanges_each() -> None:
     assert few.count('<summary class="row">') == 3000
     assert len(few) < 8 * 1024 * 1024
     last = Verdict("late", "filter", "1", "0", met=False, nearest=(1000,))
-    many = html_report([report(f"run {n}", last, exchanges=exchanges) for n in range(100)])
+    rule = {"id": 1, "rule": "r", "source": "x", "outcome": "applied", "reason": "applied"}
+    ruled = [detail(number, rules=[rule]) for number in range(1, 201)]
+    many = html_report([report(f"run {n}", last, exchanges=exchanges, details=ruled) for n in range(100)])
+    assert set(re.findall('href="#([^"]+)"', many)) <= set(re.findall('id="([^"]+)"', many))
     assert many.count('<summary class="row">') == 5000
     assert '<a href="#run-100-exchange-1000">' in many
     assert "950 more exchanges not shown" in many
@@ -194,7 +198,18 @@ def test_long_values_are_cut() -> None:
     page = html_report([report(long, BAD, exchanges=[exchange(2, path=f"/{long}")], details=[one])])
     assert len(page) < 200 * LONGEST
     assert "998000 more characters" in page
-    assert "400 more headers" in page
+    assert "491 more headers" in page
+
+
+def test_many_reasons_are_cut() -> None:
+    rule = {"id": 1, "rule": "sometimes", "source": "x", "outcome": "not-drawn", "reason": ""}
+    details = [
+        detail(number, rules=[{**rule, "reason": f"not drawn: match {number}, probability 0.5"}])
+        for number in range(1, 201)
+    ]
+    page = Page(html_report([report("one", BAD, exchanges=details, details=details)]))
+    assert "– sometimes not drawn: match 1, probability 0.5: #1 not drawn: match 2," in page.words
+    assert "188 more reasons" in page.words
 
 
 def test_a_report_without_exchanges() -> None:

@@ -115,13 +115,15 @@ def _view(number: int, report: RunReport, most: int, runs: int) -> RunView:
     ranked = sorted(report.exchanges, key=lambda each: each["id"] not in nearest)[:most]
     shown = sorted(ranked, key=lambda each: each["id"])
     scale = scale_of(shown)
+    ids = {each["id"] for each in shown}
+    details = [each for each in report.details if each["id"] in ids]
     return RunView(
         number=number,
         report=report,
-        rows=tuple(rows_of(shown, report.details, scale)),
+        rows=tuple(rows_of(shown, details, scale)),
         omitted=len(report.exchanges) - len(shown),
         ticks=tuple(scale.ticks()),
-        rules=tuple(rule_rows(report.details)),
+        rules=tuple(rule_rows(details)),
         is_open=runs == 1 or not report.is_good,
     )
 

@@ -21,8 +21,15 @@ from brokenreg.exam.html_report.waterfall import (
     time_label,
 )
 from brokenreg.oci.sizes import format_size
+from brokenreg.wording import counted
 
 _MOST_HEADERS = 100
+_HEADERS_LENGTH = 16 * 1024
+"""Maximum number and length of the headers of a request or a response."""
+
+_MOST_REASONS = 12
+"""Maximum number of different reasons that are shown for a rule."""
+
 _MOST_NAMED = 8
 """Maximum number of exchanges that are named for a reason."""
 
@@ -116,9 +123,15 @@ class Row:
         if self.detail is None:
             return []
         pairs = self.detail["request_headers"] if side == "request" else self.detail["response_headers"]
-        shown = [(cut(name), cut(value)) for name, value in pairs[:_MOST_HEADERS]]
+        shown: list[tuple[str, str]] = []
+        room = _HEADERS_LENGTH
+        for name, value in pairs[:_MOST_HEADERS]:
+            shown.append((cut(name), cut(value)))
+            room -= len(shown[-1][0]) + len(shown[-1][1])
+            if room < 0:
+                break
         more = len(pairs) - len(shown)
-        return [*shown, ("…", f"{more} more headers")] if more else shown
+        return [*shown, ("…", counted(more, "more header"))] if more else shown
 
 
 def _of_connection(detail: ExchangeDetail) -> Iterator[str]:
@@ -176,6 +189,8 @@ class RuleRow:
     """The path for a fault of the path; otherwise empty."""
 
     reasons: list[Reason]
+    more: int
+    """Number of reasons that are not shown."""
 
     @property
     def is_applied(self) -> bool:
@@ -192,9 +207,15 @@ def rule_rows(details: Sequence[ExchangeDetail]) -> list[RuleRow]:
             reason = reasons.setdefault((rule["outcome"], text), Reason(rule["outcome"], text, []))
             reason.ids.append(detail["id"])
     return [
-        RuleRow(cut(name), cut(source), sorted(reasons.values(), key=lambda each: not each.is_of_match))
+        _rule_row(name, source, [*reasons.values()])
         for (_, name, source), reasons in sorted(found.items(), key=lambda each: each[0][0] or 0)
     ]
+
+
+def _rule_row(name: str, source: str, reasons: list[Reason]) -> RuleRow:
+    ranked = sorted(reasons, key=lambda each: (each.outcome != "applied", not each.is_of_match))
+    shown = ranked[:_MOST_REASONS]
+    return RuleRow(cut(name), cut(source), shown, len(ranked) - len(shown))
 
 
 def _source(rule: RuleExplanation) -> str:
