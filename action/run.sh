@@ -7,6 +7,10 @@ echo "reports=$reports" >> "$GITHUB_OUTPUT"
 
 options=(--timeout "$INPUT_TIMEOUT" --jobs "$INPUT_JOBS")
 options+=(--junit "$reports/junit.xml" --har "$reports/exchanges.har")
+if [[ -z $INPUT_SCENARIOS ]]; then
+  echo "::error title=brokenreg::no scenario: set the input \"scenarios\""
+  exit 2
+fi
 IFS=$'\n'
 for file in $INPUT_SCENARIOS; do # each line is a file or a glob
   options+=(--scenario "$file")

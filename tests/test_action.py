@@ -116,14 +116,16 @@ def test_a_client_that_gives_up_fails_and_has_reports(runner: Runner) -> None:
 
 
 @pytest.mark.slow
-def test_without_scenarios_the_client_runs_once(runner: Runner) -> None:
-    done = runner.run(RUN, {"command": f"false | true || {GET}"})
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.parametrize(("scenarios", "status"), [("", 2), ("no-such-*.yaml", 3)])
+def test_without_scenarios_nothing_passes(runner: Runner, scenarios: str, status: int) -> None:
+    done = runner.run(RUN, {"command": GET, "scenarios": scenarios})
+    assert done.returncode == status, done.stdout + done.stderr
+    assert (scenarios or "no scenario") in done.stdout + done.stderr
 
 
 @pytest.mark.slow
 def test_a_client_that_is_out_of_time(runner: Runner) -> None:
-    done = runner.run(RUN, {"command": "sleep 30", "timeout": "500ms"})
+    done = runner.run(RUN, {"command": "sleep 30", "scenarios": "twice.yaml", "timeout": "500ms"})
     assert done.returncode == 124, done.stdout + done.stderr
 
 
@@ -132,7 +134,7 @@ def test_a_client_that_is_out_of_time(runner: Runner) -> None:
 def test_an_input_is_never_evaluated(runner: Runner, name: str) -> None:
     value = "$(touch evaluated)`touch evaluated`\"; touch evaluated; '; touch evaluated; #"
     step = INSTALL if name == "python" else RUN
-    done = runner.run(step, {"command": GET, name: value})
+    done = runner.run(step, {"command": GET, "scenarios": "twice.yaml", name: value})
     assert done.returncode != 0
     assert not list(runner.workspace.rglob("evaluated"))
 

@@ -3,15 +3,19 @@ package pull
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
 // server is the brokenreg of all tests: its addresses.
 var server struct{ Registry, Control string }
+
+var namespaces atomic.Int64
 
 func TestMain(m *testing.M) {
 	command := exec.Command("brokenreg", "serve", "--ephemeral", "--offline", "--listen=127.0.0.1:0", "--control=127.0.0.1:0")
@@ -32,11 +36,11 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// play loads a scenario into a namespace of this test, and returns the URL of a repository there.
+// play loads a scenario into a new namespace, and returns the URL of a repository there.
 // When the test ends, every expectation must be met, and every rule must have been applied.
 func play(t *testing.T, scenario string) string {
 	t.Helper()
-	namespace := strings.ToLower(t.Name())
+	namespace := fmt.Sprintf("test-%d", namespaces.Add(1))
 	call(t, http.MethodPut, "/v1/scenario?namespace="+namespace, scenario, nil)
 	t.Cleanup(func() {
 		var verdicts []struct {
@@ -71,7 +75,8 @@ func call(t *testing.T, method, path, body string, result any) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		t.Fatalf("%s %s: %s", method, path, response.Status)
+		problem, _ := io.ReadAll(response.Body)
+		t.Fatalf("%s %s: %s", method, path, problem)
 	}
 	if result != nil {
 		if err := json.NewDecoder(response.Body).Decode(result); err != nil {

@@ -12,7 +12,7 @@ before(async () => {
 });
 after(() => registry?.stop());
 
-test("retries", async (t) => {
+test("retries", async () => {
   const scenario = {
     rules: [
       { name: "fails twice", match: { endpoint: "manifest" }, fault: { type: "error", status: 503 }, times: 2 },
@@ -20,10 +20,10 @@ test("retries", async (t) => {
     ],
     expect: [{ name: "gets all layers", filter: "endpoint:layer status:200 ended:complete", count: 2 }],
   };
-  await registry.play(t, scenario, (repository) => pull(repository, IMAGE, options));
+  await registry.play(scenario, (repository) => pull(repository, IMAGE, options));
 });
 
-test("waits for Retry-After", async (t) => {
+test("waits for Retry-After", async () => {
   const scenario = {
     rules: [
       { name: "the rate limit", match: { endpoint: "manifest" }, fault: { type: "rate-limit", window: "1s" }, times: 1 },
@@ -33,10 +33,10 @@ test("waits for Retry-After", async (t) => {
       { name: "asks again", filter: "endpoint:manifest status:200", count: 1 },
     ],
   };
-  await registry.play(t, scenario, (repository) => pull(repository, IMAGE, options));
+  await registry.play(scenario, (repository) => pull(repository, IMAGE, options));
 });
 
-test("refuses wrong bytes", async (t) => {
+test("refuses wrong bytes", async () => {
   const scenario = { rules: [{ name: "wrong bytes", match: { endpoint: "layer" }, fault: "corrupt" }] };
-  await registry.play(t, scenario, (repository) => assert.rejects(pull(repository, IMAGE, options), /wrong bytes/));
+  await registry.play(scenario, (repository) => assert.rejects(pull(repository, IMAGE, options), /wrong bytes/));
 });

@@ -16,6 +16,8 @@ export async function startRegistry() {
 }
 
 class Registry {
+  #namespaces = 0;
+
   constructor(server, { registry, control }) {
     Object.assign(this, { server, registry, control });
   }
@@ -27,11 +29,11 @@ class Registry {
   }
 
   /**
-   * Run a test with the rules of a scenario. The callback gets the URL of a repository.
+   * Run a test with a scenario, in a new namespace. The callback gets the URL of a repository.
    * Then every expectation must be met, and every rule must have been applied.
    */
-  async play(t, scenario, callback) {
-    const namespace = t.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  async play(scenario, callback) {
+    const namespace = `test-${++this.#namespaces}`;
     const query = `namespace=${namespace}`;
     await this.#call("PUT", `/v1/scenario?${query}`, JSON.stringify(scenario));
     let problem;
