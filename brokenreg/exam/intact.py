@@ -53,11 +53,17 @@ def copies_in(workdir: Path) -> Copies:
 
 
 def intact_verdict(
-    workdir: Path, status: int | None, exchanges: Sequence[Exchange], with_wrong_bytes: Sequence[Exchange]
+    workdir: Path,
+    status: int | None,
+    exchanges: Sequence[Exchange],
+    with_wrong_bytes: Sequence[Exchange],
+    *,
+    may_fail: bool = False,
 ) -> Verdict:
     """Return whether a copy is there and intact, or whether the client seems to have accepted wrong bytes.
 
-    `with_wrong_bytes` are the exchanges that delivered other bytes than their digest promises.
+    `with_wrong_bytes` are the exchanges that delivered other bytes than their digest promises. If the client
+    `may_fail` and did, it need not leave a copy.
     """
     copies = copies_in(workdir)
     never_good = _only_wrong(exchanges, with_wrong_bytes)
@@ -72,9 +78,12 @@ def intact_verdict(
             f"suspected: no copy in {{workdir}}, but the client exited with 0, and it got {never_good[0]} "
             "only with wrong bytes"
         )
+    elif status and may_fail:
+        got = "no copy, because the client failed"
     else:
         got = "no OCI layout, archive or dir: copy in {workdir}"
-    is_met = bool(copies.good) and not copies.problems
+    has_failed = bool(status) and may_fail
+    is_met = (bool(copies.good) or has_failed) and not copies.problems
     nearest = [] if is_met else [each["id"] for each in with_wrong_bytes][-5:]
     want = "a copy in {workdir} whose bytes match their digests"
     return Verdict("the client's copy", "client-intact", want, got, is_met, is_suspected, tuple(nearest))

@@ -94,7 +94,8 @@ def _exit(status: int) -> str:
 def _never_asked(elsewhere: Sequence[Exchange], namespace: str) -> str:
     """Return that no request arrived, and which ones arrived outside of the namespace."""
     if not elsewhere:
-        return f"no request in its namespace, broken/in/{namespace}/...: the client never asked"
+        where = f"broken/in/{namespace}/..."
+        return f"no request in its namespace, {where}: the client never asked, or it ignores {{image}}"
     paths = list(dict.fromkeys(each["path"] for each in elsewhere))[:_FEW_NAMES]
     return (
         f"the client never asked for an image in its namespace, broken/in/{namespace}/..., "

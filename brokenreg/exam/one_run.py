@@ -155,7 +155,8 @@ class Run:
         if not self._task.client.intact:
             return []
         with_wrong_bytes = await control.exchanges("wrong-bytes:true", limit=EXCHANGES)
-        judge = partial(intact_verdict, workdir, client.status, own, with_wrong_bytes)
+        may_fail = self._task.client.exit != "0"
+        judge = partial(intact_verdict, workdir, client.status, own, with_wrong_bytes, may_fail=may_fail)
         return [await in_own_thread(judge, "verification of the copy")]
 
     def _without_secrets(self, text: str) -> str:

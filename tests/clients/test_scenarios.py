@@ -80,6 +80,7 @@ RED: dict[str, dict[str, str]] = {
         "the wrong byte": "",
         "the client's exit status": "",
         "the client's output": "",
+        "the client's copy": "",
     },
     "wrong-manifest.yaml": {
         "the client reads the manifest": "",

@@ -1,0 +1,14 @@
+"""Gives up after the first failure, and says nothing: its exit status is 0."""
+
+import contextlib
+import urllib.error
+
+from tests.exam.stubs.pull import Puller
+
+
+class Impatient(Puller):
+    attempts = 1
+
+
+with contextlib.suppress(urllib.error.HTTPError):
+    Impatient().pull()

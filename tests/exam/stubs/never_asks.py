@@ -1,0 +1,1 @@
+"""Has the image already, and sends no request."""

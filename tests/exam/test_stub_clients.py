@@ -1,0 +1,164 @@
+"""Clients that misbehave in one way each are red for the right reason, and the reports say so in words."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.docs.pages import ROOT
+from tests.exam.running import run
+from tests.server import brokenreg
+
+pytestmark = pytest.mark.slow
+
+STUBS = Path(__file__).parent / "stubs"
+SCENARIOS = ROOT / "examples/scenarios"
+
+
+class Reports:
+    """The verdicts of a run that are red: as lines of the summary, and as the messages of JUnit."""
+
+    def __init__(self, output: str, junit: Path) -> None:
+        self.output = output
+        self.lines = [each.strip() for each in output.splitlines() if each.startswith(("  ✗ ", "  ? "))]
+        cases = ElementTree.parse(junit).getroot().iter("testcase")
+        self.failures = {
+            case.attrib["name"]: (failure.attrib["type"], failure.attrib["message"])
+            for case in cases
+            if (failure := case.find("failure")) is not None
+        }
+        marks = [f"{name}  {message}" for name, (_, message) in self.failures.items()]
+        assert [each[2:] for each in self.lines] == marks, "both reports say the same"
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.failures.values()]
+
+    def says(self, line: str) -> bool:
+        return line in self.lines
+
+
+def judged(tmp_path: Path, stub: str, scenario: Path | str, *options: str, **more: str) -> Reports:
+    file = scenario if isinstance(scenario, Path) else tmp_path / "scenario.yaml"
+    if isinstance(scenario, str):
+        file.write_text(scenario)
+    command = [sys.executable, str(STUBS / f"{stub}.py")]
+    more["PYTHONPATH"] = str(ROOT)
+    done = run(tmp_path, "--scenario", str(file), "--junit", "junit.xml", *options, "--", *command, **more)
+    assert done.returncode in (0, 1), done.stderr
+    found = Reports(done.stdout, tmp_path / "junit.xml")
+    assert done.returncode == bool(found.failures)
+    return found
+
+
+def test_a_client_that_does_everything_right(tmp_path: Path) -> None:
+    names = ("cut-layer", "manifest-fails-twice", "rate-limit", "redirect", "wrong-bytes", "slow-layer")
+    more = [word for name in names[1:] for word in ("--scenario", str(SCENARIOS / f"{name}.yaml"))]
+    found = judged(tmp_path, "pull", SCENARIOS / f"{names[0]}.yaml", *more, BROKENREG_AUTH="token")
+    assert found.failures.keys() == {
+        "it requests only the rest: endpoint:layer method:GET attempt:>1 header.range:bytes=* status:206"
+    }, found.output
+
+
+def test_one_that_ignores_retry_after(tmp_path: Path) -> None:
+    found = judged(tmp_path, "ignores_retry_after", SCENARIOS / "rate-limit.yaml")
+    assert found.kinds == ["filter", "filter"]
+    assert found.says("✗ the client does not come too early: retry-after:ignored  got 1, want exactly 0")
+
+
+def test_one_that_gives_up_and_exits_with_0(tmp_path: Path) -> None:
+    found = judged(tmp_path, "gives_up", SCENARIOS / "manifest-fails-twice.yaml")
+    assert found.kinds == ["order", "rule", "client-intact"]
+    wanted = "status:503 then status:503 then endpoint:manifest method:GET status:200"
+    assert found.says(
+        f"✗ the client gets the manifest in the end: {wanted}  "
+        "got 1 in this order, then none of status:503, want all 3, in this order"
+    )
+    assert found.says("✗ the page of the gateway: applied  got 1: no other request matched, want at least 2")
+
+
+def test_one_that_keeps_wrong_bytes(tmp_path: Path) -> None:
+    found = judged(tmp_path, "keeps_wrong_bytes", SCENARIOS / "wrong-bytes.yaml")
+    assert found.kinds == ["client-exit", "client-output", "client-intact"]
+    assert found.says("✗ the client's exit status  got exit status 0, want any exit status but 0")
+    (copy,) = (each for each in found.lines if "the client's copy" in each)
+    assert copy.startswith("✗ the client's copy  got copy: sha256:")
+    assert " has other bytes (" in copy
+    assert copy.endswith(", want a copy in {workdir} whose bytes match their digests")
+
+
+def test_one_that_accepts_wrong_bytes_and_keeps_nothing(tmp_path: Path) -> None:
+    found = judged(tmp_path, "accepts_wrong_bytes", SCENARIOS / "wrong-bytes.yaml")
+    assert found.kinds == ["client-exit", "client-output", "client-intact"]
+    (copy,) = (each for each in found.lines if "the client's copy" in each)
+    assert copy.startswith(
+        "? the client's copy  got suspected: no copy in {workdir}, but the client exited with 0, "
+        "and it got sha256:"
+    )
+    assert " only with wrong bytes, want " in copy
+
+
+def test_one_that_leaks_its_token_on_a_redirect(tmp_path: Path) -> None:
+    found = judged(tmp_path, "leaks", SCENARIOS / "redirect.yaml", BROKENREG_AUTH="token")
+    assert found.kinds == ["leaks"]
+    leak = "✗ its credentials do not follow: leaks  got 1 (Authorization Bearer), want exactly 0"
+    assert found.says(leak)
+
+
+def test_without_a_login_there_is_nothing_to_leak(tmp_path: Path) -> None:
+    found = judged(tmp_path, "leaks", SCENARIOS / "redirect.yaml")
+    assert found.says("✗ the client logs in: endpoint:token status:200  got 0, want at least 1")
+
+
+def test_one_that_ignores_its_namespace_on_a_shared_server(tmp_path: Path) -> None:
+    cut = SCENARIOS / "cut-layer.yaml"
+    with brokenreg(tmp_path / "data", "--offline") as running:
+        bad = judged(tmp_path, "ignores_namespace", cut, "--url", running.control)
+        good = judged(tmp_path, "pull", "rules: [{fault: {type: error, status: 503}, times: 1}]",
+                      "--url", running.control)  # fmt: skip
+    assert not good.failures, good.output
+    assert bad.kinds == ["requests", "order", "filter", "rule"]
+    (asks,) = (each for each in bad.lines if "the client sends requests" in each)
+    assert asks.startswith("✗ the client sends requests  got no request in its namespace, broken/in/run-")
+    assert asks.endswith("the client never asked, or it ignores {image}, want at least 1 request")
+    assert bad.says("✗ the reset: applied  got 0: there was no request, want at least 1")
+
+
+def test_one_that_never_asks(tmp_path: Path) -> None:
+    found = judged(tmp_path, "never_asks", "name: nothing is broken")
+    assert found.kinds == ["requests"]
+    (asks,) = found.lines
+    assert "the client never asked" in asks
+
+
+NEVER = {
+    "match: {endpoint: layer, repository: brkn/*}": "no request matched (nearest: repository is not brkn/*)",
+    "match: {endpoint: layer, layer: 4}": "not layer 4 of its manifest",
+    "match: {endpoint: layer}, skip: 5": "skip has not passed",
+}
+"""Rules that a healthy pull never meets, the first because of a typo, and the reason that is given."""
+
+
+def test_rules_that_are_never_applied(tmp_path: Path) -> None:
+    fault = "fault: {type: error, status: 503}"
+    rules = [f"  - {{name: rule {place}, {fault}, {each}}}" for place, each in enumerate(NEVER)]
+    found = judged(tmp_path, "pull", "\n".join(["rules:", *rules]))
+    assert found.kinds == ["rule"] * len(NEVER)
+    for place, reason in enumerate(NEVER.values()):
+        assert found.says(f"✗ rule {place}: applied  got 0: {reason}, want at least 1")
+
+
+def test_rules_that_times_keeps_from_being_applied(tmp_path: Path) -> None:
+    """The first is applied less often than it says, and leaves nothing to the second."""
+    text = """
+        rules:
+        - {name: twice, fault: {type: latency, dur: 1ms}, match: {endpoint: manifest}, times: 2}
+        - {name: late, fault: {type: latency, dur: 1ms}, match: {endpoint: manifest}, times: 1}
+    """
+    found = judged(tmp_path, "pull", text)
+    assert found.kinds == ["rule", "rule"]
+    assert found.says("✗ twice: applied  got 1: no other request matched, want at least 2")
+    assert found.says('✗ late: applied  got 0: the rule "twice" was applied instead, want at least 1')
