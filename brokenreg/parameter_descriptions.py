@@ -28,7 +28,8 @@ def parameters_of(kind: type[BaseModel]) -> Iterator[ParameterDescription]:
     schema = kind.model_json_schema(mode="serialization")
     properties = kind.model_json_schema()["properties"] if kind.model_fields else {}
     defaults = schema.get("properties", {})
-    for name, field in kind.model_fields.items():
+    for name in parameter_names(kind):
+        field = kind.model_fields[name]
         yield ParameterDescription(
             name=name,
             description=field.description or "",
@@ -37,6 +38,12 @@ def parameters_of(kind: type[BaseModel]) -> Iterator[ParameterDescription]:
             choices=_choices(properties[name]),
             json_schema=properties[name],
         )
+
+
+def parameter_names(kind: type[BaseModel]) -> list[str]:
+    """Return the fields of a model, with those of its bases last."""
+    inherited = {name for base in kind.__mro__[1:] for name in getattr(base, "model_fields", ())}
+    return sorted(kind.model_fields, key=inherited.__contains__)
 
 
 def _choices(schema: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -81,6 +82,8 @@ class RuleMemory:
     """What the faults of one rule remember between exchanges: one object per class."""
 
     def __init__(self) -> None:
+        self.since = time.time()
+        """When the rule took effect, in seconds since the epoch."""
         self._objects: dict[type[object], object] = {}
 
     def get(self, kind: type[Remembered]) -> Remembered:
@@ -136,6 +139,18 @@ class FaultContext:
     ) -> None:
         """Let the registry or the next fault respond, to `send` or, by default, to the client."""
         await complete(self.handler(scope or self.scope, receive or self.receive), send or self.send)
+
+    async def carry_out(self) -> None:
+        """Let the registry carry out the request, and drop its response."""
+        status = 0
+
+        async def drop(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+
+        await self.forward(drop)
+        self.note(f"the registry carried out the request, and its response (status {status}) was dropped")
 
     async def forward_changed(
         self, change: Callable[[Head], None], *, scope: Scope | None = None, receive: Receive | None = None

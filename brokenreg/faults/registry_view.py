@@ -82,6 +82,19 @@ class RegistryView:
             for place in manifest.facts.layers.places(target.reference)
         }
 
+    def has_blob(self, target: Target, digest: Digest) -> bool:
+        """Return whether the repository of a request has a blob, pushed or cached."""
+        return any(digest in repository.links for repository in self._repositories(target))
+
+    def has_manifest(self, target: Target, digest: Digest) -> bool:
+        """Return whether the repository of a request has a manifest, pushed or cached."""
+        return any(digest in repository.manifests for repository in self._repositories(target))
+
+    def was_pushed_since(self, target: Target, since: float) -> bool:
+        """Return whether the requested blob was pushed, or last requested, at `since` or later."""
+        repository = self._store.index.repositories.get(target.key)
+        return repository is not None and repository.links.get(target.digest, 0.0) >= since
+
     def another_blob(self, target: Target) -> Digest | None:
         """Return another blob of the same repository; None if it has no other, or not the target."""
         if self._images.provides(target.repository):

@@ -47,6 +47,8 @@ class ActiveRule:
         """When the rule took effect, in seconds since the epoch."""
         self.is_required = False
         """Whether the rule is of a scenario, and not optional."""
+        self.awaited: ActiveRule | None = None
+        """The rule in `after`; None if there is none, or if it was removed."""
         self.matched = 0
         self.applied = 0
         self._predicates: list[tuple[str, Predicate]] = rule.match.predicates()
@@ -72,6 +74,7 @@ class ActiveRule:
             probability=rule.probability,
             attempt=rule.match.attempt,
             layer=rule.match.layer,
+            after=rule.after,
         )
 
     @property
@@ -111,6 +114,9 @@ class ActiveRule:
 
         The draw depends on the name of the rule, or on `position` if it has no name.
         """
+        if self.rule.after is not None and (self.awaited is None or not self.awaited.applied):
+            record(exchange, RuleOutcome(self.evaluated, OutcomeKind.WAITING))
+            return None
         match = self.rule.match
         if match.attempt is not None and match.attempt != attempt:
             record(exchange, RuleOutcome(self.evaluated, OutcomeKind.OTHER_ATTEMPT, attempt=attempt))

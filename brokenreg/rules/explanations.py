@@ -125,6 +125,8 @@ def _outcome_words(outcome: RuleOutcome) -> str:
             return f"exhausted: {matched}, already applied {applied}"
         case OutcomeKind.NOT_DRAWN:
             return f"not drawn: {matched}, probability {rule.probability:g}"
+        case OutcomeKind.WAITING:
+            return f"waiting: rule {rule.after} has not been applied yet"
         case OutcomeKind.OTHER_ATTEMPT:
             return f"did not match: attempt {outcome.attempt} is not {rule.attempt}"
         case OutcomeKind.OTHER_LAYER:

@@ -144,6 +144,12 @@ class Rule(BaseModel):
         json_schema_extra={"exclusiveMinimum": 0},
     )
     per: Per = Field("rule", description="what `skip` and `times` are counted for")
+    after: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="name of another rule; this one matches only after that one was applied",
+    )
     enabled: bool = Field(True, description="whether the rule is evaluated")
     optional: bool = Field(
         False, description="whether `check` accepts that the rule is applied less often than it says"
@@ -163,6 +169,8 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.after is not None and self.after == self.name:
+            raise ValueError(f"after names the rule {quoted(self.name)} itself: name another rule")
         if problem := rule_conflict(self.fault, self.match, self.endpoint):
             raise ValueError(problem)
         return self

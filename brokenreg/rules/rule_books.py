@@ -129,7 +129,7 @@ class RuleBooks:
             if hit is None:
                 continue
             hits.append(hit)
-            if any(fault.responds for fault in hit.faults):
+            if any(fault.is_final for fault in hit.faults):
                 break  # the faults inside it are never reached
         return hits
 

@@ -14,7 +14,17 @@ from functools import partial
 from html import escape
 from urllib.parse import urlsplit
 
-from brokenreg.http.asgi import Handled, Handler, Message, Receive, Scope, Send, complete, respond_plain
+from brokenreg.http.asgi import (
+    Handled,
+    Handler,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    complete,
+    header,
+    respond_plain,
+)
 from brokenreg.http.dates import rfc3339
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
@@ -26,6 +36,10 @@ from brokenreg.traffic.redaction import redact_target
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
 _TOKEN_LIFETIME = 300
+_INVALID_AUTHENTICATION = SignedURLError(
+    "InvalidAuthenticationInfo", "Authentication information is not given in the correct format."
+)
+"""What Azure Blob Storage responds to a signed URL with an Authorization header."""
 
 
 class ObjectStore:
@@ -46,7 +60,7 @@ class ObjectStore:
         try:
             signed = self._origin.signer.read(scope["path"], query, scope["method"])
         except SignedURLError as error:
-            await respond_plain(send, 403, {"content-type": "application/xml"}, _document(error))
+            await _refuse(send, 403, error)
         else:
             await self._answer(signed, scope, receive, send)
 
@@ -57,6 +71,10 @@ class ObjectStore:
         elif signed.answer is Answer.HTML:
             exchange_of(scope).has_wrong_bytes = True
             await respond_plain(send, 200, {"content-type": "text/html; charset=utf-8"}, _PAGE)
+        elif signed.answer is Answer.NOT_FOUND:
+            await _refuse(send, 404, SignedURLError("NoSuchKey", "The specified key does not exist."))
+        elif signed.answer is Answer.REJECTS_AUTHORIZATION and header(scope, b"authorization") is not None:
+            await _refuse(send, 400, _INVALID_AUTHENTICATION)
         elif signed.path == TOKEN_PATH:
             await self._give_token(scope, send)
         else:
@@ -109,6 +127,10 @@ class ObjectStore:
         }
         headers = {"content-type": "application/json", "cache-control": "no-store"}
         await respond_plain(send, 200, headers, json.dumps(document, separators=(",", ":")).encode())
+
+
+async def _refuse(send: Send, status: int, error: SignedURLError) -> None:
+    await respond_plain(send, status, {"content-type": "application/xml"}, _document(error))
 
 
 def _document(error: SignedURLError) -> bytes:

@@ -55,6 +55,10 @@ class Answer(StrEnum):
     CONTENT = "content"
     HTML = "html"
     """200 with an HTML page, as from a login portal."""
+    NOT_FOUND = "not-found"
+    """404 with an XML document."""
+    REJECTS_AUTHORIZATION = "rejects-authorization"
+    """400 with an XML document to a request with Authorization, else the content."""
     LOOP = "loop"
     """A redirect to the same URL."""
 

@@ -44,6 +44,9 @@ EndpointName = Literal[
 """Values of `match.endpoint`: an endpoint, `blob` (config or layer), or `any`."""
 
 OR = "|"
+NOT = "!"
+"""Before the glob of a header: no value of the header matches it."""
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 WILD = re.compile(r"[*?\[]")
 
@@ -106,7 +109,8 @@ class Match(BaseModel):
     )
     header: dict[Glob, Glob] | None = Field(
         None,
-        description="globs on values of request headers; for credentials, on the scheme only: `Basic *`",
+        description="globs on values of request headers, `!glob` for no such value; for credentials, on the "
+        "scheme only: `Basic *`",
         max_length=20,
     )
     attempt: int | None = Field(
@@ -120,7 +124,7 @@ class Match(BaseModel):
         for name, glob in (header or {}).items():
             if not _HEADER_NAME.fullmatch(name):
                 raise ValueError(f"invalid header name {quoted(name)}: use one such as user-agent")
-            if not _may_match(name.lower(), glob):
+            if not _may_match(name.lower(), glob.removeprefix(NOT) or glob):
                 raise ValueError(
                     f"secrets are not kept, so no rule can match header {quoted(name)}: "
                     'use the field user for a user, "Basic *" or "Bearer *" for a scheme, '
@@ -199,7 +203,7 @@ class Match(BaseModel):
             user = matcher(self.user)
             found.append((f"user is not {self.user}", lambda exchange: user(exchange.user)))
         for name, value in (self.header or {}).items():
-            found.append((f"header {name} is not {value}", _header(name.lower(), matcher(value))))
+            found.append((_header_mismatch(name, value), _header(name.lower(), value)))
         return found
 
 
@@ -250,8 +254,16 @@ def _values(name: str, exchange: Exchange) -> str:
     return "\0".join(f"={value}" for key, value in exchange.request_headers if key == name)
 
 
-def _header(name: str, matcher: Callable[[str], object]) -> Predicate:
+def _header_mismatch(name: str, glob: str) -> str:
+    return f"header {name} is {glob[1:]}" if glob.startswith(NOT) else f"header {name} is not {glob}"
+
+
+def _header(name: str, glob: str) -> Predicate:
+    """Return whether a header has a value that the glob matches; with `!`, whether it has none."""
+    is_negated = glob.startswith(NOT)
+    matches = matcher(glob.removeprefix(NOT))
+
     def has(exchange: Exchange) -> bool:
-        return any(key == name and matcher(value) for key, value in exchange.request_headers)
+        return is_negated != any(key == name and matches(value) for key, value in exchange.request_headers)
 
     return has

@@ -18,6 +18,8 @@ class OutcomeKind(StrEnum):
     """It matched, but had already been applied `times` times."""
     NOT_DRAWN = "not-drawn"
     """It matched, but lost its draw (`probability`)."""
+    WAITING = "waiting"
+    """The rule in its `after` has not been applied yet."""
     OTHER_ATTEMPT = "other-attempt"
     """It matches another attempt."""
     OTHER_LAYER = "other-layer"
@@ -37,7 +39,7 @@ class EvaluatedRule:
 
     `id` is 0 for a path rule. `source` is where the rule came from, for example `rules.yaml:12` or the path.
     `faults` are written as in rules: `{"type": <name>, <parameter>: <value>}`. `attempt` and `layer` are the
-    values that the rule matches.
+    values that the rule matches. `after` is the name of a rule that must be applied first.
     """
 
     id: int
@@ -49,6 +51,7 @@ class EvaluatedRule:
     probability: float
     attempt: int | None
     layer: int | None
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)

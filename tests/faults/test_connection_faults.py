@@ -37,13 +37,13 @@ def test_after_an_answer_on_the_same_connection(each: Registry, fault: str, end:
 
 @pytest.mark.parametrize(("fault", "end"), [("reset", "rst"), ("empty-reply", "fin")])
 def test_a_push_that_is_not_answered(each: Registry, fault: str, end: str) -> None:
-    """The request is read, but nothing of it is stored."""
+    """The request is read. Only an empty reply comes after the registry has carried it out."""
     repository = each.push(10).repository
     path = f"/v2/{repository}/manifests/pushed"
     with each.rule(fault=fault, match={"endpoint": "manifest", "method": "PUT"}):
         answer = each.ask(path, "PUT", content=b"{}" * 20_000)
     assert (answer.status, answer.ended) == (None, end)
-    assert each.ask(path).status == 404
+    assert each.ask(path).status == (200 if fault == "empty-reply" else 404)
 
 
 def test_a_reset_in_the_middle_of_a_push(http1: Registry) -> None:

@@ -119,7 +119,7 @@ def test_all_fields_that_can_be_large_count() -> None:
         noted.add(FaultNote("test", f"{number} {'x' * 100}"))
     assert 10_000 < grown(log, noted) < 40_000
     ruled = exchange(log)
-    rule = EvaluatedRule(1, "", "", (), 0, None, 1.0, None, None)
+    rule = EvaluatedRule(1, "", "", (), 0, None, 1.0, None, None, None)
     ruled.rule_outcomes += (RuleOutcome(rule, OutcomeKind.SKIPPED),) * 100
     assert grown(log, ruled) > 10_000
     before = log.size

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from brokenreg.faults.catalogue.base import Fault
+from brokenreg.faults.catalogue.addresses import another_address
+from brokenreg.faults.catalogue.base import Fault, RespondingFault
 from brokenreg.faults.catalogue.headers import HeaderValue
-from brokenreg.faults.catalogue.parameters import Duration, SignedDuration
+from brokenreg.faults.catalogue.parameters import Duration, SignedDuration, Size
 from brokenreg.faults.context import FaultContext, Head
 from brokenreg.http.asgi import Message
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -19,15 +21,16 @@ from brokenreg.registry.auth.access import bearer, needed
 from brokenreg.registry.auth.token_service import Terms, with_terms
 from brokenreg.registry.auth.users import REALM
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.matching import Match
+from brokenreg.traffic.matching import NOT, Match
 
 _HTML = b"<html><title>Sign in</title><p>Please sign in to continue</p></html>"
 _SOMEWHERE_ELSE = "another/repository"
 _GARBAGE = "garbage"
 _LONG_AGO = -60.0
+_MOST_TOKEN = 1024 * 1024
 
 
-class Challenge(Fault):
+class Challenge(RespondingFault):
     """Responds with 401 and an unusual WWW-Authenticate header to requests without Authorization.
 
     Unless `always` is set, the fault has no effect on requests with Authorization. It never applies to
@@ -40,6 +43,8 @@ class Challenge(Fault):
     - `basic-and-bearer`: both schemes in one header
     - `two-headers`: one header for each scheme
     - `foreign-realm`: a token service at the second origin, which records credentials that arrive there
+    - `other-scheme`, `other-host`, `no-port`: a realm with the scheme, the host or the port that a registry
+      behind a proxy sends if it does not know its own address
     - `unquoted`: values without quotes
     - `unknown-scheme`: a scheme that does not exist
     - `empty`: a header without a value
@@ -52,7 +57,6 @@ class Challenge(Fault):
     name = "challenge"
     default_endpoint = "any"
     endpoints = frozenset(Endpoint) - {Endpoint.TOKEN, Endpoint.CONNECT}
-    responds = True
     clients = (
         "Some clients accept only one form of a challenge (regclient#265, go-containerregistry#1747). "
         "Some send credentials to any realm (oras-go#1197, distribution-spec#607). containers/image uses "
@@ -70,6 +74,9 @@ class Challenge(Fault):
         "basic-and-bearer",
         "two-headers",
         "foreign-realm",
+        "other-scheme",
+        "other-host",
+        "no-port",
         "unquoted",
         "unknown-scheme",
         "empty",
@@ -85,7 +92,8 @@ class Challenge(Fault):
         return self
 
     def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
-        needs_login = match.user is not None or "authorization" in map(str.lower, match.header or ())
+        headers = {name.lower(): glob for name, glob in (match.header or {}).items()}
+        needs_login = match.user is not None or not headers.get("authorization", NOT).startswith(NOT)
         if needs_login and not self.always:
             return (
                 "challenge applies to requests without Authorization, and this rule matches only requests "
@@ -100,7 +108,7 @@ class Challenge(Fault):
             return "the request has an Authorization header"
         return super().inapplicable_reason(exchange)
 
-    async def apply(self, context: FaultContext) -> None:
+    async def respond(self, context: FaultContext) -> None:
         error = OCIError(401, ErrorCode.UNAUTHORIZED, "Authentication required, on purpose")
         values = self._values(context) if self.value is None else [self.value]
         headers = [("content-type", "application/json")]
@@ -129,6 +137,8 @@ class Challenge(Fault):
                 return [basic, usual]
             case "foreign-realm":
                 return [bearer(context.registry_view.origin.token_realm(context.scope), scopes)]
+            case "other-scheme" | "other-host" | "no-port":
+                return [bearer(another_address(realm, self.form), scopes)]
             case "unquoted":
                 return [usual.replace('"', "")]
             case "unknown-scheme":
@@ -153,11 +163,15 @@ class Token(Fault):
     - `wrong-scope`: a token for another repository
     - `access-token-only`, `token-only`: only one of the members `access_token` and `token`
     - `html`: an HTML page
+    - `string`: `expires_in` is a string, which some clients cannot read
+    - `number`: `issued_at` is a number
+    - `null`: both tokens are null
 
-    `lifetime` is how long the registry accepts the token; a short one expires during the pull. `claimed` is
-    the lifetime in the response. `skew` is how far ahead the clock of the token service is. It shifts
-    `issued_at` and all times in the token, so that the token is not valid yet or, if `skew` is negative
-    (`-10m`), no longer valid. The registry checks tokens only with `--auth token`.
+    `size` pads the token to that many bytes; the registry still accepts it. `lifetime` is how long the
+    registry accepts the token; a short one expires during the pull. `claimed` is the lifetime in the
+    response. `skew` is how far ahead the clock of the token service is. It shifts `issued_at` and all times
+    in the token, so that the token is not valid yet or, if `skew` is negative (`-10m`), no longer valid. The
+    registry checks tokens only with `--auth token`.
     """
 
     name = "token"
@@ -180,10 +194,14 @@ class Token(Fault):
         "access-token-only",
         "token-only",
         "html",
+        "string",
+        "number",
+        "null",
     ] | None = Field(None, description="what is broken in the response")  # fmt: skip
     lifetime: Duration | None = Field(None, description="how long the registry accepts the token")
     claimed: Duration | None = Field(None, description="lifetime in the response (`expires_in`)")
     skew: SignedDuration = Field(0.0, description="how far ahead the clock of the token service is")
+    size: Size = Field(0, le=_MOST_TOKEN, description="minimum length of the token, in bytes (at most 1MiB)")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -208,6 +226,7 @@ class Token(Fault):
             claimed=self.claimed,
             skew=self.skew,
             repository=_SOMEWHERE_ELSE if self.form == "wrong-scope" else None,
+            size=self.size,
         )
         response = _TokenResponse(context, self._break)
         await context.forward(response.send, scope=with_terms(context.scope, terms))
@@ -220,8 +239,12 @@ class Token(Fault):
         if form == "html":
             head.set("content-type", "text/html")
             return _HTML
+        if form == "string":
+            document["expires_in"] = str(document["expires_in"])
+        elif form == "number":
+            document["issued_at"] = round(time.time() + self.skew)
         names = {"access-token-only": ("token",), "token-only": ("access_token",)}
-        replaced = {"empty": "", "garbage": _GARBAGE}
+        replaced = {"empty": "", "garbage": _GARBAGE, "null": None}
         for name in names.get(form or "", ("token", "access_token")):
             if form in replaced:
                 document[name] = replaced[form]

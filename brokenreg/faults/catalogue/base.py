@@ -5,11 +5,11 @@ tuple of its family. A new family also needs a line in `CATALOGUE`.
 
     from pydantic import Field
 
-    from brokenreg.faults.catalogue.base import Fault
+    from brokenreg.faults.catalogue.base import RespondingFault
     from brokenreg.faults.catalogue.parameters import Size
     from brokenreg.faults.context import FaultContext
 
-    class Teapot(Fault):
+    class Teapot(RespondingFault):
         '''Responds with 418 and a body of `size` bytes.
 
         Further paragraphs describe the response in detail.
@@ -17,13 +17,12 @@ tuple of its family. A new family also needs a line in `CATALOGUE`.
 
         name = "teapot"
         default_endpoint = "manifest"
-        responds = True
         clients = "No client is known to fail."
         example = "size-1kib"
 
         size: Size = Field(0, description="number of bytes of the body")
 
-        async def apply(self, context: FaultContext) -> None:
+        async def respond(self, context: FaultContext) -> None:
             await context.respond(418, {"content-type": "text/plain"}, bytes(self.size))
 
 Everything else is derived from the class: image paths, rules, scenarios, the control API, the command line,
@@ -35,10 +34,11 @@ the form in the panel, JSON Schema and docs/reference/faults.md (`make reference
 - The fields are the parameters. Use the types of `parameters.py` (`Size`, `Duration`, ...), or `HeaderName`
   and `HeaderValue` of `headers.py`: a path can spell them. Each field has a description and, if possible, a
   default. Literals must be lower case, because image paths are.
-- `apply` either responds itself (`context.respond`, `context.respond_error`, `context.cut`), or lets the
-  registry respond: `context.forward_changed` changes status and headers, a `ResponseFilter` also the body,
-  and `context.fetch` returns a whole document. If an exchange has several faults, they wrap each other, and
-  `context.handler` is the next one.
+- `respond` of a `RespondingFault` responds in place of the registry (`context.respond`,
+  `context.respond_error`, `context.cut`). `apply` of any other `Fault` lets the registry respond:
+  `context.forward_changed` changes status and headers, a `ResponseFilter` also the body, and `context.fetch`
+  returns a whole document. If an exchange has several faults, they wrap each other, and `context.handler` is
+  the next one.
 - Use `context.random` for random numbers. To remember something between exchanges, declare a class of bounded
   size for it and call `context.memory.get`.
 - The fault also gets responses to HEAD. If it needs a body, set `methods`, or return `ends_before(...)` of
@@ -74,7 +74,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from brokenreg.faults.context import FaultContext, Head
 from brokenreg.faults.registry_view import RegistryView
@@ -95,6 +95,8 @@ HTTP1, HTTP2 = "http/1.1", "h2"
 
 READS = frozenset({"GET", "HEAD"})
 WRITES = frozenset({"POST", "PATCH", "PUT"})
+CHANGES = WRITES | {"DELETE"}
+"""The methods of requests that change what the registry has."""
 
 
 class Fault(BaseModel, ABC):
@@ -116,9 +118,6 @@ class Fault(BaseModel, ABC):
 
     endpoints: ClassVar[frozenset[Endpoint] | None] = None
     """The endpoints at which it can have an effect; None for all."""
-
-    responds: ClassVar[bool] = False
-    """True if it responds in place of the registry, so that the faults that it wraps are never reached."""
 
     clients: ClassVar[str]
     """Full sentences that say which clients are known to fail, and how."""
@@ -163,13 +162,18 @@ class Fault(BaseModel, ABC):
             return f"{self.name} applies only at {spelled}, and the endpoint is {next(iter(endpoints))}"
         return None
 
+    @property
+    def is_final(self) -> bool:
+        """Return whether the faults that it wraps, and the registry, never get a request to respond to."""
+        return False
+
     def shadows(self, inner: "Fault") -> bool:
         """Return whether `inner` is never reached if this fault wraps it."""
         is_always = (
             type(self).inapplicable_reason is Fault.inapplicable_reason and inner.protocols <= self.protocols
         )
         covers = self.methods is None or (inner.methods is not None and inner.methods <= self.methods)
-        return self.responds and is_always and covers
+        return self.is_final and is_always and covers
 
     @classmethod
     def family(cls) -> str:
@@ -215,11 +219,38 @@ class Fault(BaseModel, ABC):
         return join_params({name: _text(given[name]) for name in sorted(given) if given[name] is not None})
 
 
+class RespondingFault(Fault):
+    """A fault that responds in place of the registry, which may have carried out the request before."""
+
+    processed: bool = Field(
+        False,
+        description="whether the registry carries out the request first; its response is dropped. Only POST, "
+        "PUT, PATCH and DELETE are carried out",
+    )
+
+    def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+        if "processed" in self.model_fields_set and self.processed and not any(map(match.allows, CHANGES)):
+            return f"processed needs POST, PUT, PATCH or DELETE, and match.method is {match.method}"
+        return super().conflict_reason(match, endpoints)
+
+    @property
+    def is_final(self) -> bool:
+        return not self.processed
+
+    async def apply(self, context: FaultContext) -> None:
+        if self.processed and context.exchange.method in CHANGES:
+            await context.carry_out()
+        await self.respond(context)
+
+    @abstractmethod
+    async def respond(self, context: FaultContext) -> None:
+        """Respond in place of the registry."""
+
+
 class ConnectFault(Fault):
     """A fault that is applied to a connection, before there is a request or an exchange."""
 
     default_endpoint: ClassVar[str] = "connect"
-    responds: ClassVar[bool] = True
 
     @abstractmethod
     def decision(self, registry_view: RegistryView) -> AcceptDecision:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from brokenreg.faults.catalogue.base import HTTP1, HTTP2, ConnectFault, Fault
+from brokenreg.faults.catalogue.base import HTTP1, HTTP2, ConnectFault, Fault, RespondingFault
 from brokenreg.faults.catalogue.parameters import Duration, Extent, Size, bytes_of, ends_before
 from brokenreg.faults.context import FaultContext, Head, ResponseFilter
 from brokenreg.faults.registry_view import RegistryView
@@ -53,7 +53,7 @@ class Accept(ConnectFault):
         return Reject(End.FIN, reply=_SOMETHING)
 
 
-class Reset(Fault):
+class Reset(RespondingFault):
     """Resets the TCP connection (RST) instead of responding.
 
     The registry first reads `after` bytes of the request's body, so that you can break a push in the middle.
@@ -62,13 +62,12 @@ class Reset(Fault):
 
     name = "reset"
     default_endpoint = "layer"
-    responds = True
     clients = "containerd and regclient retry after EOF, but not after a reset (containerd#9552)."
     example = ""
 
     after: Size = Field(0, description="number of bytes of the request's body to read first")
 
-    async def apply(self, context: FaultContext) -> None:
+    async def respond(self, context: FaultContext) -> None:
         received = 0
         while received < self.after:
             message = await context.receive()
@@ -80,16 +79,21 @@ class Reset(Fault):
         await context.cut(End.RST)
 
 
-class EmptyReply(Fault):
-    """Reads the request and closes the connection (FIN) without sending a byte."""
+class EmptyReply(RespondingFault):
+    """Carries out the request, then closes the connection (FIN) without sending a byte.
+
+    So a blob is stored, but the client does not know. With `processed` set to false, the registry does not
+    see the request.
+    """
 
     name = "empty-reply"
     default_endpoint = "manifest"
-    responds = True
     clients = "Go programs report EOF, and repeat the request if the connection was used before."
     example = ""
 
-    async def apply(self, context: FaultContext) -> None:
+    processed: bool = Field(True, description="whether the registry carries out the request first")
+
+    async def respond(self, context: FaultContext) -> None:
         await context.cut(End.FIN)
 
 

@@ -169,6 +169,7 @@ class Range(Fault):
     - `shift`: 206, but the bytes start `by` bytes later than Content-Range says (416 if that is past the end)
     - `header`: 206 with the correct bytes, but Content-Range is `by` bytes too high
     - `refuse`: 416
+    - `refuse-several`: 416 if the request has several ranges; without this fault, it gets the whole content
     """
 
     name = "range"
@@ -181,19 +182,27 @@ class Range(Fault):
     )
     example = "form-ignore"
 
-    form: Literal["ignore", "shift", "header", "refuse"] = Field("ignore", description="what is wrong")
+    form: Literal["ignore", "shift", "header", "refuse", "refuse-several"] = Field(
+        "ignore", description="what is wrong"
+    )
     by: Size = Field(1, ge=1, description="number of bytes, for `shift` and `header`")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del head
-        return None if exchange.request_header("range") else "the request has no Range"
+        requested = exchange.request_header("range")
+        if self.form == "refuse-several" and requested and "," not in requested:
+            return "the request is for one range"
+        return None if requested else "the request has no Range"
 
     async def apply(self, context: FaultContext) -> None:
         requested = header(context.scope, b"range")
         if requested is None:
             context.no_effect("the request has no Range")
             await context.forward()
-        elif self.form == "refuse":
+        elif self.form == "refuse-several" and b"," not in requested:
+            context.no_effect("the request is for one range")
+            await context.forward()
+        elif self.form in ("refuse", "refuse-several"):
             await context.respond_error(
                 OCIError(416, ErrorCode.RANGE_INVALID, "No range of this content is available")
             )

@@ -28,7 +28,8 @@ class TagPages(Fault):
     """Lists tags in pages that clients often handle incorrectly.
 
     `invented` adds that many fabricated tags. `page` is the page size, even if the client requests larger
-    pages or none. `cap` refuses a larger `n` with 400 (code PAGINATION_NUMBER_INVALID). `link` selects what
+    pages or none. `cap` refuses a larger `n` with 400 (code PAGINATION_NUMBER_INVALID), or with `refusal` set
+    to `ecr`, with 405 (code UNSUPPORTED) and a message about `maxResults`. `link` selects what
     is wrong with the Link to the next page:
 
     - `honest`: nothing
@@ -55,6 +56,7 @@ class TagPages(Fault):
     )
     page: int | None = Field(None, ge=1, le=10**6, description="maximum page size; by default as requested")
     cap: int | None = Field(None, ge=0, le=10**6, description="largest `n` that is accepted; by default any")
+    refusal: Literal["usual", "ecr"] = Field("usual", description="form of the refusal")
     invented: int = Field(0, ge=0, le=100_000, description="number of additional, fabricated tags")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
@@ -71,9 +73,7 @@ class TagPages(Fault):
             return
         wanted = whole_number(requested.get("n", ""))
         if self.cap is not None and wanted is not None and wanted > self.cap:
-            await context.respond_error(
-                OCIError(400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={wanted}; the maximum is {self.cap}")
-            )
+            await context.respond_error(self._refusal(wanted))
             return
         path = context.scope["path"]
         try:
@@ -90,6 +90,12 @@ class TagPages(Fault):
         if (page, link) == (original[0], original[1].get("link")):
             context.no_effect("the page stays the same")
         await _send_response_page(context, head, {"name": context.exchange.target.name, "tags": page}, link)
+
+    def _refusal(self, wanted: int) -> OCIError:
+        if self.refusal == "ecr":
+            message = f"Invalid parameter at 'maxResults': {wanted} is more than {self.cap}"
+            return OCIError(405, ErrorCode.UNSUPPORTED, message)
+        return OCIError(400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={wanted}; the maximum is {self.cap}")
 
     async def _invented_tags(self) -> list[str]:
         return await asyncio.to_thread(_invented, self.invented) if self.invented else []

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from brokenreg.faults.catalogue.base import BLOB, READS, WRITES, Fault
+from brokenreg.faults.catalogue.base import BLOB, READS, WRITES, Fault, RespondingFault
 from brokenreg.faults.catalogue.parameters import Duration
 from brokenreg.faults.context import FaultContext
 from brokenreg.second_origin.signed_urls import LIFETIME, Allowed, Answer
+from brokenreg.traffic.exchange import Exchange
+
+_ANSWERS = {
+    "html": Answer.HTML,
+    "loop": Answer.LOOP,
+    "not-found": Answer.NOT_FOUND,
+    "rejects-authorization": Answer.REJECTS_AUTHORIZATION,
+}
 
 
-def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-Status = Annotated[Literal[301, 302, 303, 307, 308], BeforeValidator(_number)]
-"""A redirect with a Location (RFC 9110, section 15.4)."""
-
-_ANSWERS = {"html": Answer.HTML, "loop": Answer.LOOP}
-
-
-class Redirect(Fault):
+class Redirect(RespondingFault):
     """Redirects to a signed URL at the second origin, as registries with an object store do.
 
     `form` selects what happens at that URL:
@@ -30,6 +28,8 @@ class Redirect(Fault):
     - `works`: the content is served
     - `expired`: 403 with an XML body
     - `head-only`: the URL is valid only for HEAD, and GET gets a 403
+    - `not-found`: 404 with an XML body
+    - `rejects-authorization`: 400 with an XML body if the client sends Authorization, as at Azure
     - `html`: 200 with an HTML page
     - `loop`: a redirect to itself
     - `dead`: the URL has a port that refuses connections
@@ -42,7 +42,6 @@ class Redirect(Fault):
     name = "redirect"
     default_endpoint = BLOB
     methods = READS | WRITES
-    responds = True
     clients = (
         "If the URL has expired, Docker requests the layer again; containerd, skopeo and podman do not. "
         "Scanners that keep an expired URL, or that send HEAD to a URL that is signed for GET, fail "
@@ -51,10 +50,11 @@ class Redirect(Fault):
     )
     example = "form-expired"
 
-    form: Literal["works", "expired", "head-only", "html", "loop", "dead"] = Field(
-        "works", description="what happens at the URL"
-    )
-    status: Status = Field(307, description="status of the redirect: 301, 302, 303, 307 or 308")
+    form: Literal[
+        "works", "expired", "head-only", "not-found", "rejects-authorization", "html", "loop", "dead"
+    ] = Field("works", description="what happens at the URL")
+    status: int = Field(307, ge=300, le=399, description="status of the redirect, 300 to 399")
+    get_only: bool = Field(False, description="whether HEAD is not redirected")
     lifetime: Duration = Field(LIFETIME, description="how long the URL works")
     hops: int = Field(
         1, ge=1, le=1000, description="number of redirects before the content, including this one"
@@ -63,12 +63,20 @@ class Redirect(Fault):
     def shadows(self, inner: Fault) -> bool:
         return False  # it does not apply to a client that must log in first
 
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
+        if self.get_only and exchange.method == "HEAD":
+            return "only GET is redirected"
+        return super().inapplicable_reason(exchange)
+
     async def apply(self, context: FaultContext) -> None:
         # The signed URL works without a login, so only a client that has logged in may get one.
         if not context.registry_view.access_check.admits(context.scope):
             context.no_effect("the registry requires a login first")
             await context.forward()
             return
+        await super().apply(context)
+
+    async def respond(self, context: FaultContext) -> None:
         query = context.scope["query_string"].decode("latin-1")
         url = context.registry_view.origin.url(
             context.scope,

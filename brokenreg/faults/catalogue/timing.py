@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from brokenreg.faults.catalogue.base import ANY, BLOB, HTTP1, Fault
+from brokenreg.faults.catalogue.base import ANY, BLOB, HTTP1, Fault, RespondingFault
 from brokenreg.faults.catalogue.parameters import Duration, HeadersOrExtent, Size, bytes_of, ends_before
 from brokenreg.faults.context import FaultContext, Head, ResponseFilter
 from brokenreg.http.asgi import PACE, Message
@@ -25,15 +25,14 @@ _LAG = 0.5
 """The largest delay, in seconds, that a paced response makes up for."""
 
 
-class Timeout(Fault):
+class Timeout(RespondingFault):
     """Waits for `dur`, then responds with 408 (code TIMEOUT).
 
-    The registry does not process the request, so a push stores nothing.
+    Without `processed`, the registry does not see the request, so a push stores nothing.
     """
 
     name = "timeout"
     default_endpoint = "manifest"
-    responds = True
     clients = "Docker sends HEAD and then GET, so a pull takes twice as long."
     example = "dur-2s"
 
@@ -41,7 +40,7 @@ class Timeout(Fault):
         description="how long to wait, as a Go duration: 300ms, 1h15m30.5s", examples=["2s"]
     )
 
-    async def apply(self, context: FaultContext) -> None:
+    async def respond(self, context: FaultContext) -> None:
         await context.wait(self.dur)
         await context.respond_error(OCIError(408, ErrorCode.TIMEOUT, "Timeout duration has elapsed!"))
 

@@ -39,6 +39,6 @@ def describe_image(kind: type[ImageKind]) -> ImageDescription:
         description=inspect.getdoc(kind) or "",
         clients=kind.clients,
         sources=kind.sources,
-        parameters=sorted(parameters_of(kind), key=lambda each: each.name == "seed"),  # the others first
+        parameters=list(parameters_of(kind)),
         example="broken/image:" + "_".join(filter(None, (kind.name, kind.example))),
     )

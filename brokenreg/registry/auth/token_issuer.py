@@ -19,6 +19,7 @@ _REFRESH = "brokenreg/token"
 """The audience of refresh tokens: the token service itself."""
 
 _ALGORITHM = "HS256"
+_PADDING_NAME = len('"padding":"",')
 
 
 class BadTokenError(Exception):
@@ -33,10 +34,26 @@ class TokenIssuer:
         self.library = Late(_import_library)
         """The JWT library. On the event loop, await `get` before the first call: importing it takes long."""
 
-    def access_token(self, subject: str, scopes: Sequence[Scope], issued: float, lifetime: float) -> str:
-        """Return a token for these scopes, valid from `issued` (seconds since the epoch) for `lifetime` s."""
+    def access_token(
+        self, subject: str, scopes: Sequence[Scope], issued: float, lifetime: float, size: int = 0
+    ) -> str:
+        """Return a token for these scopes, valid from `issued` (seconds since the epoch) for `lifetime` s.
+
+        It is padded to about `size` bytes.
+        """
+        token = self._access_token(subject, scopes, issued, lifetime, "")
+        missing = size - len(token)
+        if missing <= 0:
+            return token
+        padding = "x" * max(1, missing * 3 // 4 - _PADDING_NAME)  # base64 makes 4 bytes of 3
+        return self._access_token(subject, scopes, issued, lifetime, padding)
+
+    def _access_token(
+        self, subject: str, scopes: Sequence[Scope], issued: float, lifetime: float, padding: str
+    ) -> str:
         return self._sign(
             {
+                **({"padding": padding} if padding else {}),
                 "sub": subject,
                 "aud": SERVICE,
                 # Clients that read tokens expect whole numbers. Only the end must be exact.

@@ -23,12 +23,14 @@ class Terms:
     `lifetime` is how long the token is valid, in seconds; a negative one has expired. `claimed` is the
     lifetime in the response (by default the real one, and the usual one for an expired token). `skew` is how
     far the clock of the token service is ahead, in seconds. `repository` replaces the requested repository.
+    `size` is the minimum length of the token, in bytes.
     """
 
     lifetime: float | None = None
     claimed: float | None = None
     skew: float = 0.0
     repository: str | None = None
+    size: int = 0
 
 
 _USUAL = Terms()
@@ -83,7 +85,7 @@ class TokenService:
         if terms.repository is not None:
             scopes = [replace(scope, name=terms.repository) for scope in scopes]
         lifetime = self._lifetime if terms.lifetime is None else terms.lifetime
-        token = self.token_issuer.access_token(subject, scopes, now, lifetime)
+        token = self.token_issuer.access_token(subject, scopes, now, lifetime, terms.size)
         usual = max(1.0, lifetime if lifetime > 0 else self._lifetime)
         document = {
             "token": token,

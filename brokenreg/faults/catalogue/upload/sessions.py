@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from cachetools import LRUCache
 from pydantic import Field
 
+from brokenreg.faults.catalogue.addresses import another_address
 from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.parameters import Size
 from brokenreg.faults.context import FaultContext, Head
@@ -82,6 +83,8 @@ class UploadLocation(Fault):
     - `query`: a path with a state in its query; the session is not found without it
     - `foreign`: a URL at the second origin, which accepts the upload and records credentials that arrive
       there
+    - `other-scheme`, `other-host`, `no-port`: a URL with the scheme, the host or the port that a registry
+      behind a proxy sends if it does not know its own address
     - `missing`: no Location
     - `garbage`: something that is not a URL
     """
@@ -96,9 +99,17 @@ class UploadLocation(Fault):
     )
     example = "form-relative"
 
-    form: Literal["absolute", "relative", "query", "foreign", "missing", "garbage"] = Field(
-        "relative", description="form of the Location"
-    )
+    form: Literal[
+        "absolute",
+        "relative",
+        "query",
+        "foreign",
+        "other-scheme",
+        "other-host",
+        "no-port",
+        "missing",
+        "garbage",
+    ] = Field("relative", description="form of the Location")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         if self.form == "query" and exchange.target.reference:
@@ -138,6 +149,8 @@ class UploadLocation(Fault):
                 return f"{location}{'&' if '?' in location else '?'}{state}"
             case "foreign":
                 return context.registry_view.origin.url(scope, location)
+            case "other-scheme" | "other-host" | "no-port":
+                return another_address(context.base_url, self.form) + location
         return "http://[no-host/%zz"
 
 

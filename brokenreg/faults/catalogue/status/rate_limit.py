@@ -1,0 +1,126 @@
+"""The fault that limits how many requests are served."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from typing import Literal
+
+from cachetools import LRUCache
+from pydantic import Field
+
+from brokenreg.faults.catalogue.base import Fault
+from brokenreg.faults.catalogue.parameters import Duration
+from brokenreg.faults.context import FaultContext, Head
+from brokenreg.http.dates import http_date
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.traffic.exchange import Exchange
+
+_MAX_CLIENTS = 10_000
+
+
+class _Windows(LRUCache[str, tuple[float, int]]):
+    """For each client, the start of its current window (monotonic clock) and the requests counted in it."""
+
+    def __init__(self) -> None:
+        super().__init__(_MAX_CLIENTS)
+
+
+class RateLimit(Fault):
+    """Allows `quota` requests per `window` and responds to all others with 429 (code TOOMANYREQUESTS).
+
+    A window starts with its first request. `by` decides whether each client address has a window of its own
+    or all clients share one. `message` is the message of a 429. `retry_after` selects its Retry-After header:
+
+    - `seconds`: the number of seconds until the window ends
+    - `date`: the time at which the window ends
+    - `absent`: no header
+    - `garbage`: neither a number nor a date
+    - `huge`: ten years
+
+    `headers` selects the headers that tell the limit:
+
+    - `usual`: `ratelimit-limit` and `ratelimit-remaining` in every response, as in `100;w=21600`
+    - `docker-hub`: the same and `docker-ratelimit-source` (the client's address, or the /64 network of IPv6),
+      but not in a 429
+    - `none`: no headers
+
+    If `count_head` is false, HEAD is neither counted nor refused, as at Docker Hub.
+    """
+
+    name = "rate-limit"
+    default_endpoint = "manifest"
+    clients = (
+        "containers/image honours Retry-After and tries 5 times, 2 to 60 s apart. containerd repeats the "
+        "request immediately (containerd#10447). Docker gives up. See also oras-go#1210 and "
+        "go-containerregistry#2111."
+    )
+    example = "quota-2_window-1m"
+
+    quota: int = Field(0, ge=0, le=10**9, description="number of requests allowed per window; 0 allows none")
+    window: Duration = Field(60.0, gt=0, description="length of the window")
+    by: Literal["client", "all"] = Field("client", description="whose requests are counted together")
+    retry_after: Literal["seconds", "date", "absent", "garbage", "huge"] = Field(
+        "seconds", description="form of the Retry-After header"
+    )
+    headers: Literal["usual", "docker-hub", "none"] = Field(
+        "usual", description="headers that tell the limit"
+    )
+    count_head: bool = Field(True, description="whether HEAD is counted")
+    message: str = Field(
+        "You have reached your pull rate limit", max_length=1024, description="message of a 429"
+    )
+
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
+        if exchange.method == "HEAD" and not self.count_head:
+            return "HEAD is not counted"
+        return super().inapplicable_reason(exchange)
+
+    async def apply(self, context: FaultContext) -> None:
+        address = context.exchange.client.rpartition(":")[0].strip("[]")
+        client = address if self.by == "client" else ""
+        now = time.monotonic()
+        windows = context.memory.get(_Windows)
+        began, used = windows.get(client, (now, 0))
+        if now >= began + self.window:
+            began, used = now, 0
+        windows[client] = began, used + 1
+        left = began + self.window - now
+        if used >= self.quota:
+            await context.respond_error(self._refusal(left))
+            return
+        context.no_effect(f"{used + 1} of {self.quota} in this window")
+
+        def add_limits(head: Head) -> None:
+            for name, value in self._headers(self.quota - used - 1, address).items():
+                head.add(name, value)
+
+        await context.forward_changed(add_limits)
+
+    def _refusal(self, left: float) -> OCIError:
+        headers = self._headers(0, "") if self.headers == "usual" else {}
+        seconds = max(1, -(-int(left * 1000) // 1000))
+        if self.retry_after == "seconds":
+            headers["retry-after"] = str(seconds)
+        elif self.retry_after == "date":
+            headers["retry-after"] = http_date(time.time() + seconds)
+        elif self.retry_after == "garbage":
+            headers["retry-after"] = "soon"
+        elif self.retry_after == "huge":
+            headers["retry-after"] = str(10 * 365 * 24 * 3600)
+        return OCIError(429, ErrorCode.TOOMANYREQUESTS, self.message, headers=headers)
+
+    def _headers(self, remaining: int, address: str) -> dict[str, str]:
+        if self.headers == "none":
+            return {}
+        window = f";w={max(1, round(self.window))}"
+        headers = {"ratelimit-limit": f"{self.quota}{window}", "ratelimit-remaining": f"{remaining}{window}"}
+        source = {"docker-ratelimit-source": _source(address)} if self.headers == "docker-hub" else {}
+        return headers | source
+
+
+def _source(address: str) -> str:
+    """Return what Docker Hub counts by: an IPv4 address, or the /64 network of an IPv6 address."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.ip_network(f"{address.partition('%')[0]}/64", strict=False))
