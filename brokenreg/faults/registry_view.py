@@ -90,10 +90,13 @@ class RegistryView:
         """Return whether the repository of a request has a manifest, pushed or cached."""
         return any(digest in repository.manifests for repository in self._repositories(target))
 
-    def was_pushed_since(self, target: Target, since: float) -> bool:
-        """Return whether the requested blob was pushed, or last requested, at `since` or later."""
+    def used(self, target: Target) -> float | None:
+        """Return when the requested blob was pushed, or last requested, in seconds since the epoch.
+
+        None if it was not pushed.
+        """
         repository = self._store.index.repositories.get(target.key)
-        return repository is not None and repository.links.get(target.digest, 0.0) >= since
+        return None if repository is None else repository.links.get(target.digest)
 
     def another_blob(self, target: Target) -> Digest | None:
         """Return another blob of the same repository; None if it has no other, or not the target."""

@@ -199,3 +199,21 @@ async def test_a_ping_and_requests_without_effect(tmp_path: Path) -> None:
         running.stop()
     assert [line["faults"] for line in running.lines] == [["challenge"], [], [], []]
     assert json.dumps(running.lines).count('"rule": "ping"') == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "realm"),
+    [
+        ("other-scheme", "{other}://{host}:{port}/token"),
+        ("other-host", "{scheme}://registry.invalid:{port}/token"),
+        ("no-port", "{scheme}://{host}/token"),
+    ],
+)
+async def test_a_realm_of_a_registry_that_does_not_know_its_address(
+    over: httpx.AsyncClient, form: str, realm: str
+) -> None:
+    (value,) = told(await over.get(f"/v2/{FAULT.format(form)}/app/tags/list"))
+    url = over.base_url
+    other = "http" if url.scheme == "https" else "https"
+    wanted = realm.format(scheme=url.scheme, other=other, host=url.host, port=url.port)
+    assert f'realm="{wanted}"'.encode() in value

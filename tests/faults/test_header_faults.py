@@ -198,3 +198,14 @@ def test_two_headers_faults_of_one_rule(each: Registry, image: Pushed) -> None:
         assert answer.header("docker-content-digest") is None
         assert answer.header("content-type") is None
     assert each.exchange(image.manifest_path())["faults"] == ["no-digest", "content-type"]
+
+
+def test_several_ranges_are_refused(each: Registry, image: Pushed) -> None:
+    path = image.layer_path("broken/with/range_form-refuse-several/")
+    several = [("range", "bytes=0-1,5-6")]
+    assert each.ask(path, headers=several).status == 416
+    assert each.ask(image.layer_path(), headers=several).body == image.layers[0]
+    one = each.ask(path, headers=[("range", "bytes=0-1")])
+    assert (one.status, one.body) == (206, image.layers[0][:2])
+    assert each.ask(path).status == 200
+    assert each.exchange(path)["faults"] == []

@@ -289,3 +289,11 @@ async def test_referrers_that_lead_to_a_page_of_the_second_origin(any_http: http
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     assert page.content.lower().startswith(b"<!doctype html>")
+
+
+async def test_a_page_that_ecr_refuses(any_http: httpx.AsyncClient) -> None:
+    url = f"{tags_of('tag-pages_cap-1000_refusal-ecr')}?n="
+    error = error_of(await any_http.get(f"{url}1001"), 405)
+    assert error["code"] == "UNSUPPORTED"
+    assert "maxResults" in error["message"]
+    assert (await any_http.get(f"{url}1000")).json()["tags"] == TAGS

@@ -288,3 +288,34 @@ def test_skopeo_fails_cleanly(
                           f"docker://{registry.host}/broken/redirect:form-{form}_size-1000",
                           f"dir:{tmp_path}/back")  # fmt: skip
     assert says in said.lower(), said
+
+
+@pytest.mark.parametrize("status", [300, 304, 305, 307, 399])
+def test_any_status(each: Registry, status: int) -> None:
+    pushed = each.push(10)
+    answer = each.ask(pushed.layer_path(prefix(f"status-{status}")))
+    assert answer.status == status
+    assert answer.header("location")
+
+
+def test_only_get(each: Registry) -> None:
+    pushed = each.push(10)
+    path = pushed.layer_path(prefix("get-only-true"))
+    assert [each.ask(path, method).status for method in ("HEAD", "GET")] == [200, 307]
+
+
+def test_to_a_404(each: Registry) -> None:
+    there = follow(each, location_of(each.ask(each.push(10).layer_path(prefix("form-not-found")))))
+    assert (there.status, there.header("content-type")) == (404, "application/xml")
+    assert b"<Code>NoSuchKey</Code>" in there.body
+
+
+def test_to_an_origin_that_rejects_authorization(each: Registry) -> None:
+    pushed = each.push(10)
+    url = location_of(each.ask(pushed.layer_path(prefix("form-rejects-authorization"))))
+    there = follow(each, url, headers=[("authorization", "Bearer x")])
+    assert (there.status, there.header("content-type")) == (400, "application/xml")
+    assert b"<Code>InvalidAuthenticationInfo</Code>" in there.body
+    with each.control() as control:  # other tests count the credentials that leak
+        assert control.post("/v1/reset").status_code == 204
+    assert follow(each, url).body == pushed.layers[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from brokenreg.faults.catalogue.status.rate_limit import source_of
 from tests.raw_http import Answer
 from tests.running_registry import Registry
 
@@ -238,3 +239,52 @@ def test_twice_and_then_it_works(each: Registry) -> None:
         state = each.rule_state(rule)
         assert (state["matched"], state["applied"]) == (5, 2)
     assert each.timeline(path).count("fault applied: error") == 0
+
+
+def test_a_rate_limit_as_at_docker_hub(each: Registry) -> None:
+    pushed = each.push(10)
+    path = pushed.manifest_path()
+    fault = {
+        "type": "rate-limit",
+        "quota": 2,
+        "window": "6h",
+        "retry_after": "absent",
+        "headers": "docker-hub",
+        "count_head": False,
+        "message": "too many pulls",
+    }
+    with each.rule(fault=fault) as rule:
+        assert [each.ask(path, "HEAD").status for _ in range(3)] == [200] * 3
+        first, second, third = (each.ask(path) for _ in range(3))
+        assert each.ask(path, "HEAD").status == 200
+        assert each.rule_state(rule)["applied"] == 1
+    assert [each.status for each in (first, second, third)] == [200, 200, 429]
+    assert first.header("ratelimit-limit") == "2;w=21600"
+    assert second.header("ratelimit-remaining") == "0;w=21600"
+    assert second.header("docker-ratelimit-source") == "127.0.0.1"
+    assert error_of(third) == {"code": "TOOMANYREQUESTS", "message": "too many pulls"}
+    assert third.header("ratelimit-limit") is third.header("retry-after") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "source"), [("192.0.2.1", "192.0.2.1"), ("2001:db8:1:2:3::4", "2001:db8:1:2::/64")]
+)
+def test_what_docker_hub_counts_by(address: str, source: str) -> None:
+    assert source_of(address) == source
+
+
+def test_a_blob_is_hidden_after_its_push(each: Registry) -> None:
+    """Only a blob that was pushed after the rule was added."""
+    old = each.push(10)
+    with each.rule(
+        fault={"type": "read-after-write", "reads": 2}, match={"endpoint": "blob"}, per="rule"
+    ) as rule:
+        assert each.ask(old.layer_path(), "HEAD").status == 200
+        new = each.push(20)
+        assert [each.ask(new.layer_path(), method).status for method in ("HEAD", "GET", "GET")] == [
+            404,
+            404,
+            200,
+        ]
+        assert each.ask(old.layer_path()).status == 200
+        assert each.rule_state(rule)["applied"] == 2

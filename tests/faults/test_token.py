@@ -215,3 +215,22 @@ def issued(document: dict[str, str]) -> float:
 def claims(document: dict[str, str]) -> dict[str, float]:
     read: dict[str, float] = jwt.decode(document["token"], options={"verify_signature": False})
     return read
+
+
+def test_members_of_other_types(http: httpx.Client) -> None:
+    assert get(http, "form-string").json()["expires_in"] == "300"
+    assert abs(get(http, "form-number").json()["issued_at"] - time.time()) < 30
+    document = get(http, "form-null").json()
+    assert (document["token"], document["access_token"]) == (None, None)
+
+
+@pytest.mark.parametrize("size", [1000, 5000])
+def test_a_long_token(http: httpx.Client, size: int) -> None:
+    parameters = f"length-{size}"
+    token = get(http, parameters).json()["token"]
+    assert size - 4 <= len(token) <= size + 4
+    assert use(http, parameters, token).status_code == 404
+
+
+def test_a_token_that_no_header_can_hold(http: httpx.Client) -> None:
+    assert len(get(http, "length-1mib").json()["token"]) >= 1024 * 1024 - 4

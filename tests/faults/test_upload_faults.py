@@ -330,3 +330,15 @@ async def test_a_location_keeps_the_query_that_names_a_registry(http: httpx.Asyn
     assert put.status_code == 201
     pushed = await http.get(f"/v2/registry.example/with/ns/blobs/{digest_of(content)}")
     assert pushed.content == content
+
+
+@pytest.mark.parametrize("form", ["other-scheme", "other-host", "no-port"])
+async def test_a_location_of_a_registry_that_does_not_know_its_address(
+    any_http: httpx.AsyncClient, form: str
+) -> None:
+    location = (await begin(any_http, uploads(f"upload-location_form-{form}"))).headers["location"]
+    ours, theirs = urlsplit(str(any_http.base_url)), urlsplit(location)
+    assert (theirs.scheme != ours.scheme) == (form == "other-scheme")
+    assert theirs.hostname == ("registry.invalid" if form == "other-host" else ours.hostname)
+    assert theirs.port == (None if form == "no-port" else ours.port)
+    assert (await end(any_http, f"{theirs.path}?{theirs.query}")).status_code in (201, 400)

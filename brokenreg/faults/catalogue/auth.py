@@ -167,7 +167,7 @@ class Token(Fault):
     - `number`: `issued_at` is a number
     - `null`: both tokens are null
 
-    `size` pads the token to that many bytes; the registry still accepts it. `lifetime` is how long the
+    `length` pads the token to that many bytes; the registry still accepts it. `lifetime` is how long the
     registry accepts the token; a short one expires during the pull. `claimed` is the lifetime in the
     response. `skew` is how far ahead the clock of the token service is. It shifts `issued_at` and all times
     in the token, so that the token is not valid yet or, if `skew` is negative (`-10m`), no longer valid. The
@@ -201,7 +201,9 @@ class Token(Fault):
     lifetime: Duration | None = Field(None, description="how long the registry accepts the token")
     claimed: Duration | None = Field(None, description="lifetime in the response (`expires_in`)")
     skew: SignedDuration = Field(0.0, description="how far ahead the clock of the token service is")
-    size: Size = Field(0, le=_MOST_TOKEN, description="minimum length of the token, in bytes (at most 1MiB)")
+    length: Size = Field(
+        0, le=_MOST_TOKEN, description="minimum length of the token, in bytes (at most 1MiB)"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -226,7 +228,7 @@ class Token(Fault):
             claimed=self.claimed,
             skew=self.skew,
             repository=_SOMEWHERE_ELSE if self.form == "wrong-scope" else None,
-            size=self.size,
+            size=self.length,
         )
         response = _TokenResponse(context, self._break)
         await context.forward(response.send, scope=with_terms(context.scope, terms))

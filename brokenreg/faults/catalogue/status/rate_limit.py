@@ -115,11 +115,11 @@ class RateLimit(Fault):
             return {}
         window = f";w={max(1, round(self.window))}"
         headers = {"ratelimit-limit": f"{self.quota}{window}", "ratelimit-remaining": f"{remaining}{window}"}
-        source = {"docker-ratelimit-source": _source(address)} if self.headers == "docker-hub" else {}
+        source = {"docker-ratelimit-source": source_of(address)} if self.headers == "docker-hub" else {}
         return headers | source
 
 
-def _source(address: str) -> str:
+def source_of(address: str) -> str:
     """Return what Docker Hub counts by: an IPv4 address, or the /64 network of an IPv6 address."""
     if ":" not in address:
         return address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.matching import BLOBS, Match
 
 _MAX_PUSHES = 10_000
+_ALWAYS_VISIBLE = 2**62
+"""A number of reads after which every push is visible."""
 
 
 @dataclass(slots=True)
@@ -82,11 +85,12 @@ class ReadAfterWrite(Fault):
     def _push_of_blob(self, context: FaultContext, pushes: _Pushes) -> _Push | None:
         """Return the push of a blob that was pushed after the rule was added, when it is first requested."""
         target = context.exchange.target
-        if target.endpoint not in BLOBS or not context.registry_view.was_pushed_since(
-            target, context.memory.since
-        ):
+        used = context.registry_view.used(target) if target.endpoint in BLOBS else None
+        if used is None:
             return None
-        push = pushes[target.repository, target.reference] = _Push(time.monotonic())
+        is_new = used >= context.memory.since
+        push = _Push(time.monotonic()) if is_new else _Push(-math.inf, _ALWAYS_VISIBLE)
+        pushes[target.repository, target.reference] = push
         return push
 
     async def _push(self, context: FaultContext, pushes: _Pushes) -> None:
