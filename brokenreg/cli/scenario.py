@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -43,16 +44,21 @@ def load(control: Client, file: str) -> None:
     If the file is invalid, nothing changes.
     """
     from brokenreg.rules.scenario import ScenarioError
-    from brokenreg.rules.scenario_text import decode_scenario
+    from brokenreg.rules.scenario_text import decode_scenario, write_scenario
     from brokenreg.rules.yaml_text import MAX_TEXT
 
     content = _content(file, MAX_TEXT + 1)
     try:
-        read = decode_scenario(content, "standard input" if file == "-" else file).scenario
+        source, folder = ("standard input", None) if file == "-" else (file, Path(file).parent)
+        read = decode_scenario(content, source, folder)
+        # A running registry does not read files, so their content becomes a part of the scenario.
+        text = write_scenario(read.scenario) if read.has_files else content
     except ScenarioError as error:
         raise click.UsageError(str(error)) from None
-    control.load_scenario(content)
-    click.echo(f"loaded {counted(len(read.rules), 'rule')} and {counted(len(read.expect), 'expectation')}")
+    control.load_scenario(text)
+    loaded = read.scenario
+    rules, expectations = counted(len(loaded.rules), "rule"), counted(len(loaded.expect), "expectation")
+    click.echo(f"loaded {rules} and {expectations}")
 
 
 @scenario.command(epilog=_EPILOG)

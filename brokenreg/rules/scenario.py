@@ -50,10 +50,14 @@ class Scenario(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SourcedScenario:
-    """A scenario, with the source of each of its rules: `rules.yaml:12`."""
+    """A scenario, with the source of each of its rules: `rules.yaml:12`.
+
+    `has_files` says that bodies in it come from files.
+    """
 
     scenario: Scenario
     sources: tuple[str, ...]
+    has_files: bool = False
 
 
 def scenario_of(document: Any) -> Scenario:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from brokenreg.rules.body_files import read_body_files
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.scenario import (
     Scenario,
@@ -23,13 +24,17 @@ _BREAKS = "\x85\u2028\u2029"
 """Line breaks that PyYAML writes unchanged, but reads as spaces."""
 
 
-def read_scenario(text: str, source: str) -> SourcedScenario:
-    """Return the scenario in a YAML text; error messages call it `source`. Raise `ScenarioError`."""
+def read_scenario(text: str, source: str, folder: Path | None = None) -> SourcedScenario:
+    """Return the scenario in a YAML text; error messages call it `source`. Raise `ScenarioError`.
+
+    Bodies may come from files only if the `folder` to which their paths are relative is given.
+    """
     try:
         document, lines = read_yaml(text)
     except YAMLTextError as error:
         raise ScenarioError(f"{source}:{error.line}: {error}") from None
     try:
+        has_files = folder is not None and read_body_files(document, folder)
         scenario = scenario_of(document)
     except FieldError as error:
         where = f"{source}:{_line(lines, error.field)}"
@@ -37,23 +42,24 @@ def read_scenario(text: str, source: str) -> SourcedScenario:
     return SourcedScenario(
         scenario,
         tuple(f"{source}:{lines.get(('rules', place), 1)}" for place in range(len(scenario.rules))),
+        has_files,
     )
 
 
 def load_scenario(path: Path) -> SourcedScenario:
     """Return the scenario in a file. Raise `ScenarioError`."""
     try:
-        return decode_scenario(_content(path), str(path))
+        return decode_scenario(_content(path), str(path), path.parent)
     except OSError as error:
         raise UnreadableScenarioError(f"{path}: {error.strerror}") from None
 
 
-def decode_scenario(content: bytes, source: str) -> SourcedScenario:
-    """Return the scenario in the bytes of a YAML text. Raise `ScenarioError`."""
+def decode_scenario(content: bytes, source: str, folder: Path | None = None) -> SourcedScenario:
+    """Return the scenario in the bytes of a YAML text. Otherwise like `read_scenario`."""
     if len(content) > MAX_TEXT:
         raise ScenarioError(f"{source}:1: the file is too long: use at most {MAX_TEXT} bytes")
     try:
-        return read_scenario(content.decode(), source)
+        return read_scenario(content.decode(), source, folder)
     except UnicodeDecodeError as error:
         line = 1 + content.count(b"\n", 0, error.start)
         raise ScenarioError(

@@ -201,9 +201,7 @@ class Token(Fault):
     lifetime: Duration | None = Field(None, description="how long the registry accepts the token")
     claimed: Duration | None = Field(None, description="lifetime in the response (`expires_in`)")
     skew: SignedDuration = Field(0.0, description="how far ahead the clock of the token service is")
-    length: Size = Field(
-        0, le=_MOST_TOKEN, description="minimum length of the token, in bytes (at most 1MiB)"
-    )
+    length: Size = Field(0, le=_MOST_TOKEN, description="minimum length of the token in bytes, at most 1MiB")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -6,9 +6,17 @@ import asyncio
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
 
 from brokenreg.faults.catalogue.base import ANY, Fault
 from brokenreg.faults.catalogue.headers import HeaderValue
@@ -57,6 +65,36 @@ Name = Literal["empty", "sign-in", "blocked", "captcha", "not-allowed", "access-
 Member = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
+def _read_value(value: Any) -> Any:
+    """Return what a text stands for: in YAML and on the command line, `5` is the text 5 at first."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return _with_each(_read_value, value)
+
+
+def _write_value(value: Any) -> Any:
+    """Return a value so that `_read_value` returns it again."""
+    if isinstance(value, str):
+        return value if _read_value(value) == value else json.dumps(value)
+    return _with_each(_write_value, value)
+
+
+def _with_each(change: Callable[[Any], Any], value: Any) -> Any:
+    """Return a list or an object with each value changed; any other value as it is."""
+    if isinstance(value, list):
+        return [change(each) for each in value]
+    if isinstance(value, dict):
+        return {key: change(each) for key, each in value.items()}
+    return value
+
+
+Value = Annotated[Any, BeforeValidator(_read_value), PlainSerializer(_write_value)]
+"""A JSON value. A text that is JSON stands for that value, so the text `5` is written as `"5"` in quotes."""
+
+
 def _check_base64(text: str) -> str:
     try:
         size = len(base64.b64decode(text, validate=True))
@@ -78,7 +116,8 @@ class Body(Fault):
     - `file`: a file of at most 1 MiB; its path is relative to the scenario file. Only a scenario file on the
       command line can have this; the content then becomes `text` or `base64`
     - `members` and `remove`: the JSON of the registry, where these members have another value (null is one,
-      too) or are missing. `token` is a member of the document, and `layers.0.size` one of a part
+      too) or are missing. `token` is a member of the document, and `layers.0.size` one of a part. `5`, `true`
+      and `[]` are JSON; to get the text 5, write `'"5"'`
 
     `content_type` replaces the Content-Type. The digest headers stay as the registry sends them.
     """
@@ -97,7 +136,7 @@ class Body(Fault):
         None, description="the body in base64"
     )
     file: str | None = Field(None, description="path of a file with the body")
-    members: dict[Member, Any] | None = Field(
+    members: dict[Member, Value] | None = Field(
         None, min_length=1, max_length=100, description="values of members of the registry's JSON"
     )
     remove: tuple[Member, ...] | None = Field(
