@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.parameter_descriptions import parameter_names
 from documentation.python_source import annotation, docstring, formatted
 
 _INDEX = '''"""Typed constructors of all faults.
@@ -39,7 +40,12 @@ def families() -> list[str]:
 def constructors(family: str) -> str:
     """Return the module with the constructors of a family."""
     body = "\n\n".join(_constructor(fault) for fault in CATALOGUE.values() if fault.family() == family)
-    typing = "\nfrom typing import Literal\n" if "Literal[" in body else ""
+    names = [name for name, use in (("Any", "Any]"), ("Literal", "Literal[")) if use in body]
+    typing = f"from typing import {', '.join(names)}\n" if names else ""
+    collections = [name for name in ("Mapping", "Sequence") if f"{name}[" in body]
+    if collections:
+        typing = f"from collections.abc import {', '.join(collections)}\n{typing}"
+    typing = typing and f"\n{typing}"
     return formatted(f"{_MODULE.format(family=family, typing=typing)}\n\n{body}")
 
 
@@ -66,7 +72,7 @@ def _name(fault: type[Fault]) -> str:
 
 def _constructor(fault: type[Fault]) -> str:
     schema = fault.model_json_schema()
-    properties: dict[str, Any] = schema.get("properties", {})
+    properties = {name: schema["properties"][name] for name in parameter_names(fault)}
     parameters = [*_parameters(properties, schema.get("required", []))]
     signature = f"*, {', '.join(parameters)}" if parameters else ""
     notes = {name: each["description"] for name, each in properties.items()}

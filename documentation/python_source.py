@@ -42,7 +42,8 @@ def _names(schema: Mapping[str, Any]) -> Iterator[str]:
     elif schema["type"] == "array":
         yield f"Sequence[{annotation(schema['items'])}]"
     elif schema["type"] == "object":
-        yield f"Mapping[str, {annotation(schema['additionalProperties'])}]"
+        values = schema["additionalProperties"]
+        yield f"Mapping[str, {'Any' if values is True else annotation(values)}]"
     else:
         yield _TYPES[schema["type"]]
 

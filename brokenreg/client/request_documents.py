@@ -47,7 +47,8 @@ class Match(TypedDict, total=False):
     """glob on the user of Basic credentials, or the subject of a token (JWT)"""
 
     header: Mapping[str, str]
-    """globs on values of request headers; for credentials, on the scheme only: `Basic *`"""
+    """globs on values of request headers, `!glob` for no such value; for credentials, on the scheme only:
+    `Basic *`"""
 
     attempt: int
     """the Nth request with the same method, repository and reference"""
@@ -79,6 +80,9 @@ class NewRule(TypedDict, total=False):
 
     per: Literal["rule", "repository", "reference", "client"]
     """what `skip` and `times` are counted for"""
+
+    after: str
+    """name of another rule; this one matches only after that one was applied"""
 
     enabled: bool
     """whether the rule is evaluated"""

@@ -14,6 +14,7 @@ from mypy import api
 from brokenreg.client import Client, UsageError, faults
 from brokenreg.client.request_documents import Expectation, Match, NewRule
 from brokenreg.faults.catalogue import CATALOGUE
+from brokenreg.parameter_descriptions import parameter_names
 from brokenreg.rules import expectations, rule
 from brokenreg.rules.rule import fault_of, rule_of
 from brokenreg.traffic import matching
@@ -28,7 +29,7 @@ def constructor(name: str) -> Any:
 def test_a_constructor_has_the_parameters_of_its_fault(name: str) -> None:
     fields = CATALOGUE[name].model_fields
     signature = inspect.signature(constructor(name))
-    assert [*signature.parameters] == [*fields]
+    assert [*signature.parameters] == parameter_names(CATALOGUE[name])
     for each in signature.parameters.values():
         assert each.kind is each.KEYWORD_ONLY
         is_required = fields[each.name].is_required()

@@ -13,17 +13,25 @@ fault is sent.
 """
 
 from brokenreg.client.faults._auth import challenge, token
-from brokenreg.client.faults._body import corrupt, swap, truncate, wrong_length
+from brokenreg.client.faults._body import body, corrupt, encode, negotiate, swap, truncate, wrong_length
 from brokenreg.client.faults._connection import accept, empty_reply, h2_goaway, h2_reset, malformed, reset
 from brokenreg.client.faults._control import hold
 from brokenreg.client.faults._headers import content_type, header, no_digest, range
 from brokenreg.client.faults._listing import referrers, tag_pages
 from brokenreg.client.faults._redirect import redirect
-from brokenreg.client.faults._status import error, head_differs, not_found, rate_limit, read_after_write
+from brokenreg.client.faults._status import (
+    error,
+    head_differs,
+    not_found,
+    rate_limit,
+    read_after_write,
+    status,
+)
 from brokenreg.client.faults._timing import drip, latency, stall, throttle, timeout
 from brokenreg.client.faults._tls import tls
 from brokenreg.client.faults._upload import (
     mount_refused,
+    strict,
     too_large,
     upload_location,
     upload_lost,
@@ -34,11 +42,13 @@ from brokenreg.client.faults.fault import Fault
 __all__ = (
     "Fault",
     "accept",
+    "body",
     "challenge",
     "content_type",
     "corrupt",
     "drip",
     "empty_reply",
+    "encode",
     "error",
     "h2_goaway",
     "h2_reset",
@@ -48,6 +58,7 @@ __all__ = (
     "latency",
     "malformed",
     "mount_refused",
+    "negotiate",
     "no_digest",
     "not_found",
     "range",
@@ -57,6 +68,8 @@ __all__ = (
     "referrers",
     "reset",
     "stall",
+    "status",
+    "strict",
     "swap",
     "tag_pages",
     "throttle",

@@ -20,6 +20,9 @@ def challenge(
         "basic-and-bearer",
         "two-headers",
         "foreign-realm",
+        "other-scheme",
+        "other-host",
+        "no-port",
         "unquoted",
         "unknown-scheme",
         "empty",
@@ -27,6 +30,7 @@ def challenge(
     ] = "bearer",
     value: str | None = None,
     always: bool = False,
+    processed: bool = False,
 ) -> Fault:
     """Responds with 401 and an unusual WWW-Authenticate header to requests without Authorization.
 
@@ -40,6 +44,8 @@ def challenge(
     - `basic-and-bearer`: both schemes in one header
     - `two-headers`: one header for each scheme
     - `foreign-realm`: a token service at the second origin, which records credentials that arrive there
+    - `other-scheme`, `other-host`, `no-port`: a realm with the scheme, the host or the port that a registry
+      behind a proxy sends if it does not know its own address
     - `unquoted`: values without quotes
     - `unknown-scheme`: a scheme that does not exist
     - `empty`: a header without a value
@@ -55,6 +61,8 @@ def challenge(
     - `form`: form of the challenge
     - `value`: value of the header, instead of `form`
     - `always`: also respond to requests with Authorization
+    - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,
+      PUT, PATCH and DELETE are carried out
     """
     return Fault(type="challenge")
 
@@ -72,11 +80,15 @@ def token(
         "access-token-only",
         "token-only",
         "html",
+        "string",
+        "number",
+        "null",
     ]
     | None = None,
     lifetime: float | str | None = None,
     claimed: float | str | None = None,
     skew: float | str = 0.0,
+    length: int | str = 0,
 ) -> Fault:
     """Breaks the response of the token service; its status remains 200.
 
@@ -90,11 +102,15 @@ def token(
     - `wrong-scope`: a token for another repository
     - `access-token-only`, `token-only`: only one of the members `access_token` and `token`
     - `html`: an HTML page
+    - `string`: `expires_in` is a string, which some clients cannot read
+    - `number`: `issued_at` is a number
+    - `null`: both tokens are null
 
-    `lifetime` is how long the registry accepts the token; a short one expires during the pull. `claimed` is
-    the lifetime in the response. `skew` is how far ahead the clock of the token service is. It shifts
-    `issued_at` and all times in the token, so that the token is not valid yet or, if `skew` is negative
-    (`-10m`), no longer valid. The registry checks tokens only with `--auth token`.
+    `length` pads the token to that many bytes; the registry still accepts it. `lifetime` is how long the
+    registry accepts the token; a short one expires during the pull. `claimed` is the lifetime in the
+    response. `skew` is how far ahead the clock of the token service is. It shifts `issued_at` and all times
+    in the token, so that the token is not valid yet or, if `skew` is negative (`-10m`), no longer valid. The
+    registry checks tokens only with `--auth token`.
 
     The default endpoint is `token`.
 
@@ -104,5 +120,6 @@ def token(
     - `lifetime`: how long the registry accepts the token
     - `claimed`: lifetime in the response (`expires_in`)
     - `skew`: how far ahead the clock of the token service is
+    - `length`: minimum length of the token in bytes, at most 1MiB
     """
     return Fault(type="token")

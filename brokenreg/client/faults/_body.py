@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from brokenreg.client.faults.fault import Fault, with_parameters
 
@@ -83,3 +84,84 @@ def wrong_length(*, form: Literal["shorter", "longer", "absent"] = "longer", by:
     - `by`: number of bytes too few or too many
     """
     return Fault(type="wrong-length")
+
+
+@with_parameters
+def body(
+    *,
+    named: Literal["empty", "sign-in", "blocked", "captcha", "not-allowed", "access-denied"] | None = None,
+    text: str | None = None,
+    base64: str | None = None,
+    file: str | None = None,
+    members: Mapping[str, Any] | None = None,
+    remove: Sequence[str] | None = None,
+    content_type: str | None = None,
+) -> Fault:
+    """Replaces the body of a response, or changes members of its JSON. The status stays the same.
+
+    Give one of these, or nothing for `named` with `sign-in`:
+
+    - `named`: a body by name, such as the page of a login portal, with its Content-Type
+    - `text`: the body itself
+    - `base64`: the body in base64
+    - `file`: a file of at most 1 MiB; its path is relative to the scenario file. Only a scenario file on the
+      command line can have this; the content then becomes `text` or `base64`
+    - `members` and `remove`: the JSON of the registry, where these members have another value (null is one,
+      too) or are missing. `token` is a member of the document, and `layers.0.size` one of a part. `5`, `true`
+      and `[]` are JSON; to get the text 5, write `'"5"'`
+
+    `content_type` replaces the Content-Type. The digest headers stay as the registry sends them.
+
+    The default endpoint is `any`.
+
+    Parameters:
+
+    - `named`: name of a body
+    - `text`: the body
+    - `base64`: the body in base64
+    - `file`: path of a file with the body
+    - `members`: values of members of the registry's JSON
+    - `remove`: members to remove from the registry's JSON
+    - `content_type`: Content-Type; by default that of the named body, or the registry's
+    """
+    return Fault(type="body")
+
+
+@with_parameters
+def encode(*, coding: Literal["gzip", "deflate", "zstd"] = "gzip", header: bool = True) -> Fault:
+    """Compresses the body, as a proxy between registry and client does.
+
+    With `header`, the response has Content-Encoding, so a client must decompress it. Without it, the client
+    gets bytes that do not match the digest. The length in Content-Length is that of the compressed body. A
+    body of more than 256 KiB has no Content-Length: it is sent in chunks. `zstd` only packs the bytes without
+    making them fewer.
+
+    The default endpoint is `blob`.
+
+    Parameters:
+
+    - `coding`: the content coding
+    - `header`: whether the response has Content-Encoding
+    """
+    return Fault(type="encode")
+
+
+@with_parameters
+def negotiate(*, form: Literal["not-found", "not-acceptable", "convert"] = "not-found") -> Fault:
+    """Sends a manifest only if Accept names its media type.
+
+    A range such as `*/*` names all types; a request without Accept names none. `form` selects the response to
+    other requests:
+
+    - `not-found`: 404 (code MANIFEST_UNKNOWN)
+    - `not-acceptable`: 406
+    - `convert`: the manifest with the media types of Docker instead of those of OCI, or the reverse, if
+      Accept names the other type; it has another digest, under which nothing is found. Otherwise, 404
+
+    The default endpoint is `manifest`.
+
+    Parameters:
+
+    - `form`: the response if Accept does not name the type
+    """
+    return Fault(type="negotiate")

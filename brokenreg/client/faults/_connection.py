@@ -33,7 +33,7 @@ def accept(
 
 
 @with_parameters
-def reset(*, after: int | str = 0) -> Fault:
+def reset(*, after: int | str = 0, processed: bool = False) -> Fault:
     """Resets the TCP connection (RST) instead of responding.
 
     The registry first reads `after` bytes of the request's body, so that you can break a push in the middle.
@@ -44,15 +44,24 @@ def reset(*, after: int | str = 0) -> Fault:
     Parameters:
 
     - `after`: number of bytes of the request's body to read first
+    - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,
+      PUT, PATCH and DELETE are carried out
     """
     return Fault(type="reset")
 
 
 @with_parameters
-def empty_reply() -> Fault:
-    """Reads the request and closes the connection (FIN) without sending a byte.
+def empty_reply(*, processed: bool = True) -> Fault:
+    """Carries out the request, then closes the connection (FIN) without sending a byte.
+
+    So a blob is stored, but the client does not know. With `processed` set to false, the registry does not
+    see the request.
 
     The default endpoint is `manifest`.
+
+    Parameters:
+
+    - `processed`: whether the registry carries out the request first
     """
     return Fault(type="empty-reply")
 

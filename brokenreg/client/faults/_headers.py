@@ -56,7 +56,9 @@ def no_digest(*, form: Literal["absent", "wrong", "malformed"] = "absent") -> Fa
 
 
 @with_parameters
-def range(*, form: Literal["ignore", "shift", "header", "refuse"] = "ignore", by: int | str = 1) -> Fault:
+def range(
+    *, form: Literal["ignore", "shift", "header", "refuse", "refuse-several"] = "ignore", by: int | str = 1
+) -> Fault:
     """Responds incorrectly to a Range request.
 
     The fault has no effect on a request without Range. `form` selects what is wrong:
@@ -65,6 +67,7 @@ def range(*, form: Literal["ignore", "shift", "header", "refuse"] = "ignore", by
     - `shift`: 206, but the bytes start `by` bytes later than Content-Range says (416 if that is past the end)
     - `header`: 206 with the correct bytes, but Content-Range is `by` bytes too high
     - `refuse`: 416
+    - `refuse-several`: 416 if the request has several ranges; without this fault, it gets the whole content
 
     The default endpoint is `layer`.
 

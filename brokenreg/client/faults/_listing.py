@@ -13,12 +13,14 @@ def tag_pages(
     link: Literal["honest", "absent", "malformed", "cyclic", "absolute", "foreign"] = "honest",
     page: int | None = None,
     cap: int | None = None,
+    refusal: Literal["usual", "ecr"] = "usual",
     invented: int = 0,
 ) -> Fault:
     """Lists tags in pages that clients often handle incorrectly.
 
     `invented` adds that many fabricated tags. `page` is the page size, even if the client requests larger
-    pages or none. `cap` refuses a larger `n` with 400 (code PAGINATION_NUMBER_INVALID). `link` selects what
+    pages or none. `cap` refuses a larger `n` with 400 (code PAGINATION_NUMBER_INVALID), or with `refusal` set
+    to `ecr`, with 405 (code UNSUPPORTED) and a message about `maxResults`. `link` selects what
     is wrong with the Link to the next page:
 
     - `honest`: nothing
@@ -36,6 +38,7 @@ def tag_pages(
     - `link`: what is wrong with Link
     - `page`: maximum page size; by default as requested
     - `cap`: largest `n` that is accepted; by default any
+    - `refusal`: form of the refusal
     - `invented`: number of additional, fabricated tags
     """
     return Fault(type="tag-pages")

@@ -10,10 +10,14 @@ from brokenreg.client.faults.fault import Fault, with_parameters
 @with_parameters
 def redirect(
     *,
-    form: Literal["works", "expired", "head-only", "html", "loop", "dead"] = "works",
-    status: Literal[301, 302, 303, 307, 308] = 307,
+    form: Literal[
+        "works", "expired", "head-only", "not-found", "rejects-authorization", "html", "loop", "dead"
+    ] = "works",
+    status: int = 307,
+    get_only: bool = False,
     lifetime: float | str = 3600.0,
     hops: int = 1,
+    processed: bool = False,
 ) -> Fault:
     """Redirects to a signed URL at the second origin, as registries with an object store do.
 
@@ -22,6 +26,8 @@ def redirect(
     - `works`: the content is served
     - `expired`: 403 with an XML body
     - `head-only`: the URL is valid only for HEAD, and GET gets a 403
+    - `not-found`: 404 with an XML body
+    - `rejects-authorization`: 400 with an XML body if the client sends Authorization, as at Azure
     - `html`: 200 with an HTML page
     - `loop`: a redirect to itself
     - `dead`: the URL has a port that refuses connections
@@ -35,8 +41,11 @@ def redirect(
     Parameters:
 
     - `form`: what happens at the URL
-    - `status`: status of the redirect: 301, 302, 303, 307 or 308
+    - `status`: status of the redirect, 300 to 399
+    - `get_only`: whether HEAD is not redirected
     - `lifetime`: how long the URL works
     - `hops`: number of redirects before the content, including this one
+    - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,
+      PUT, PATCH and DELETE are carried out
     """
     return Fault(type="redirect")

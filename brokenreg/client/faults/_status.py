@@ -15,11 +15,12 @@ def error(
     message: str | None = None,
     body: Literal["json", "html", "empty"] = "json",
     retry_after: str | None = None,
+    processed: bool = False,
 ) -> Fault:
     """Responds with `status` and an OCI error instead of the content.
 
-    The registry does not process the request, so a push stores nothing. `body` selects the form of the
-    body: an OCI error, an HTML page such as proxies send, or nothing.
+    Without `processed`, the registry does not see the request, so a push stores nothing. `body` selects the
+    form of the body: an OCI error, an HTML page such as proxies send, or nothing.
 
     The default endpoint is `manifest`.
 
@@ -30,8 +31,26 @@ def error(
     - `message`: error message; by default the usual one for the status
     - `body`: form of the body
     - `retry_after`: value of the Retry-After header
+    - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,
+      PUT, PATCH and DELETE are carried out
     """
     return Fault(type="error")
+
+
+@with_parameters
+def status(*, status: int = 200) -> Fault:
+    """Lets the registry respond as usual, but with another success status.
+
+    Some registries respond to PATCH with 204 and to PUT with 200, for example. The headers and the body stay
+    the same, except that 204 has no body.
+
+    The default endpoint is `upload`.
+
+    Parameters:
+
+    - `status`: the status, 200 to 299
+    """
+    return Fault(type="status")
 
 
 @with_parameters
@@ -41,18 +60,29 @@ def rate_limit(
     window: float | str = 60.0,
     by: Literal["client", "all"] = "client",
     retry_after: Literal["seconds", "date", "absent", "garbage", "huge"] = "seconds",
+    headers: Literal["usual", "docker-hub", "none"] = "usual",
+    count_head: bool = True,
+    message: str = "You have reached your pull rate limit",
 ) -> Fault:
     """Allows `quota` requests per `window` and responds to all others with 429 (code TOOMANYREQUESTS).
 
     A window starts with its first request. `by` decides whether each client address has a window of its own
-    or all clients share one. Every response has the headers `ratelimit-limit` and `ratelimit-remaining` in
-    the form that Docker Hub uses (`100;w=21600`). `retry_after` selects the Retry-After header of a 429:
+    or all clients share one. `message` is the message of a 429. `retry_after` selects its Retry-After header:
 
     - `seconds`: the number of seconds until the window ends
     - `date`: the time at which the window ends
     - `absent`: no header
     - `garbage`: neither a number nor a date
     - `huge`: ten years
+
+    `headers` selects the headers that tell the limit:
+
+    - `usual`: `ratelimit-limit` and `ratelimit-remaining` in every response, as in `100;w=21600`
+    - `docker-hub`: the same and `docker-ratelimit-source` (the client's address, or the /64 network of IPv6),
+      but not in a 429
+    - `none`: no headers
+
+    If `count_head` is false, HEAD is neither counted nor refused, as at Docker Hub.
 
     The default endpoint is `manifest`.
 
@@ -62,15 +92,23 @@ def rate_limit(
     - `window`: length of the window
     - `by`: whose requests are counted together
     - `retry_after`: form of the Retry-After header
+    - `headers`: headers that tell the limit
+    - `count_head`: whether HEAD is counted
+    - `message`: message of a 429
     """
     return Fault(type="rate-limit")
 
 
 @with_parameters
-def not_found() -> Fault:
+def not_found(*, processed: bool = False) -> Fault:
     """Responds with 404 and the error code that fits the request, for example BLOB_UNKNOWN.
 
     The default endpoint is `layer`.
+
+    Parameters:
+
+    - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,
+      PUT, PATCH and DELETE are carried out
     """
     return Fault(type="not-found")
 
@@ -92,8 +130,9 @@ def head_differs(*, status: int = 404) -> Fault:
 def read_after_write(*, reads: int = 0, dur: float | str = 0.0) -> Fault:
     """Responds with 404 after a push, to the first `reads` requests or for `dur`, whichever is longer.
 
-    The rule must match the PUT of the push as well as the GET and HEAD requests after it. The fault applies
-    to both the tag and the digest of the pushed manifest.
+    For a manifest, the rule must match the PUT of the push as well as the GET and HEAD requests after it. The
+    fault applies to both the tag and the digest of the pushed manifest. With endpoint `blob`, `config` or
+    `layer`, it applies to blobs that were pushed after the rule was added.
 
     The default endpoint is `manifest`.
 

@@ -8,16 +8,18 @@ from brokenreg.client.faults.fault import Fault, with_parameters
 
 
 @with_parameters
-def timeout(*, dur: float | str) -> Fault:
+def timeout(*, dur: float | str, processed: bool = False) -> Fault:
     """Waits for `dur`, then responds with 408 (code TIMEOUT).
 
-    The registry does not process the request, so a push stores nothing.
+    Without `processed`, the registry does not see the request, so a push stores nothing.
 
     The default endpoint is `manifest`.
 
     Parameters:
 
     - `dur`: how long to wait, as a Go duration: 300ms, 1h15m30.5s
+    - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,
+      PUT, PATCH and DELETE are carried out
     """
     return Fault(type="timeout")
 

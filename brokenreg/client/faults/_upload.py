@@ -28,7 +28,18 @@ def upload_lost(*, step: int = 2, once: bool = False) -> Fault:
 
 @with_parameters
 def upload_location(
-    *, form: Literal["absolute", "relative", "query", "foreign", "missing", "garbage"] = "relative"
+    *,
+    form: Literal[
+        "absolute",
+        "relative",
+        "query",
+        "foreign",
+        "other-scheme",
+        "other-host",
+        "no-port",
+        "missing",
+        "garbage",
+    ] = "relative",
 ) -> Fault:
     """Sends the Location of an upload session in a form that clients often handle incorrectly.
 
@@ -40,6 +51,8 @@ def upload_location(
     - `query`: a path with a state in its query; the session is not found without it
     - `foreign`: a URL at the second origin, which accepts the upload and records credentials that arrive
       there
+    - `other-scheme`, `other-host`, `no-port`: a URL with the scheme, the host or the port that a registry
+      behind a proxy sends if it does not know its own address
     - `missing`: no Location
     - `garbage`: something that is not a URL
 
@@ -108,3 +121,30 @@ def too_large(*, limit: int | str = 1048576, tell: bool = False, least: int | st
     - `least`: minimum size of a PATCH, in bytes; by default none
     """
     return Fault(type="too-large")
+
+
+@with_parameters
+def strict(
+    *, json_only: bool = True, media_types: bool = True, blobs: bool = True, mounts: bool = True
+) -> Fault:
+    """Refuses pushes that other registries refuse, although brokenreg accepts them.
+
+    - A manifest that is not a JSON object: 400 (code MANIFEST_INVALID)
+    - A manifest whose Content-Type is not one of Docker's or OCI's for manifests and indexes, or is not that
+      in `mediaType`: 400 (code MANIFEST_INVALID)
+    - A manifest whose blobs, or an index whose manifests, are not in the repository: 404 (code
+      MANIFEST_BLOB_UNKNOWN)
+    - A mount from another repository: an upload starts instead
+
+    Each of the parameters switches one of these off.
+
+    The default endpoint is `any`.
+
+    Parameters:
+
+    - `json_only`: refuse manifests that are not JSON objects
+    - `media_types`: refuse manifests of unknown or contradicting media types
+    - `blobs`: refuse manifests whose blobs or manifests are missing
+    - `mounts`: refuse mounts from other repositories
+    """
+    return Fault(type="strict")
