@@ -73,6 +73,14 @@ def rules(namespace: str | None = None) -> Call[list[Rule]]:
     return Call("GET", "/v1/rules", namespace)
 
 
+def judge_rule(id: int, namespace: str | None = None) -> Call[Verdict]:
+    """Return whether a rule was applied as often as its `times` says, or at least once; if not, why not.
+
+    Raise `MissingError`.
+    """
+    return Call("GET", f"/v1/rules/{id}/verdict", namespace)
+
+
 def add_rule(rule: NewRule, namespace: str | None = None) -> Call[Rule]:
     """Add a rule, to be evaluated last: `{"fault": faults.error(status=503), "times": 2}`.
 

@@ -60,6 +60,7 @@ class Operations:
     verdicts = Operation(calls.verdicts)
     judge = Operation(calls.judge)
     rules = Operation(calls.rules)
+    judge_rule = Operation(calls.judge_rule)
     add_rule = Operation(calls.add_rule)
     remove_rule = Operation(calls.remove_rule)
     clear_rules = Operation(calls.clear_rules)

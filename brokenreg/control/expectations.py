@@ -1,4 +1,4 @@
-"""`/v1/expectations`: verdicts about the exchanges of a namespace."""
+"""`/v1/expectations` and `/v1/rules/{id}/verdict`: verdicts about the exchanges and rules of a namespace."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from brokenreg.concurrency import paced
 from brokenreg.control.routes import APIRequest, Route, json_response
 from brokenreg.rules.expectation_counts import Expectations
 from brokenreg.rules.expectations import Expectation, Verdict
-from brokenreg.rules.rule_verdicts import RECENT
+from brokenreg.rules.rule_verdicts import RECENT, rule_verdicts
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import RefusedError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.second_origin.credential_trap import leaked_kinds
+from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import CAPACITY
 
 _PATH = "/v1/expectations"
@@ -25,9 +26,14 @@ _SLICE = 100
 async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
     """List the expectations and required rules of the scenario, and whether each one is met so far."""
     namespace = request.one_namespace()
-    newest = (each for each in runtime.log.newest(len(runtime.log)) if each.target.namespace == namespace)
-    recent = [*islice(newest, RECENT)][::-1]
-    return json_response(runtime.rules.book(namespace).verdicts(recent))
+    return json_response(runtime.rules.book(namespace).verdicts(_recent(runtime, namespace)))
+
+
+async def judge_rule(runtime: Runtime, request: APIRequest) -> Response:
+    """Return whether a rule was applied as often as its `times` says, or at least once; if not, why not."""
+    namespace = request.one_namespace()
+    rule = operations.find_rule(runtime, namespace, request.id)
+    return json_response(next(rule_verdicts([rule], _recent(runtime, namespace))))
 
 
 async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
@@ -51,6 +57,12 @@ async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
     return json_response(judged.verdicts()[0])
 
 
+def _recent(runtime: Runtime, namespace: str) -> list[Exchange]:
+    """Return the newest exchanges of a namespace, oldest first."""
+    newest = (each for each in runtime.log.newest(len(runtime.log)) if each.target.namespace == namespace)
+    return [*islice(newest, RECENT)][::-1]
+
+
 ROUTES = (
     Route("GET", _PATH, list_expectations, query=("namespace",), answer=list[Verdict]),
     Route(
@@ -62,5 +74,14 @@ ROUTES = (
         answer=Verdict,
         problems=(409,),
         example='{"filter": "endpoint:manifest status:200", "count": 1}',
+    ),
+    Route(
+        "GET",
+        "/v1/rules/<int:id>/verdict",
+        judge_rule,
+        query=("namespace",),
+        answer=Verdict,
+        problems=(404,),
+        parameters={"id": "id of the rule, as returned by POST /v1/rules"},
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from brokenreg.client import Client, MissingError
-from brokenreg.client.documents import Exchange, ExchangeDetail, RuleExplanation
+from brokenreg.client.documents import ExchangeDetail, RuleExplanation
 from brokenreg.client.exchange_text import line
 from brokenreg.wording import printable
 
@@ -16,12 +16,12 @@ _MOST_RULES = 5
 """Maximum number of rules that are explained for one exchange."""
 
 
-def details(client: Client, exchanges: Iterable[Exchange]) -> list[ExchangeDetail]:
+def details(client: Client, ids: Iterable[int]) -> list[ExchangeDetail]:
     """Return exchanges with their rules and timeline; without those that the log has dropped meanwhile."""
     found = []
-    for each in exchanges:
+    for each in ids:
         try:
-            found.append(client.exchange(each["id"]))
+            found.append(client.exchange(each))
         except MissingError:
             continue
     return found

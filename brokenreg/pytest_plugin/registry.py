@@ -93,7 +93,7 @@ class TestRegistry:
             rule["times"] = times
         if name is not None:
             rule["name"] = name
-        return AppliedRule(self.client, rule, self._settle, self._explain)
+        return AppliedRule(self.client, rule, self._settle, self._rule_failed)
 
     def exchanges(self, filter: str | None = None) -> list[Exchange]:
         """Return the exchanges of the test so far that match a filter, oldest first. Raise `ControlError`."""
@@ -128,7 +128,8 @@ class TestRegistry:
         given = {name: value for name, value in fields.items() if value is not None}
         verdict = self.client.judge(cast(Expectation, given), after=self._since)
         if not verdict["met"]:
-            raise AssertionError(self._unmet(verdict))
+            got, wanted = verdict["got"], verdict["wanted"]
+            raise AssertionError(f"{verdict['filter']}: got {got}, want {wanted}{self._nearest(verdict)}")
 
     def report(self) -> str:
         """Return the exchanges of the test as text: what happened, and why rules were applied or not."""
@@ -142,24 +143,21 @@ class TestRegistry:
         shown = found[-_SHOWN:]
         omitted = len(found) - len(shown)
         lines = [f"({counted(omitted, 'earlier exchange')} omitted)"] if omitted else []
-        for each in details(self.client, shown):
+        for each in details(self.client, [each["id"] for each in shown]):
             lines += exchange_lines(self._explained.get(each["id"], each))
         return "\n".join(lines) or "no exchanges: the client sent no request"
 
-    def _unmet(self, verdict: Verdict) -> str:
-        """Return why an expectation is not met, with the exchanges that come nearest."""
-        lines = [f"{verdict['filter']}: got {verdict['got']}, want {verdict['wanted']}"]
-        nearest = [each for each in self.client.exchanges(limit=_MOST) if each["id"] in verdict["nearest"]]
-        if nearest:
-            lines.append("nearest exchanges:")
-        for each in details(self.client, nearest):
-            lines += exchange_lines(each)
-        return "\n".join(lines)
+    def _nearest(self, verdict: Verdict) -> str:
+        """Return the exchanges nearest to an unmet verdict, as lines that follow it."""
+        found = details(self.client, verdict["nearest"])
+        lines = [text for each in found for text in exchange_lines(each)]
+        return "\n".join(["\nnearest exchanges:", *lines]) if lines else ""
 
-    def _explain(self) -> None:
+    def _rule_failed(self, verdict: Verdict) -> str:
         """Keep what became of the rules in each exchange, because the server explains only current rules."""
-        for each in details(self.client, self.client.exchanges(limit=_SHOWN)):
-            self._explained[each["id"]] = each
+        newest = [each["id"] for each in self.client.exchanges(limit=_SHOWN)]
+        self._explained |= {each["id"]: each for each in details(self.client, newest)}
+        return self._nearest(verdict)
 
     def _repository(self, name: str) -> str:
         return f"broken/in/{self.namespace}/{name}"
