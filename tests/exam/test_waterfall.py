@@ -64,7 +64,7 @@ def test_all_exchanges_fit_on_the_scale() -> None:
     ("length", "labels"),
     [
         (1.0, ["200 ms", "400 ms", "600 ms", "800 ms"]),
-        (0.0042, ["1.0 ms", "2.0 ms", "3.0 ms", "4.0 ms"]),
+        (0.0042, ["1 ms", "2 ms", "3 ms", "4 ms"]),
         (12.0, ["2.5 s", "5 s", "7.5 s", "10 s"]),
         (600.0, ["2:00 min", "4:00 min", "6:00 min", "8:00 min"]),
     ],

@@ -16,7 +16,7 @@ import jinja2
 from brokenreg.exam.html_report.rows import Row, RuleRow, rows_of, rule_rows
 from brokenreg.exam.html_report.safe_text import cut, terminal_output, visible
 from brokenreg.exam.html_report.waterfall import scale_of, time_label
-from brokenreg.exam.report import RunReport, Verdict
+from brokenreg.exam.report import EXCHANGES, RunReport, Verdict
 from brokenreg.oci.sizes import format_size
 from brokenreg.wording import counted
 
@@ -68,6 +68,12 @@ class RunView:
     @property
     def exit(self) -> str:
         return "none: the time was up" if self.report.exit is None else str(self.report.exit)
+
+    @property
+    def exchanges(self) -> str:
+        """Return the number of exchanges; a report has at most the newest `EXCHANGES` of a namespace."""
+        count = len(self.report.exchanges)
+        return str(count) if count < EXCHANGES else f"the newest {count}"
 
     @property
     def output(self) -> str:

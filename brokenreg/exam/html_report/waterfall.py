@@ -43,7 +43,7 @@ class Scale:
         step = _round_step(self.length / _MOST_TICKS)
         for number in range(1, int(self.length / step) + 1):
             if number * step < 0.97 * self.length:
-                yield self.percent(number * step), time_label(number * step)
+                yield self.percent(number * step), _tick_label(number * step)
 
 
 def scale_of(exchanges: Sequence[Exchange]) -> Scale:
@@ -84,6 +84,10 @@ def time_label(seconds: float) -> str:
     if seconds >= 0.9995:
         return f"{seconds:.3g} s"
     return f"{1000 * seconds:.0f} ms" if seconds >= 0.00995 else f"{1000 * seconds:.1f} ms"
+
+
+def _tick_label(seconds: float) -> str:
+    return time_label(seconds) if seconds >= 0.00995 else f"{1000 * seconds:g} ms"
 
 
 def _held(timeline: Sequence[TimelinePoint], end: float) -> Iterator[Part]:
