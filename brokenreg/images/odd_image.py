@@ -13,6 +13,9 @@ from brokenreg.oci.digests import Digest
 Descriptor = dict[str, Any]
 """A descriptor (image-spec, "Descriptor") as JSON. Kinds change it at will."""
 
+_COMPUTED = 3 * 1024
+"""Memory of a blob that is computed when it is read, about."""
+
 
 @dataclass(frozen=True, slots=True)
 class OddManifest:
@@ -37,6 +40,6 @@ class OddImage:
 
     @property
     def memory(self) -> int:
-        """Bytes of the documents that are in memory, about."""
-        documents = (blob.size for blob in self.blobs.values() if isinstance(blob, Document))
-        return sum(len(each.manifest) for each in self.manifests.values()) + sum(documents)
+        """Bytes in memory, about: the documents, and what computes the other blobs."""
+        blobs = (blob.size if isinstance(blob, Document) else _COMPUTED for blob in self.blobs.values())
+        return sum(len(each.manifest) for each in self.manifests.values()) + sum(blobs)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import time
+import tracemalloc
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from brokenreg.images.catalogue import CATALOGUE
 from brokenreg.images.catalogue.tags import kind_of
 from tests.images.catalogue.reading import image_of
 from tests.process import BrokenregProcess, brokenreg_process
@@ -19,7 +22,7 @@ HOSTILE = [
     "content-many-files",
     "content-sparse_size-1tib",
     "content-pax-bomb_size-256mib",
-    "content-name-long_size-900000",
+    "content-name-long_size-50000",
     "layers-many_count-1000",
 ]
 _PIECE = 256 * 1024
@@ -62,6 +65,21 @@ def test_no_read_blocks_a_thread(tag: str) -> None:
         began = time.thread_time()
         blob.read(offset, _PIECE)
         assert time.thread_time() - began < 0.02
+
+
+@pytest.mark.parametrize("tag", [*CATALOGUE, *HOSTILE])
+def test_an_image_says_how_much_memory_it_needs(tag: str) -> None:
+    kind_of(f"{tag}_seed-1").image()  # fills caches
+    gc.collect()
+    tracemalloc.start()
+    try:
+        image = kind_of(f"{tag}_seed-2" if "many-files" not in tag else "content-many-files_files-9").image()
+        gc.collect()
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The tables of many files are in a cache of their own.
+    assert used < image.memory + 64 * 1024 + ("many-files" in tag) * _MIB
 
 
 @pytest.mark.parametrize("tag", HOSTILE)

@@ -106,7 +106,7 @@ def inflated(data: bytes) -> tuple[bytes, bytes, bool]:
     return inflater.decompress(data), inflater.unused_data, inflater.eof
 
 
-@pytest.mark.parametrize("size", [1, 512, 70_000])
+@pytest.mark.parametrize("size", [1, 512, 65_536])
 def test_gzip_trailing_zeros(size: int) -> None:
     image = read(f"layer-gzip-trailing_size-{size}")
     tar, rest, is_whole = inflated(image.layers()[0])
@@ -124,7 +124,7 @@ def test_gzip_trailing_junk(size: int) -> None:
         gzip.decompress(image.layers()[0])
 
 
-@pytest.mark.parametrize("count", [2, 3, 1000])
+@pytest.mark.parametrize("count", [2, 3, 200])
 def test_gzip_members(count: int) -> None:
     image = read(f"layer-gzip-members_members-{count}")
     rest, found = image.layers()[0], 0
@@ -232,13 +232,15 @@ def test_estargz() -> None:
         assert_is_in_toc(tar, entry, inflated(data[entry["offset"] :])[0])
 
 
-def test_zstd_chunked() -> None:
-    image = read("layer-zstd-chunked")
+@pytest.mark.parametrize(("keys", "namespace"), [("new", "io.github.containers"), ("old", "io.containers")])
+def test_zstd_chunked(keys: str, namespace: str) -> None:
+    image = read(f"layer-zstd-chunked_keys-{keys}")
     assert_consistent(image)
     (layer,) = image.root["layers"]
     data, tar = image.layers()[0], image.tars()[0]
-    prefix = "io.github.containers.zstd-chunked."
-    notes = {key.removeprefix(prefix): value for key, value in layer["annotations"].items()}
+    notes = {
+        key.removeprefix(f"{namespace}.zstd-chunked."): value for key, value in layer["annotations"].items()
+    }
     numbers = [int.from_bytes(data[-64:][place : place + 8], "little") for place in range(0, 56, 8)]
     assert data[-72:-64] == b"\x50\x2a\x4d\x18\x40\0\0\0"  # a frame of 64 bytes that decoders skip
     assert data[-8:] == b"GNUlInUx"

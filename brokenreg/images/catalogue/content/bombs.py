@@ -27,8 +27,9 @@ class ContentBomb(ImageKind):
 
     name = "content-bomb"
     clients = (
-        "podman, buildah and ctr still unpacked it after 20 s. docker 20.10 does not know zstd: `invalid "
-        "tar header`. skopeo and oras pull it, because they do not unpack it."
+        "podman, buildah and ctr were still unpacking it after 20 s. docker 20.10 does not know zstd: "
+        "`invalid tar header`. skopeo and oras pull it, because they do not unpack it. With `size-300mib`, "
+        "podman and buildah accept the wrong diff_id. ctr does not."
     )
     sources = "RFC 8878, section 3.1.1.2: 4 bytes stand for 128 KiB"
     example = "size-10gib"
@@ -49,8 +50,9 @@ class ContentGzipBomb(ImageKind):
 
     name = "content-gzip-bomb"
     clients = (
-        "podman, buildah, docker, ctr and oras still unpacked it after 20 s. skopeo pulls it, because it "
-        "does not unpack it."
+        "podman, buildah, docker, ctr and oras were still unpacking it after 20 s, or had filled a small "
+        "disk: `no space left on device`. skopeo pulls it, because it does not unpack it. With "
+        "`size-300mib`, podman, buildah and oras accept the wrong diff_id. docker and ctr do not."
     )
     sources = "RFC 1951, section 3.2.5: 2 bits stand for 258 bytes"
     example = "size-200mib"
@@ -69,7 +71,10 @@ class ContentManyFiles(ImageKind):
     """
 
     name = "content-many-files"
-    clients = "All pull it with `files-1000`."
+    clients = (
+        "skopeo and oras pull it. podman, docker and ctr were still unpacking it after 20 s. All pull "
+        "`files-20000`, in 1 to 4 s."
+    )
     sources = "no specification limits the number of files"
     example = "files-10000"
 
@@ -87,10 +92,7 @@ class ContentSparse(ImageKind):
     """
 
     name = "content-sparse"
-    clients = (
-        "All pull it with `size-100mib`. podman, docker and ctr write all zeros to disk: the file is no "
-        "longer sparse."
-    )
+    clients = "All pull it. podman, docker and ctr write all zeros to disk: the file is no longer sparse."
     sources = (
         'GNU tar manual, "Storing Sparse Files"; image-spec, "layer.md": sparse files should not be used'
     )

@@ -23,9 +23,9 @@ class ContentNameLong(ImageKind):
         "`file name too long`. They pull `size-4000`."
     )
     sources = 'POSIX.1-2024, "pax", `path`; Linux, PATH_MAX'
-    example = "size-100000"
+    example = "size-4000"
 
-    size: int = Field(4096, ge=300, le=900_000, description="bytes of the path")
+    size: int = Field(4096, ge=300, le=50_000, description="bytes of the path")
 
     def make(self, draft: Draft) -> Descriptor:
         folders = b"/".join([b"a" * _PART] * (self.size // (_PART + 1)))

@@ -46,7 +46,7 @@ class LayerGzipTrailing(_GzipKind):
     example = "after-junk"
 
     after: Literal["zeros", "junk"] = Field("zeros", description="what follows the stream")
-    size: int = Field(512, ge=1, le=1024 * 1024, description="number of bytes that follow it")
+    size: int = Field(512, ge=1, le=65_536, description="number of bytes that follow it")
 
     def pack(self, draft: Draft, tar: Content) -> Content:
         more = bytes(self.size)
@@ -65,7 +65,7 @@ class LayerGzipMembers(_GzipKind):
     clients = "All pull it."
     sources = "RFC 1952, section 2.2"
 
-    members: int = Field(3, ge=2, le=1000, description="number of members")
+    members: int = Field(3, ge=2, le=200, description="number of members")
 
     def pack(self, draft: Draft, tar: Content) -> Content:
         cuts = [tar.size * number // self.members for number in range(self.members + 1)]

@@ -7,7 +7,9 @@ import json
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from brokenreg.images.catalogue.base import ImageKind
 from brokenreg.images.catalogue.draft import Draft, Layer, to_json
@@ -24,7 +26,7 @@ _TIME = "1970-01-01T00:00:00Z"
 _DATA = 10_000
 _SKIPPABLE = b"\x50\x2a\x4d\x18"
 _CHUNKED = b"GNUlInUx"
-_CHUNKED_KEY = "io.github.containers.zstd-chunked"
+_CHUNKED_KEYS = {"new": "io.github.containers.zstd-chunked", "old": "io.containers.zstd-chunked"}
 _CRC64 = 0xD800_0000_0000_0000
 """The polynomial of ISO 3309, its highest power in the lowest bit."""
 
@@ -72,7 +74,7 @@ class LayerEstargz(ImageKind):
     """
 
     name = "layer-estargz"
-    clients = "All pull it."
+    clients = "All pull it. podman reads single files of it if partial images are enabled."
     sources = "stargz-snapshotter, docs/estargz.md"
 
     def make(self, draft: Draft) -> Descriptor:
@@ -96,12 +98,19 @@ class LayerZstdChunked(ImageKind):
     """The layer is in the zstd:chunked format: each file is a zstd frame, with a table of contents.
 
     This is a valid zstd layer. At its end, frames that decompressors skip have the table, what is needed to
-    restore the tar (tar-split), and a footer. Annotations of the layer say where they are.
+    restore the tar (tar-split), and a footer. Annotations of the layer say where they are. With `keys-old`,
+    the annotations have the names that podman knew until 2023.
     """
 
     name = "layer-zstd-chunked"
-    clients = "skopeo, podman, buildah, ctr and oras pull it. docker 20.10 does not: `invalid tar header`."
+    clients = (
+        "skopeo, podman, buildah, ctr and oras pull it. podman 4.3 reads single files of it if partial "
+        "images are enabled, but only with `keys-old`. docker 20.10 does not pull it: `invalid tar header`."
+    )
     sources = "containers/storage, pkg/chunked/internal/minimal/compression.go"
+    example = "keys-old"
+
+    keys: Literal["new", "old"] = Field("new", description="names of the annotations")
 
     def make(self, draft: Draft) -> Descriptor:
         files = (draft.fresh(), Entry(b"data.bin", draft.random("data", _DATA)))
@@ -117,10 +126,11 @@ class LayerZstdChunked(ImageKind):
         footer = struct.pack("<7Q8s", *toc_place, 1, *split_place, _CHUNKED)
         blob = layer.packed + _skippable(packed_toc) + _skippable(packed_split) + _skippable(footer)
         found = Layer(draft.blob(blob, OCI_LAYER_ZSTD), str(digest_of(Document(layer.tar))))
+        key = _CHUNKED_KEYS[self.keys]
         annotations = {
-            f"{_CHUNKED_KEY}.manifest-checksum": str(Digest.of(packed_toc)),
-            f"{_CHUNKED_KEY}.manifest-position": ":".join(map(str, (*toc_place, 1))),
-            f"{_CHUNKED_KEY}.tarsplit-position": ":".join(map(str, split_place)),
+            f"{key}.manifest-checksum": str(Digest.of(packed_toc)),
+            f"{key}.manifest-position": ":".join(map(str, (*toc_place, 1))),
+            f"{key}.tarsplit-position": ":".join(map(str, split_place)),
         }
         return draft.image([found.claiming(annotations=annotations)])
 
