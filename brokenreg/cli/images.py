@@ -16,7 +16,7 @@ from brokenreg.wording import nearest, quoted
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from brokenreg.images.catalogue.descriptions import ImageDescription
+    from brokenreg.images.kind_descriptions import ImageDescription
 
 _EPILOG = """
 \b
@@ -33,7 +33,7 @@ Examples:
 @click.option("--markdown", "form", flag_value="markdown", help="Print the page for the documentation.")
 def images(name: str | None, form: str | None) -> None:
     """List all kinds of odd images, or show one: what is odd about it, and how to pull it."""
-    from brokenreg.images.catalogue.descriptions import image_descriptions
+    from brokenreg.images.kind_descriptions import image_descriptions
 
     found = image_descriptions() if name is None else [_named(name)]
     if form == "json":
@@ -46,7 +46,7 @@ def images(name: str | None, form: str | None) -> None:
 
 def _named(name: str) -> ImageDescription:
     from brokenreg.images.catalogue import CATALOGUE
-    from brokenreg.images.catalogue.descriptions import describe_image
+    from brokenreg.images.kind_descriptions import describe_image
 
     if name not in CATALOGUE:
         hint = nearest(name, CATALOGUE, otherwise='run "brokenreg images" for the list')

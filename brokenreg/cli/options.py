@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import click
 
 from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulCommand, Word
+from brokenreg.quick_imports import quick_imports
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -46,7 +47,8 @@ class ServerCommand(HelpfulCommand):
 
 
 def _settings_options() -> Iterator[click.Option]:
-    from brokenreg.config.settings import Settings
+    with quick_imports():
+        from brokenreg.config.settings import Settings
 
     for name, field in Settings.model_fields.items():
         yield _settings_option(f"--{name.replace('_', '-')}", field)

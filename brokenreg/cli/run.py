@@ -14,6 +14,7 @@ import click
 from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulCommand
 from brokenreg.cli.exit_status import CouldNotRunError
 from brokenreg.cli.options import FILE
+from brokenreg.quick_imports import quick_imports
 from brokenreg.wording import printable, quoted
 
 if TYPE_CHECKING:
@@ -115,8 +116,9 @@ def _run(scenarios: Sequence[Path], options: RunOptions, files: Mapping[str, Pat
 
     jobs = min(options.jobs, max(len(scenarios), 1))
     with stop_signals() as signals, server_processes(0 if options.is_shared else jobs) as servers:
-        from brokenreg.exam.runs import run_all
-        from brokenreg.exam.tasks import tasks_of
+        with quick_imports():
+            from brokenreg.exam.runs import run_all
+            from brokenreg.exam.tasks import tasks_of
 
         results = signals.run(run_all(tasks_of(scenarios, options.url), options, servers))
         for each in servers:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +13,7 @@ from brokenreg.cli.commands import Word
 from brokenreg.cli.config_file import CONFIG_OPTION, KEYS
 from brokenreg.cli.exit_status import COULD_NOT_RUN
 from brokenreg.cli.options import ServerCommand, option
+from brokenreg.quick_imports import quick_imports
 from brokenreg.redaction import announces_secret
 from brokenreg.tui.preferences import THEMES, Preferences
 
@@ -53,7 +53,7 @@ Then, in another terminal:
 def serve(headless: bool, ephemeral: bool, **options: Any) -> None:
     """Serve the registry, and log every exchange. Ctrl+C stops it."""
     settings = settings_from(options)
-    with _quick_imports():
+    with quick_imports():
         from brokenreg.assembly.run import serve as run
         from brokenreg.assembly.run import serve_ephemeral
 
@@ -80,7 +80,7 @@ def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
         raise click.UsageError(f"[{KEYS}] {error}") from None
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError('the panel needs a terminal: run "brokenreg serve" without one')
-    with _quick_imports():
+    with quick_imports():
         from brokenreg.assembly.process_tuning import loop_with_fair_selector
         from brokenreg.assembly.run import panel
 
@@ -104,16 +104,6 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
         is_secret = bool(location) and announces_secret(str(location[0]))
         problem = describe_error(error, Settings, is_secret=is_secret)
         raise click.UsageError(f"{prefix}{problem}") from None
-
-
-@contextlib.contextmanager
-def _quick_imports() -> Iterator[None]:
-    """Disable the garbage collector during imports, where it would take a tenth of the start for nothing."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _run(

@@ -7,8 +7,7 @@ from quart import Response
 from brokenreg.control.problems import APIError
 from brokenreg.control.routes import APIRequest, Route, json_list, json_response
 from brokenreg.faults.catalogue import CATALOGUE as FAULTS
-from brokenreg.images.catalogue import CATALOGUE as IMAGES
-from brokenreg.images.catalogue.descriptions import ImageDescription, describe_image
+from brokenreg.images.kind_descriptions import ImageDescription, describe_image, image_descriptions
 from brokenreg.rules.fault_descriptions import FaultDescription, describe
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.wording import nearest
@@ -32,11 +31,13 @@ async def get_fault(runtime: Runtime, request: APIRequest) -> Response:
 async def list_images(runtime: Runtime, request: APIRequest) -> Response:
     """List all kinds of odd images, with their parameters."""
     del runtime, request
-    return await json_list(describe_image(kind) for kind in IMAGES.values())
+    return await json_list(image_descriptions())
 
 
 async def get_image(runtime: Runtime, request: APIRequest) -> Response:
     """Return a kind of odd image with its parameters."""
+    from brokenreg.images.catalogue import CATALOGUE as IMAGES
+
     del runtime
     name = request.text("name")
     if name not in IMAGES:

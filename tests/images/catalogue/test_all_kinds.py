@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokenreg.images.catalogue import CATALOGUE, ImageKind
-from brokenreg.images.catalogue.descriptions import describe_image
 from brokenreg.images.catalogue.tags import kind_of
 from brokenreg.images.computed import digest_of
 from brokenreg.images.image import Document
+from brokenreg.images.kind_descriptions import describe_image
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import check_tag

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from brokenreg.images.catalogue import CATALOGUE, ImageKind
 from brokenreg.parameter_descriptions import ParameterDescription, parameters_of
+
+if TYPE_CHECKING:  # only a few requests need the catalogue, whose import takes 20 ms
+    from brokenreg.images.catalogue import ImageKind
 
 
 class ImageDescription(BaseModel):
@@ -27,6 +30,8 @@ class ImageDescription(BaseModel):
 
 def image_descriptions() -> list[ImageDescription]:
     """Return the descriptions of all kinds, in the order of their families."""
+    from brokenreg.images.catalogue import CATALOGUE
+
     return [describe_image(kind) for kind in CATALOGUE.values()]
 
 
