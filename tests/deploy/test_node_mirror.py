@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
 from tests.deploy.kustomize import KUBERNETES, of_kind, pods
-
-_OVERLAY = "overlays/node-mirror"
-PROGRAM = KUBERNETES / _OVERLAY / "node_mirror.py"
-
-
-def start(folder: Path, node: str = "127.0.0.1", **changes: str) -> subprocess.Popen[str]:
-    """Start the program with the environment of the manifest, for a folder of the test."""
-    environment = pods(_OVERLAY)["brokenreg-node-mirror"].environment(hostIP=node)
-    return subprocess.Popen(
-        [sys.executable, PROGRAM],
-        env={**os.environ, **environment, "FOLDER": str(folder), **changes},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@contextmanager
-def installed(folder: Path, **changes: str) -> Iterator[subprocess.Popen[str]]:
-    """Have the files written during the block. SIGTERM ends the program."""
-    with start(folder, **changes) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("wrote ")
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.communicate(timeout=10)
-    assert process.returncode in (0, -signal.SIGKILL)
+from tests.deploy.node_mirror import OVERLAY, PROGRAM, installed, start
 
 
 def test_it_writes_the_address_of_the_service_and_removes_it(tmp_path: Path) -> None:
-    (service,) = (each for each in of_kind(_OVERLAY, "Service") if each["spec"].get("type") == "NodePort")
+    (service,) = (each for each in of_kind(OVERLAY, "Service") if each["spec"].get("type") == "NodePort")
     (port,) = service["spec"]["ports"]
     with installed(tmp_path, NODE="10.0.0.7"):
         assert sorted(each.name for each in tmp_path.iterdir()) == ["docker.io", "quay.io"]
@@ -111,10 +77,10 @@ def test_after_a_crash_it_finds_its_own_files_again(tmp_path: Path) -> None:
 
 
 def test_the_manifest_contains_this_program() -> None:
-    (config_map,) = of_kind(_OVERLAY, "ConfigMap")
+    (config_map,) = of_kind(OVERLAY, "ConfigMap")
     assert config_map["data"] == {PROGRAM.name: PROGRAM.read_text()}
-    pod = pods(_OVERLAY)["brokenreg-node-mirror"]
+    pod = pods(OVERLAY)["brokenreg-node-mirror"]
     assert pod.container["command"] == ["python3", f"{pod.mounts['program']}/{PROGRAM.name}"]
-    comment = (KUBERNETES / _OVERLAY / "kustomization.yaml").read_text()
+    comment = (KUBERNETES / OVERLAY / "kustomization.yaml").read_text()
     assert pod.volumes["certs"]["hostPath"]["path"] in comment
     assert yaml.safe_load(comment)["configMapGenerator"][0]["files"] == [PROGRAM.name]

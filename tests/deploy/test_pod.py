@@ -59,7 +59,8 @@ class Running:
 
 
 @contextmanager
-def _running(overlay: str, folder: Path) -> Iterator[Running]:
+def _running(overlay: str, folder: Path, **more: str) -> Iterator[Running]:
+    """Start it, with more variables. Its credentials are those for `private.example`."""
     pod = pods(overlay)["brokenreg"]
     folders = {path: folder / path.strip("/") for path in pod.mounts.values()}
     for each in folders.values():
@@ -70,7 +71,8 @@ def _running(overlay: str, folder: Path) -> Iterator[Running]:
         for part in certificate.cert_chain_pems:
             part.write_to_path(tls / "tls.crt", append=True)
     if upstreams := folders.get("/upstreams"):
-        (upstreams / "config.json").write_text('{"auths": {}}')
+        credentials = {"username": "casey", "password": "hunter2"}
+        (upstreams / "config.json").write_text(json.dumps({"auths": {"private.example": credentials}}))
     environment = {
         name: str(folder / value.strip("/")) if value.startswith("/") else value
         for name, value in pod.environment(namespace="testing", token=_TOKEN).items()
@@ -80,7 +82,7 @@ def _running(overlay: str, folder: Path) -> Iterator[Running]:
             pytest.skip("no network of its own can be made here")
         command = [*within, sys.executable, "-m", "brokenreg", *pod.container["args"]]
         process = subprocess.Popen(
-            command, env=clean_environment(**environment), stdout=subprocess.PIPE, text=True
+            command, env=clean_environment(**environment, **more), stdout=subprocess.PIPE, text=True
         )
         try:
             assert process.stdout is not None
@@ -127,3 +129,23 @@ def test_the_control_api_wants_its_token_and_has_the_name_of_the_service(tmp_pat
         assert running.get("HTTP", "control", "/v1/status", **host)[0] == 401
         assert running.get("HTTP", "control", "/v1/status", **host, **bearer)[0] == 200
         assert running.get("HTTP", "control", "/metrics", **host, **bearer)[0] == 200
+
+
+def test_it_logs_in_to_upstreams(tmp_path: Path) -> None:
+    upstream = "private.example=http://127.0.0.1:5000"
+    with _running("overlays/team", tmp_path / "pod", BROKENREG_UPSTREAM=upstream) as running:
+        options = ["--listen", "127.0.0.1:5000", "--control", "off", "--offline", "--headless"]
+        login = ["--auth", "basic", "--auth-user", "casey:hunter2", "--data", str(tmp_path / "private")]
+        private = subprocess.Popen(
+            [*running.within, sys.executable, "-m", "brokenreg", "serve", *options, *login],
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+        )
+        try:
+            assert private.stdout is not None
+            assert private.stdout.readline()
+            path = "/v2/private.example/broken/random/manifests/layers-1_size-10"
+            assert running.get("HTTPS", "registry", path)[0] == 200
+        finally:
+            private.terminate()
+            private.communicate(timeout=20)
