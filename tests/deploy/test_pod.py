@@ -42,6 +42,16 @@ class Running:
     pod: Pod
     within: tuple[str, ...]
     data: Path
+    environment: dict[str, str]
+
+    def exec(self, *arguments: str) -> str:
+        """Run a command of brokenreg as `kubectl exec` does."""
+        command = [*self.within, sys.executable, "-m", "brokenreg", *arguments]
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def get(
         self, scheme: str, port: str, path: str, name: str = "", ca: Path | str = "", **headers: str
@@ -81,13 +91,12 @@ def _running(overlay: str, folder: Path, **more: str) -> Iterator[Running]:
         if not within:
             pytest.skip("no network of its own can be made here")
         command = [*within, sys.executable, "-m", "brokenreg", *pod.container["args"]]
-        process = subprocess.Popen(
-            command, env=clean_environment(**environment, **more), stdout=subprocess.PIPE, text=True
-        )
+        environ = clean_environment(**environment, **more)
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
             assert json.loads(process.stdout.readline())["event"] == "ready"
-            yield Running(pod, within, folders["/data"])
+            yield Running(pod, within, folders["/data"], environ)
             process.terminate()
             assert process.wait(timeout=pod.spec["terminationGracePeriodSeconds"]) == 0
         finally:
@@ -105,6 +114,7 @@ def test_it_answers_its_probes_and_serves_images(overlay: str, tmp_path: Path) -
         assert status == 200
         assert len(json.loads(manifest)["layers"]) == 1
         assert (running.data / "index.sqlite3").exists()
+        assert "error status=503" in running.exec("rules", "add", "error", "status=503", "--times", "3")
 
 
 def test_clients_in_pods_verify_its_certificate_and_follow_its_redirects(tmp_path: Path) -> None:
