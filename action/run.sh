@@ -6,7 +6,7 @@ reports=$(mktemp -d "$RUNNER_TEMP/brokenreg-reports-XXXXXX")
 echo "reports=$reports" >> "$GITHUB_OUTPUT"
 
 options=(--timeout "$INPUT_TIMEOUT" --jobs "$INPUT_JOBS")
-options+=(--junit "$reports/junit.xml" --har "$reports/exchanges.har")
+options+=(--html "$reports/report.html" --junit "$reports/junit.xml" --har "$reports/exchanges.har")
 if [[ -z $INPUT_SCENARIOS ]]; then
   echo "::error title=brokenreg::no scenario: set the input \"scenarios\""
   exit 2

@@ -103,7 +103,7 @@ def test_a_client_that_retries_passes(runner: Runner) -> None:
     assert "2 of 2 scenarios as expected" in done.stdout
     suites = ElementTree.parse(runner.reports / "junit.xml").getroot()
     assert len(suites.findall("testsuite")) == 2
-    assert {path.name for path in runner.reports.iterdir()} == {"junit.xml", "exchanges.har"}
+    assert {path.name for path in runner.reports.iterdir()} == {"report.html", "junit.xml", "exchanges.har"}
 
 
 @pytest.mark.slow
@@ -113,6 +113,7 @@ def test_a_client_that_gives_up_fails_and_has_reports(runner: Runner) -> None:
     assert "✗ fails twice: applied" in done.stdout
     assert not (runner.workspace / "not-reached").exists()
     assert "failure" in (runner.reports / "junit.xml").read_text()
+    assert "fails twice" in (runner.reports / "report.html").read_text()
 
 
 @pytest.mark.slow
