@@ -152,8 +152,8 @@ def test_what_a_reader_needs() -> None:
         "Seed 7",
         "brokenreg run --seed 7 -- client",
         "✗ 503 GET …/team/app/manifests/v2 fault error (twice) 67 B 50 ms",
-        "✓ twice applied: #2",
-        "– tags did not match: endpoint manifest is not tags: #2",
+        "✓ twice #2 applied",
+        "– tags #2 did not match: endpoint manifest is not tags",
         "user-agent: test/1",
         "10 ms headers",
         "waiting 10 ms, transfer 40 ms",
@@ -208,7 +208,7 @@ def test_many_reasons_are_cut() -> None:
         for number in range(1, 201)
     ]
     page = Page(html_report([report("one", BAD, exchanges=details, details=details)]))
-    assert "– sometimes not drawn: match 1, probability 0.5: #1 not drawn: match 2," in page.words
+    assert "– sometimes #1 not drawn: match 1, probability 0.5 #2 not drawn: match 2," in page.words
     assert "188 more reasons" in page.words
 
 
