@@ -21,11 +21,10 @@ _EPILOG = """
 Expectations in a scenario file:
   expect:
     - name: the client resumes
-      filter: endpoint:layer status:206
+      filter: endpoint:layer attempt:>1 status:206
       at_least: 1
-    - name: the client gets the manifest once
-      filter: endpoint:manifest method:GET status:200
-      count: 1
+    - name: the client gets the manifest after a failure
+      order: [status:503, endpoint:manifest method:GET status:200]
 \b
 Examples, in CI, after the client has finished:
   brokenreg check           print a line for each expectation

@@ -37,7 +37,7 @@ func TestWaitsForRetryAfter(t *testing.T) {
 rules:
   - {name: the rate limit, match: {endpoint: manifest}, fault: {type: rate-limit, window: 1s}, times: 1}
 expect:
-  - {name: waits, filter: "retry-after:ignored", count: 0}
+  - {name: waits, filter: "retry-after:honoured status:200", count: 1}
   - {name: asks again, filter: "endpoint:manifest status:200", count: 1}
 `)
 	if _, err := client().Pull(context.Background(), repository, image); err != nil {

@@ -29,7 +29,7 @@ test("waits for Retry-After", async () => {
       { name: "the rate limit", match: { endpoint: "manifest" }, fault: { type: "rate-limit", window: "1s" }, times: 1 },
     ],
     expect: [
-      { name: "waits", filter: "retry-after:ignored", count: 0 },
+      { name: "waits", filter: "retry-after:honoured status:200", count: 1 },
       { name: "asks again", filter: "endpoint:manifest status:200", count: 1 },
     ],
   };
