@@ -22,27 +22,42 @@ docs/reference/rules.md explains the fields. `make reference` writes this module
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Required, TypedDict
+from typing import Any, Literal, TypedDict
 '''
-_FAULTS = "Required[Mapping[str, Any] | Sequence[Mapping[str, Any]]]"
-_KINDS: tuple[tuple[str, type[BaseModel], Mapping[str, str]], ...] = (
-    ("Match", Match, {}),
-    ("NewRule", Rule, {"match": "Match", "fault": _FAULTS}),
-    ("Connections", Connections, {}),
-    ("Expectation", Expectation, {"connections": "Connections", "leaks": "Literal[0]"}),
-)
-"""The name of each type, its model, and fields whose types the schema does not say."""
+_NEW_RULE = '''class NewRule(RuleFields):
+    """A rule with its fault, or several faults that wrap each other."""
+
+    fault: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    """the fault, for example `faults.truncate(after="64KiB")`"""
+'''
+_RULE_TEXT = "The fields of a rule except for its fault. Missing ones have their default values."
 
 
 def request_documents() -> str:
     """Return the module."""
-    return formatted("\n\n".join([_MODULE, *(_typed_dict(*each) for each in _KINDS)]))
+    parts = (
+        _typed_dict("Match", Match),
+        _typed_dict("RuleFields", Rule, {"match": "Match"}, without="fault", text=_RULE_TEXT),
+        _NEW_RULE,
+        _typed_dict("Connections", Connections),
+        _typed_dict("Expectation", Expectation, {"connections": "Connections", "leaks": "Literal[0]"}),
+    )
+    return formatted("\n\n".join([_MODULE, *parts]))
 
 
-def _typed_dict(name: str, model: type[BaseModel], types: Mapping[str, str]) -> str:
+def _typed_dict(
+    name: str,
+    model: type[BaseModel],
+    types: Mapping[str, str] | None = None,
+    *,
+    without: str = "",
+    text: str = "",
+) -> str:
+    """Return the type of a model's documents. `types` are those that the schema does not say."""
     schema: dict[str, Any] = model.model_json_schema()
-    fields = "\n".join(_fields(schema["properties"], types))
-    text = inspect.cleandoc(model.__doc__ or "")
+    properties = {field: each for field, each in schema["properties"].items() if field != without}
+    fields = "\n".join(_fields(properties, types or {}))
+    text = text or inspect.cleandoc(model.__doc__ or "")
     return f'class {name}(TypedDict, total=False):\n    """{text}"""\n\n{fields}\n'
 
 

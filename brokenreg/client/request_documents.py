@@ -6,7 +6,7 @@ docs/reference/rules.md explains the fields. `make reference` writes this module
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Required, TypedDict
+from typing import Any, Literal, TypedDict
 
 
 class Match(TypedDict, total=False):
@@ -57,17 +57,14 @@ class Match(TypedDict, total=False):
     """the protocol of the request"""
 
 
-class NewRule(TypedDict, total=False):
-    """A rule in the form that scenario files and the control API use."""
+class RuleFields(TypedDict, total=False):
+    """The fields of a rule except for its fault. Missing ones have their default values."""
 
     name: str
     """name of the rule, which also affects its draws"""
 
     match: Match
     """what the rule matches; by default everything at the default endpoint of its fault"""
-
-    fault: Required[Mapping[str, Any] | Sequence[Mapping[str, Any]]]
-    """the fault, for example {type: truncate, after: 64KiB}, or a list of faults"""
 
     skip: int
     """number of matches before the fault is applied"""
@@ -92,6 +89,13 @@ class NewRule(TypedDict, total=False):
 
     override: bool
     """whether the rule is evaluated after all others, at every endpoint unless match has one"""
+
+
+class NewRule(RuleFields):
+    """A rule with its fault, or several faults that wrap each other."""
+
+    fault: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    """the fault, for example `faults.truncate(after="64KiB")`"""
 
 
 class Connections(TypedDict, total=False):

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, cast
+from typing import Unpack
 
 from brokenreg.client import Client, ControlError
 from brokenreg.client.documents import Exchange, ExchangeDetail, Rule, Verdict
 from brokenreg.client.faults import Fault
-from brokenreg.client.request_documents import Connections, Expectation, Match, NewRule
+from brokenreg.client.request_documents import Expectation, NewRule, RuleFields
 from brokenreg.pytest_plugin.applied_rule import AppliedRule
 from brokenreg.pytest_plugin.failure_report import details, exchange_lines
 from brokenreg.pytest_plugin.pushing import push
@@ -66,33 +66,15 @@ class TestRegistry:
         return self.image(name)
 
     def rule(
-        self,
-        fault: Fault | Sequence[Fault],
-        *,
-        match: Match | None = None,
-        times: int | None = None,
-        skip: int = 0,
-        probability: float | str = 1.0,
-        per: Literal["rule", "repository", "reference", "client"] = "rule",
-        name: str | None = None,
-        override: bool = False,
-        optional: bool = False,
+        self, fault: Fault | Sequence[Fault], **fields: Unpack[RuleFields]
     ) -> AbstractContextManager[Rule]:
         """Apply a fault while a block runs: `with brokenreg.rule(faults.error(status=503), times=2): ...`.
 
-        The other arguments are the fields of a rule. Raise `UsageError` if one of them is invalid. At the end
-        of the block, raise `AssertionError` if the fault was not applied, or not as often as `times` says,
-        unless the rule is optional.
+        The other arguments are the fields of a rule, such as `match`, `times` and `skip`. At the start of the
+        block, raise `UsageError` if the rule is invalid. At its end, raise `AssertionError` if the fault was
+        not applied, or not as often as `times` says, unless the rule is `optional`.
         """
-        rule = NewRule(
-            fault=fault, skip=skip, probability=probability, per=per, override=override, optional=optional
-        )
-        if match is not None:
-            rule["match"] = match
-        if times is not None:
-            rule["times"] = times
-        if name is not None:
-            rule["name"] = name
+        rule = NewRule(fault=fault, **fields)
         return AppliedRule(self.client, rule, self._settle, self._rule_failed)
 
     def exchanges(self, filter: str | None = None) -> list[Exchange]:
@@ -100,33 +82,18 @@ class TestRegistry:
         self._settle()
         return self.client.exchanges(filter, limit=_MOST)
 
-    def expect(
-        self,
-        filter: str | None = None,
-        *,
-        count: int | None = None,
-        at_least: int | None = None,
-        at_most: int | None = None,
-        each: str | None = None,
-        spacing: str | None = None,
-        order: Sequence[str] | None = None,
-        leaks: Literal[0] | None = None,
-        connections: Connections | None = None,
-    ) -> None:
+    def expect(self, filter: str | None = None, /, **fields: Unpack[Expectation]) -> None:
         """Raise `AssertionError` if the exchanges so far do not meet an expectation.
 
-        The arguments are the fields of an expectation in a scenario: exactly one of `filter`, `order`,
-        `leaks` and `connections`. With a filter alone, at least one exchange must match. Raise `UsageError`
-        if the arguments are invalid.
+        The arguments are the fields of an expectation: `count`, `at_least`, `at_most`, `each` and `spacing`
+        with a filter, or else `order`, `leaks` or `connections`. With a filter alone, at least one exchange
+        must match. Raise `UsageError` if they are invalid.
         """
         __tracebackhide__ = True
-        fields = {
-            "filter": filter, "count": count, "at_least": at_least, "at_most": at_most, "each": each,
-            "spacing": spacing, "order": order, "leaks": leaks, "connections": connections,
-        }  # fmt: skip
+        if filter is not None:
+            fields["filter"] = filter
         self._settle()
-        given = {name: value for name, value in fields.items() if value is not None}
-        verdict = self.client.judge(cast(Expectation, given), after=self._since)
+        verdict = self.client.judge(fields, after=self._since)
         if not verdict["met"]:
             got, wanted = verdict["got"], verdict["wanted"]
             raise AssertionError(f"{verdict['filter']}: got {got}, want {wanted}{self._nearest(verdict)}")

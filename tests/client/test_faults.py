@@ -82,7 +82,7 @@ def test_the_documents_have_the_fields_of_the_models() -> None:
         (Expectation, expectations.Expectation),
     )
     for document, model in pairs:
-        assert [*document.__annotations__] == [*model.model_fields]
+        assert document.__required_keys__ | document.__optional_keys__ == set(model.model_fields)
     rule_of(NewRule(fault=faults.error(), match=Match(endpoint="layer", layer=2)))
 
 
@@ -99,13 +99,18 @@ assert not server & set(sys.modules), server & set(sys.modules)
 RIGHT = """
 from brokenreg.client import Client, faults
 from brokenreg.client.request_documents import Match
+from brokenreg.pytest_plugin import TestRegistry
 
-def use(control: Client) -> None:
+def use(control: Client, brokenreg: TestRegistry) -> None:
     control.add_rule({"fault": faults.error(status=503, retry_after="2"), "times": 2})
     control.add_rule({"fault": {"type": "error", "status": 503}})
     control.add_rule({"fault": [faults.latency(dur="1s"), faults.truncate(after=1024, end="rst")]})
     match: Match = {"endpoint": "manifest", "attempt": 2}
     control.add_rule({"fault": faults.timeout(dur=0.5), "match": match})
+    with brokenreg.rule(faults.error(status=503), times=2, match={"endpoint": "layer"}, per="client") as rule:
+        print(rule["id"])
+    brokenreg.expect("status:200", count=2)
+    brokenreg.expect(connections={"at_most": 4})
 """
 WRONG = (
     ('faults.error(statsu=503)', "statsu"),
@@ -114,6 +119,11 @@ WRONG = (
     ('faults.timeout()', "dur"),
     ('Match(endpoint="manifests")', "typeddict-item"),
     ('control.add_rule({"fault": faults.error(), "tiems": 2})', "tiems"),
+    ('brokenreg.rule(faults.error(), tiems=2)', "tiems"),
+    ('brokenreg.rule("error")', "arg-type"),
+    ('brokenreg.rule(faults.error(), match={"endpoint": "manifests"})', "typeddict-item"),
+    ('brokenreg.expect("status:200", cuont=2)', "cuont"),
+    ('brokenreg.expect(leaks=1)', "arg-type"),
 )  # fmt: skip
 
 
