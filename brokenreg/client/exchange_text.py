@@ -11,6 +11,9 @@ from brokenreg.wording import printable
 
 _CONNECT = "connect"
 
+_LONGEST = 500
+"""Maximum number of characters of a request in one line."""
+
 
 def cells(exchange: Exchange) -> tuple[str, str, str, str, str]:
     """Return the id, the time, the status, the request and the result of an exchange, without its rule."""
@@ -20,6 +23,8 @@ def cells(exchange: Exchange) -> tuple[str, str, str, str, str]:
 def line(exchange: Exchange) -> str:
     """Return an exchange as one line."""
     number, when, status, request, result = _cells(exchange, result_words(exchange))
+    if len(request) > _LONGEST:
+        request = f"{request[:_LONGEST]}…"
     return f"{number:>4}  {when}  {status:<6}  {request}  {result}"
 
 

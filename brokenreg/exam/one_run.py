@@ -105,7 +105,7 @@ class Run:
             output=self._without_secrets(client.output[-OUTPUT:]),
             details=details,
         )
-        return RunResult(without_secrets(report, self._secrets), har)
+        return without_secrets(RunResult(report, har), self._secrets)
 
     async def _prepare(self, control: AsyncClient) -> Values:
         """Load the scenario, and return the values. Rules for connections belong to no namespace."""

@@ -1,4 +1,4 @@
-"""Removes the secrets of a run from its report, wherever a client put them."""
+"""Removes the secrets of a run from what it found, wherever a client put them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar, cast
 
-from brokenreg.exam.report import RunReport
 from brokenreg.redaction import REDACTED
 
 Value = TypeVar("Value")
@@ -15,9 +14,9 @@ _SHORTEST = 4
 """Shorter passwords are left: without each `a`, nobody could read a report."""
 
 
-def without_secrets(report: RunReport, secrets: Sequence[str]) -> RunReport:
-    """Return a report in whose texts each secret is replaced, also in paths and headers."""
-    return _replaced(report, [each for each in secrets if len(each) >= _SHORTEST])
+def without_secrets(value: Value, secrets: Sequence[str]) -> Value:
+    """Return a report or a HAR document in whose texts each secret is replaced."""
+    return _replaced(value, [each for each in secrets if len(each) >= _SHORTEST])
 
 
 def _replaced(value: Value, secrets: Sequence[str]) -> Value:
