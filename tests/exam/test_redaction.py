@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from brokenreg.exam.one_run import RunResult
@@ -26,12 +28,12 @@ def test_redacted(command: tuple[str, ...], shown: tuple[str, ...]) -> None:
 
 
 def test_a_secret_of_the_run_is_replaced_wherever_a_client_put_it() -> None:
-    path = {"path": "/v2/hunter2/x", "user_agent": "hunter2"}
+    path: dict[str, Any] = {"path": "/v2/hunter2/x", "user_agent": "hunter2"}
     one = detail(1, request_headers=[["x", "is hunter2"]], **path)
     found = report("a", exchanges=[exchange(1, **path)], details=[one], output="a hunter2 b")
     har = {"log": {"entries": [{"request": {"url": "http://h/hunter2", "headersSize": -1}}]}}
     shown = without_secrets(RunResult(found, har), ["hunter2", "x"])
     assert "hunter2" not in repr(shown)
     assert shown.report.exchanges[0]["path"] == "/v2/***/x"  # "x" is too short to be replaced
-    assert shown.report.details[0]["request_headers"] == [["x", "is ***"]]
+    assert dict(shown.report.details[0]["request_headers"]) == {"x": "is ***"}
     assert shown.har == {"log": {"entries": [{"request": {"url": "http://h/***", "headersSize": -1}}]}}
