@@ -52,6 +52,9 @@ Then, in another terminal:
 )  # without its variable, which `main` reads, because flags have precedence
 def serve(headless: bool, ephemeral: bool, **options: Any) -> None:
     """Serve the registry, and log every exchange. Ctrl+C stops it."""
+    source = click.get_current_context().get_parameter_source("data")
+    if ephemeral and source is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--data: omit it, because --ephemeral uses a temporary folder")
     settings = settings_from(options)
     with quick_imports():
         from brokenreg.assembly.run import serve as run

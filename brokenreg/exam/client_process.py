@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -98,11 +99,13 @@ async def client_process(*, passes_on: bool) -> AsyncIterator[ClientProcess]:
     finally:
         os.close(writer)
     output = _Output(reader, passes_on=passes_on)
+    folder = ""
     try:
         folder = (await _message(guard))["folder"]
         yield ClientProcess(guard, Path(folder), output)
     finally:
         await shielded(_end(guard))  # a second error or signal must not disturb this
+        shutil.rmtree(folder, ignore_errors=True)  # the guard has removed it, unless it was killed
 
 
 async def _end(guard: asyncio.subprocess.Process) -> None:

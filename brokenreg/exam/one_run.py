@@ -39,9 +39,13 @@ _FORGET = 2.0
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run found, and its exchanges as HAR if they are wanted."""
+    """What a run found, what the client printed, and the exchanges as HAR if they are wanted."""
 
     report: RunReport
+    output: str
+    """Longer than that of the report. `dropped` is the number of bytes before it."""
+
+    dropped: int
     har: dict[str, Any] | None
 
 
@@ -105,7 +109,7 @@ class Run:
             output=self._without_secrets(client.output[-OUTPUT:]),
             details=details,
         )
-        return without_secrets(RunResult(report, har), self._secrets)
+        return without_secrets(RunResult(report, client.output, client.dropped, har), self._secrets)
 
     async def _prepare(self, control: AsyncClient) -> Values:
         """Load the scenario, and return the values. Rules for connections belong to no namespace."""

@@ -11,16 +11,16 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from brokenreg.client import AsyncClient, NotStartedError
+from brokenreg.client import AsyncClient, NotStartedError, UnreachableError
 from brokenreg.client.local_server import ServerProcess
 from brokenreg.concurrency import in_own_thread
 from brokenreg.exam.client_process import client_process, print_bytes
 from brokenreg.exam.errors import RunError
 from brokenreg.exam.one_run import Run, RunResult
 from brokenreg.exam.options import RunOptions
-from brokenreg.exam.report import RunReport
 from brokenreg.exam.run_values import RunningRegistry
 from brokenreg.exam.tasks import Task
+from brokenreg.wording import counted, printable
 
 FindRegistry = Callable[[], Awaitable[RunningRegistry]]
 
@@ -51,10 +51,15 @@ async def _job(
     for number, task in pending:
         async with client_process(passes_on=printing is None) as client:  # it starts while the registry does
             registry = await find_registry()
-            results[number] = await Run(task, options, registry, client).result()
+            try:
+                result = results[number] = await Run(task, options, registry, client).result()
+            except UnreachableError:
+                if options.is_shared:
+                    raise
+                raise RunError("the registry ended during the run") from None
         if printing is not None:
             async with printing:
-                await in_own_thread(partial(_print, results[number].report), "output of a run")
+                await in_own_thread(partial(_print, result), "output of a run")
 
 
 async def _together(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
@@ -67,10 +72,12 @@ async def _together(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
         raise errors.exceptions[0] from None
 
 
-def _print(report: RunReport) -> None:
+def _print(result: RunResult) -> None:
     """Print the output of a client that ran beside others."""
-    end = "" if report.output.endswith("\n") or not report.output else "\n"
-    print_bytes(f"── {report.scenario} ──\n{report.output}{end}".encode(errors="replace"))
+    omitted = f"({counted(result.dropped, 'byte')} omitted)\n" if result.dropped else ""
+    end = "" if result.output.endswith("\n") or not result.output else "\n"
+    text = f"── {printable(result.report.scenario)} ──\n{omitted}{result.output}{end}"
+    print_bytes(text.encode(errors="replace"))
 
 
 async def _ready(server: ServerProcess) -> RunningRegistry:

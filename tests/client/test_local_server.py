@@ -139,3 +139,11 @@ def test_it_stops_when_its_input_ends(tmp_path: Path) -> None:
         assert server.stdout.read() == ""  # no line for the exchange
     assert server.returncode == 0
     assert_gone(server.pid, ready["registry"], ready["control"], Path(ready["data"]))
+
+
+def test_a_folder_of_its_own_excludes_another(tmp_path: Path) -> None:
+    refused = pytest.raises(
+        NotStartedError, match="--data: omit it, because --ephemeral uses a temporary folder"
+    )
+    with refused, local_registry(["--data", str(tmp_path)]):
+        raise AssertionError

@@ -122,3 +122,11 @@ def test_invalid_numbers(tmp_path: Path, number: str) -> None:
     done = run(tmp_path, "--jobs", number, "--", "true")
     assert done.returncode == 2
     assert "--jobs" in done.stderr
+
+
+def test_long_output_says_what_is_omitted(tmp_path: Path) -> None:
+    arguments = [*scenarios(tmp_path, "requests: none\n", "requests: none\n"), "--jobs", "2"]
+    done = run(tmp_path, *arguments, "--", sys.executable, "-c", "print('x' * (1 << 20), end='yz')")
+    assert done.returncode == 0
+    assert done.stdout.count("(2 bytes omitted)\nxxx") == 2
+    assert done.stdout.count("xyz\n") == 2

@@ -146,3 +146,37 @@ def test_a_signal_while_a_request_waits(tmp_path: Path, number: signal.Signals) 
     assert time.monotonic() - started < 5
     assert (process.returncode, errors) == (3, f"Error: stopped by {number.name}, without a verdict\n")
     assert_nothing_left(tmp_path)
+
+
+_KILLS = """
+import os, signal, sys
+from pathlib import Path
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+guard = os.getppid()
+run = parent(guard)
+if sys.argv[1] == "guard":
+    os.kill(guard, signal.SIGKILL)
+for each in Path("/proc").glob("[0-9]*") if sys.argv[1] == "registry" else ():
+    try:
+        if parent(each.name) == run and int(each.name) != guard:
+            os.kill(int(each.name), signal.SIGKILL)
+    except OSError:
+        continue
+"""
+
+
+@pytest.mark.parametrize(
+    ("victim", "says"),
+    [
+        ("guard", "the process that runs the client has ended"),
+        ("registry", "the registry ended during the run"),
+    ],
+)
+def test_a_part_that_is_killed(tmp_path: Path, victim: str, says: str) -> None:
+    process = start(tmp_path, "--", sys.executable, "-c", _KILLS, victim)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (3, f"Error: {says}\n")
+    assert_nothing_left(tmp_path)
