@@ -59,6 +59,7 @@ def _printed(*arguments: str) -> Callable[[], str]:
 GENERATED = (
     Generated("docs/reference/faults.md", _printed("faults", "--markdown")),
     Generated("docs/reference/images.md", _printed("images", "--markdown")),
+    Generated("docs/reference/profiles.md", _printed("profiles", "--markdown")),
     Generated("docs/reference/scenario.schema.json", _printed("scenario", "schema")),
     Generated("docs/reference/command-line.md", commands, "commands"),
     Generated("docs/reference/settings.md", settings, "settings"),

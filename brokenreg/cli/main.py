@@ -14,6 +14,7 @@ from brokenreg.cli.hold import abort, hold, resume, step
 from brokenreg.cli.images import images
 from brokenreg.cli.log import log
 from brokenreg.cli.options import option
+from brokenreg.cli.profiles import profiles
 from brokenreg.cli.rules import rules
 from brokenreg.cli.run import run
 from brokenreg.cli.scenario import scenario
@@ -29,7 +30,7 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(serve, tui, run, faults, images, rules, scenario, check),
+    *(serve, tui, run, faults, images, profiles, rules, scenario, check),
     *(status, wait, reset, log, breakpoints, hold, resume, step, abort),
 )
 for _command in _COMMANDS:

@@ -1,4 +1,4 @@
-"""`/v1/faults` and `/v1/images`: the catalogues of faults and of odd images."""
+"""`/v1/faults`, `/v1/images` and `/v1/profiles`: the catalogues."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from brokenreg.control.routes import APIRequest, Route, json_list, json_response
 from brokenreg.faults.catalogue import CATALOGUE as FAULTS
 from brokenreg.images.kind_descriptions import ImageDescription, describe_image, image_descriptions
 from brokenreg.rules.fault_descriptions import FaultDescription, describe
+from brokenreg.rules.profiles import Profile, profile_document, profile_names, profile_of
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.wording import nearest
 
@@ -45,6 +46,21 @@ async def get_image(runtime: Runtime, request: APIRequest) -> Response:
     return json_response(describe_image(IMAGES[name]))
 
 
+async def list_profiles(runtime: Runtime, request: APIRequest) -> Response:
+    """List all profiles: scenarios that show how real registries fail."""
+    del runtime, request
+    return await json_list(profile_document(profile_of(name)) for name in profile_names())
+
+
+async def get_profile(runtime: Runtime, request: APIRequest) -> Response:
+    """Return a profile with its facts, sources and rules."""
+    del runtime
+    name = request.text("name")
+    if name not in profile_names():
+        raise APIError(404, f'no profile "{name[:100]}": {nearest(name, profile_names())}')
+    return json_response(profile_document(profile_of(name)))
+
+
 ROUTES = (
     Route("GET", "/v1/faults", list_faults, query=("namespace",), answer=list[FaultDescription]),
     Route(
@@ -65,5 +81,15 @@ ROUTES = (
         answer=ImageDescription,
         problems=(404,),
         parameters={"name": "name of the kind, for example `index-empty`"},
+    ),
+    Route("GET", "/v1/profiles", list_profiles, query=("namespace",), answer=list[Profile]),
+    Route(
+        "GET",
+        "/v1/profiles/<name>",
+        get_profile,
+        query=("namespace",),
+        answer=Profile,
+        problems=(404,),
+        parameters={"name": "name of the profile, for example `ghcr-hangs`"},
     ),
 )

@@ -19,6 +19,10 @@ IN = "broken/in/"
 """The prefix of a namespace, which is followed by a repository in it."""
 
 _WITH = "broken/with/"
+_AS = "broken/as/"
+
+PROFILE = "@"
+"""Before the name of a profile among the faults of a path. No component of a name contains it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +74,16 @@ class Base:
 
 
 def _strip(name: str) -> tuple[str, tuple[str, ...], str]:
-    """Return the namespace, the path faults (outermost first) and the image."""
+    """Return the namespace, the path faults and profiles (outermost first) and the image."""
     rest = name
     namespace = ""
     faults: list[str] = []
     if f"{rest}/".startswith(IN):
         namespace, _, rest = rest.removeprefix(IN).partition("/")
-    while f"{rest}/".startswith(_WITH):
-        fault, _, rest = rest.removeprefix(_WITH).partition("/")
-        faults.append(fault)
+    while f"{rest}/".startswith((_WITH, _AS)):
+        kind = _WITH if f"{rest}/".startswith(_WITH) else _AS
+        fault, _, rest = rest.removeprefix(kind).partition("/")
+        faults.append(fault if kind is _WITH else f"{PROFILE}{fault}")
     if f"{rest}/".startswith(IN):
         raise OCIError(
             400, ErrorCode.NAME_INVALID, f"invalid repository name {quoted(name)}: put {IN}<namespace>/ first"
@@ -88,6 +93,6 @@ def _strip(name: str) -> tuple[str, tuple[str, ...], str]:
             400,
             ErrorCode.NAME_INVALID,
             f"{quoted(name)} names no image: "
-            f"use {IN}<namespace>/<image> or {_WITH}<fault>_<key>-<value>/<image>",
+            f"use {IN}<namespace>/<image>, {_WITH}<fault>_<key>-<value>/<image> or {_AS}<profile>/<image>",
         )
     return namespace, tuple(faults), rest

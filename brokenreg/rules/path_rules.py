@@ -7,6 +7,7 @@ be found from them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import Any
@@ -22,9 +23,11 @@ from brokenreg.oci.digests import is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.names import is_component
 from brokenreg.oci.params import join_params, split_params
-from brokenreg.oci.resolution import RESERVED
+from brokenreg.oci.resolution import PROFILE, RESERVED
 from brokenreg.oci.target import Endpoint, Target
+from brokenreg.rules.profiles import profile_of
 from brokenreg.rules.rule import ALL_FAULTS, Rule
+from brokenreg.rules.scenario import ScenarioError
 from brokenreg.traffic.matching import Match
 from brokenreg.wording import nearest, quoted
 
@@ -32,7 +35,7 @@ _IMAGE_DEFAULTS = {"layers": "3", "size": "1MiB", "seed": "0"}
 _RULE_PARAMETERS = ("skip", "times", "probability")
 _ALL_DEFAULTS = "latest"
 _WITH = f"{RESERVED}with"
-_OTHER_KINDS = ("random", "image", "prepared", "with", "in")
+_OTHER_KINDS = ("random", "image", "prepared", "with", "as", "in")
 _WITHOUT_FAULTS = ("random", "image")
 _OF_IMAGES = (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, BLOB, ANY)
 _CACHED = 4096
@@ -67,8 +70,9 @@ class PathRules:
         Faults in a prefix are applied to pulls and pushes. `broken/<fault>` can only be pulled.
         """
         rules = [
-            PathRule(_rule_of_prefix(spelled), "/".join((_WITH, *target.faults[place:], target.repository)))
+            PathRule(rule, "/".join((_WITH, *target.faults[place:], target.repository, *which)))
             for place, spelled in enumerate(target.faults)
+            for rule, *which in _rules_of_prefix(spelled)
         ]
         if target.is_reserved and method in ("GET", "HEAD"):
             rules += self._rules_of_image(target)
@@ -113,6 +117,23 @@ def prefix_of(rule: Rule) -> str:
     if read != rule:
         raise ValueError(f"{quoted(component)} would be read as another rule")
     return f"{RESERVED}with/{component}/"
+
+
+def _rules_of_prefix(spelled: str) -> Iterator[tuple[Rule] | tuple[Rule, str]]:
+    """Yield the rules of `broken/with/<fault>/` or `broken/as/<profile>/`, those of a profile with a number.
+
+    A path cannot reach what happens before there is a path.
+    """
+    if not spelled.startswith(PROFILE):
+        yield (_rule_of_prefix(spelled),)
+        return
+    try:
+        profile = profile_of(spelled.removeprefix(PROFILE))
+    except ScenarioError as error:
+        raise OCIError(404, ErrorCode.NAME_UNKNOWN, str(error)) from None
+    for number, rule in enumerate(profile.scenario.rules, start=1):
+        if rule.endpoint != Endpoint.CONNECT:
+            yield rule, str(number)
 
 
 @lru_cache(_CACHED)

@@ -125,6 +125,8 @@ class RuleBooks:
             if exchange.target.endpoint not in rule.endpoints() or not rule.applies_to(exchange.method):
                 continue
             active = self._path_rule(exchange.target.namespace, path_rule)
+            if not active.may_match(exchange):
+                continue
             hit = active.evaluate(exchange, seed, path_rule.path, attempt, places)
             if hit is None:
                 continue

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from brokenreg.rules.body_files import read_body_files
+from brokenreg.rules.profiles import PREFIX, profile_of
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.scenario import (
     Scenario,
@@ -47,7 +48,10 @@ def read_scenario(text: str, source: str, folder: Path | None = None) -> Sourced
 
 
 def load_scenario(path: Path) -> SourcedScenario:
-    """Return the scenario in a file. Raise `ScenarioError`."""
+    """Return the scenario in a file, or that of a profile for `profile:NAME`. Raise `ScenarioError`."""
+    if str(path).startswith(PREFIX):
+        scenario = profile_of(str(path).removeprefix(PREFIX)).scenario
+        return SourcedScenario(scenario, (str(path),) * len(scenario.rules))
     try:
         return decode_scenario(_content(path), str(path), path.parent)
     except OSError as error:
