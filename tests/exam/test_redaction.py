@@ -32,7 +32,7 @@ def test_a_secret_of_the_run_is_replaced_wherever_a_client_put_it() -> None:
     one = detail(1, request_headers=[["x", "is hunter2"]], **path)
     found = report("a", exchanges=[exchange(1, **path)], details=[one], output="a hunter2 b")
     har = {"log": {"entries": [{"request": {"url": "http://h/hunter2", "headersSize": -1}}]}}
-    shown = without_secrets(RunResult(found, output="", dropped=0, har=har), ["hunter2", "x"])
+    shown = without_secrets(RunResult(found, output="is hunter2", dropped=0, har=har), ["hunter2", "x"])
     assert "hunter2" not in repr(shown)
     assert shown.report.exchanges[0]["path"] == "/v2/***/x"  # "x" is too short to be replaced
     assert dict(shown.report.details[0]["request_headers"]) == {"x": "is ***"}
