@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.clients.programs import need
 from tests.docs import pages
 from tests.docs.conftest import ShellFor
 from tests.docs.pages import ROOT
@@ -48,6 +51,84 @@ def test_commands(name: str, shell_for: ShellFor, request: pytest.FixtureRequest
     if "/go/" in name:
         request.getfixturevalue("go")
     run_page(name, shell_for)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """An example whose client does something wrong, and what its tests must report."""
+
+    example: str
+    command: tuple[str, ...]
+    changes: dict[str, str]
+    red: tuple[str, ...]
+    green: str
+
+    def __str__(self) -> str:
+        return self.example
+
+
+MUTANTS = [
+    Mutant(
+        "go/pull.go",
+        ("go", "test", "-count=1", "-v", "."),
+        {'digest != "" && got != digest': 'got == ""', "max(pause, wait)": "max(pause, 0*wait)"},
+        ("--- FAIL: TestWaitsForRetryAfter", "retry-after:", "--- FAIL: TestRefusesWrongBytes"),
+        "--- PASS: TestRetries",
+    ),
+    Mutant(
+        "node/pull.mjs",
+        ("node", "--test", "--test-reporter=spec"),
+        {"digest && got !== digest": "false", "error.wait));": "0));"},
+        ("✖ waits for Retry-After", "retry-after:", "✖ refuses wrong bytes"),
+        "✔ retries",
+    ),
+    Mutant(
+        "pytest/pull.py",
+        ("pytest", "-v", "-p", "no:cacheprovider"),
+        {"digest and got != digest": "False", "max(wait, ": "max(0, "},
+        ("test_waits_for_retry_after FAILED", "retry-after:", "test_refuses_wrong_bytes FAILED"),
+        "test_retries PASSED",
+    ),
+    Mutant(
+        "shell/pull.sh",
+        ("./test.sh",),
+        {'!= "$hex" ]': '= "" ]'},
+        ("✗ refuses wrong bytes",),
+        "✓ retries",
+    ),
+]
+"""Each client accepts wrong bytes, and (except curl) does not wait for Retry-After."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_a_client_that_does_wrong_is_red(
+    mutant: Mutant, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    need(*{"node"}.intersection(mutant.command))
+    if mutant.command[0] == "go":
+        request.getfixturevalue("go")
+    file = ROOT / "examples" / mutant.example
+    shutil.copytree(file.parent, tmp_path, dirs_exist_ok=True)
+    text = file.read_text()
+    for old, new in mutant.changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / file.name).write_text(text)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {name: each for name, each in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        mutant.command,
+        cwd=tmp_path,
+        env={**env, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    printed = done.stdout + done.stderr
+    assert done.returncode == 1, printed
+    assert all(each in printed for each in (*mutant.red, mutant.green)), printed
 
 
 def test_go_is_formatted() -> None:
