@@ -1,13 +1,11 @@
-"""Sends its token to wherever the registry redirects, as urllib does with usual headers."""
-
-import urllib.request
+"""Sends its token to wherever the registry redirects."""
 
 from tests.exam.stubs.pull import Puller
 
 
 class Leaking(Puller):
-    def authorize(self, request: urllib.request.Request) -> None:
-        request.add_header("Authorization", self.authorization)
+    def for_another_host(self, headers: dict[str, str]) -> dict[str, str]:
+        return headers
 
 
 Leaking().pull()

@@ -12,11 +12,13 @@ import os
 import re
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+REDIRECTS = (301, 302, 303, 307, 308)
+PASSING = (429, 502, 503, 504)
 
 
 class Puller:
@@ -25,14 +27,14 @@ class Puller:
     attempts = 4
 
     def __init__(self) -> None:
-        self.registry = os.environ["BROKENREG_REGISTRY_URL"]
+        self.connection = HTTPConnection(os.environ["BROKENREG_REGISTRY"], timeout=2)
         self.repository = os.environ["BROKENREG_REPOSITORY"]
         self.layout = Path(os.environ["BROKENREG_WORKDIR"]) / "copy"
-        self.credentials = f"{os.environ['BROKENREG_USERNAME']}:{os.environ['BROKENREG_PASSWORD']}"
         self.authorization = ""
 
     def pull(self) -> None:
-        self.log_in()
+        """Pull the image. Exit with status 1 and a message if it cannot be pulled."""
+        self.log_in(self.request(self.connection, "/v2/"))
         document = self.get(f"manifests/{os.environ['BROKENREG_TAG']}")
         manifest = json.loads(document)
         digest = "sha256:" + hashlib.sha256(document).hexdigest()
@@ -41,52 +43,73 @@ class Puller:
             blob = self.get(f"blobs/{each['digest']}")
             self.verify(each["digest"], blob)
             self.store(each["digest"], blob)
-        named = {"mediaType": manifest["mediaType"], "digest": digest, "size": len(document)}
+        named = {"mediaType": MANIFEST, "digest": digest, "size": len(document)}
         self.write("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         self.write("index.json", json.dumps({"schemaVersion": 2, "manifests": [named]}).encode())
 
-    def log_in(self) -> None:
-        """Get a token, if the registry has a token service."""
-        try:
-            urllib.request.urlopen(f"{self.registry}/v2/")
-        except urllib.error.HTTPError as error:
-            challenge = dict(re.findall(r'(\w+)="([^"]*)"', error.headers["WWW-Authenticate"]))
+    def log_in(self, response: HTTPResponse) -> None:
+        """Get a token, if the response asks for one."""
+        response.read()
+        challenge = dict(re.findall(r'(\w+)="([^"]*)"', response.getheader("www-authenticate", "")))
+        if response.status == 401:
             scope = f"repository:{self.repository}:pull"
-            query = urllib.parse.urlencode({"service": challenge["service"], "scope": scope})
-            request = urllib.request.Request(f"{challenge['realm']}?{query}")
-            basic = base64.b64encode(self.credentials.encode()).decode()
-            request.add_header("Authorization", f"Basic {basic}")
-            with urllib.request.urlopen(request) as response:
-                self.authorization = f"Bearer {json.load(response)['token']}"
+            query = urlencode({"service": challenge["service"], "scope": scope})
+            user = f"{os.environ['BROKENREG_USERNAME']}:{os.environ['BROKENREG_PASSWORD']}"
+            basic = f"Basic {base64.b64encode(user.encode()).decode()}"
+            target = f"{urlsplit(challenge['realm']).path}?{query}"
+            token = self.request(self.connection, target, {"authorization": basic})
+            self.authorization = f"Bearer {json.load(token)['token']}"
 
     def get(self, what: str) -> bytes:
-        """Return a document, after some attempts if the registry or the connection fails."""
-        for attempt in range(1, self.attempts + 1):
-            request = urllib.request.Request(f"{self.registry}/v2/{self.repository}/{what}")
-            request.add_header("Accept", "application/vnd.oci.image.manifest.v1+json")
-            if self.authorization:
-                self.authorize(request)
+        """Return a document; request what is missing of it again if the registry or the connection fails."""
+        kept, target = b"", f"/v2/{self.repository}/{what}"
+        for _ in range(self.attempts):
+            headers = {"accept": MANIFEST, "authorization": self.authorization}
+            if kept:
+                headers["range"] = f"bytes={len(kept)}-"
             try:
-                with urllib.request.urlopen(request, timeout=2) as response:
-                    return bytes(response.read())
-            except urllib.error.HTTPError as error:
-                if attempt == self.attempts or error.code not in (429, 503):
-                    raise
-                self.wait(error.headers.get("Retry-After"))
+                response = self.follow(self.request(self.connection, target, headers), headers)
+                if response.status in (200, 206):
+                    kept, is_complete = _read(response, kept if response.status == 206 else b"")
+                    if is_complete:
+                        self.verify(response.getheader("docker-content-digest", ""), kept)
+                        return kept
+                    self.connection.close()
+                elif response.status == 401:
+                    self.log_in(response)
+                elif response.status in PASSING:
+                    response.read()
+                    self.wait(response.getheader("retry-after"))
+                else:
+                    sys.exit(f"{response.status}: {response.read().decode()}")
             except (OSError, HTTPException):
-                if attempt == self.attempts:
-                    raise
-        raise AssertionError
+                self.connection.close()
+        sys.exit(f"gave up after {self.attempts} attempts")
 
-    def authorize(self, request: urllib.request.Request) -> None:
-        """Send the token to the registry, and not to where it redirects."""
-        request.add_unredirected_header("Authorization", self.authorization)
+    def request(
+        self, connection: HTTPConnection, target: str, headers: dict[str, str] | None = None
+    ) -> HTTPResponse:
+        given = {name: value for name, value in (headers or {}).items() if value}
+        connection.request("GET", target, headers=given)
+        return connection.getresponse()
+
+    def follow(self, response: HTTPResponse, headers: dict[str, str]) -> HTTPResponse:
+        """Return the response at the end of a redirect."""
+        if response.status not in REDIRECTS:
+            return response
+        response.read()
+        location = urlsplit(response.getheader("location", ""))
+        elsewhere = HTTPConnection(location.netloc, timeout=2)
+        return self.request(elsewhere, f"{location.path}?{location.query}", self.for_another_host(headers))
+
+    def for_another_host(self, headers: dict[str, str]) -> dict[str, str]:
+        return {name: value for name, value in headers.items() if name != "authorization"}
 
     def wait(self, retry_after: str | None) -> None:
         time.sleep(float(retry_after or 0))
 
-    def verify(self, digest: str, blob: bytes) -> None:
-        if digest != "sha256:" + hashlib.sha256(blob).hexdigest():
+    def verify(self, digest: str, content: bytes) -> None:
+        if digest and digest != "sha256:" + hashlib.sha256(content).hexdigest():
             sys.exit(f"{digest}: the digest does not match")
 
     def store(self, digest: str, content: bytes) -> None:
@@ -96,6 +119,17 @@ class Puller:
         path = self.layout / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+def _read(response: HTTPResponse, kept: bytes) -> tuple[bytes, bool]:
+    """Return what has arrived in all, and whether that is everything."""
+    try:
+        while response.length and (piece := response.read1(1 << 16)):
+            kept += piece
+        response.read()  # so that the connection can be used again
+    except (OSError, HTTPException):
+        return kept, False
+    return kept, True
 
 
 if __name__ == "__main__":
