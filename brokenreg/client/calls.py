@@ -15,6 +15,7 @@ from brokenreg.client.documents import (
     Exchange,
     ExchangeDetail,
     Outcome,
+    Repository,
     Rule,
     Status,
     Verdict,
@@ -23,6 +24,7 @@ from brokenreg.client.request_documents import Expectation, NewRule
 
 YAML = "application/yaml"
 _BREAKPOINTS = "/v1/breakpoints"
+_REPOSITORIES = "/v1/repositories"
 
 
 def status() -> Call[Status]:
@@ -176,6 +178,19 @@ def abort_all(
     Raise `UsageError` for an invalid filter or status.
     """
     return Call("POST", "/v1/abort", namespace, {"filter": filter}, json=_with_status(status))
+
+
+def repositories(namespace: str | None = None) -> Call[list[Repository]]:
+    """Return the repositories of the namespace that have content."""
+    return Call("GET", _REPOSITORIES, namespace)
+
+
+def delete_repository(name: str, namespace: str | None = None) -> Call[None]:
+    """Delete all manifests and tags of a repository, and remove its blobs from it.
+
+    Raise `MissingError`, or `ProblemError` if the storage does not allow it.
+    """
+    return Call("DELETE", f"{_REPOSITORIES}/{name}", namespace)
 
 
 def breakpoints() -> Call[Breakpoints]:

@@ -139,6 +139,16 @@ class Outcome(TypedDict):
     skipped: list[int]
 
 
+class Repository(TypedDict):
+    """A repository, with the number of its tags, manifests and blobs."""
+
+    namespace: str
+    name: str
+    tags: int
+    manifests: int
+    blobs: int
+
+
 class Event(TypedDict):
     """An event of the stream: `opened`, `held`, `hold-ended` or `ended`, with its exchange.
 

@@ -74,6 +74,8 @@ class Operations:
     resume_all = Operation(calls.resume_all)
     step_all = Operation(calls.step_all)
     abort_all = Operation(calls.abort_all)
+    repositories = Operation(calls.repositories)
+    delete_repository = Operation(calls.delete_repository)
     breakpoints = Operation(calls.breakpoints)
     add_breakpoint = Operation(calls.add_breakpoint)
     remove_breakpoint = Operation(calls.remove_breakpoint)

@@ -44,14 +44,20 @@ class TestServer:
 
     @contextmanager
     def registry_for_a_test(self) -> Iterator[TestRegistry]:
-        """Yield a registry. At the end, what it holds is aborted, and its namespace is reset."""
+        """Yield a registry. At the end, what it holds is aborted, and its namespace is reset.
+
+        A shared server forgets what was pushed, too. Another one soon forgets everything.
+        """
         namespace = f"{self._prefix}-{next(self._numbers)}"
         with Client(self._control_url, token=self._token, namespace=namespace) as client:
             yield TestRegistry(self._registry_url, client, self._ca_file)
-            if not self._is_shared:
-                client.clear_breakpoints()  # those of a shared server may be somebody else's
             client.abort_all()
             client.reset()
+            if self._is_shared:
+                for each in client.repositories():
+                    client.delete_repository(each["name"])
+            else:
+                client.clear_breakpoints()  # those of a shared server may be somebody else's
 
 
 @contextmanager

@@ -264,8 +264,10 @@ def test_a_running_server_keeps_what_belongs_to_others(
         _GET
         + """
 def test_it(brokenreg):
+    brokenreg.push("app:v1")
+    brokenreg.push("team/app:v1")
     assert get(brokenreg.random_image()).status_code == 200
-    brokenreg.expect("", count=1)
+    brokenreg.expect("endpoint:manifest method:GET", count=1)
 """
     )
     with Client(own_process.control) as control:
@@ -275,6 +277,7 @@ def test_it(brokenreg):
         assert [each["id"] for each in control.rules()] == [rule["id"]]
         assert control.breakpoints()["breakpoints"] == [breakpoint_]
         assert control.exchanges(namespace="*") == []
+        assert control.repositories(namespace="*") == []
 
 
 def test_a_running_server_that_is_not_there_is_an_error(pytester: pytest.Pytester) -> None:
