@@ -76,7 +76,7 @@ class RuleFields(TypedDict, total=False):
     """share of the matches to which the fault is applied, more than 0; chosen by the seed"""
 
     per: Literal["rule", "repository", "reference", "client"]
-    """what `skip` and `times` are counted for"""
+    """what `skip` and `times` count separately"""
 
     after: str
     """name of another rule; this one matches only after that one was applied"""
@@ -85,7 +85,7 @@ class RuleFields(TypedDict, total=False):
     """whether the rule is evaluated"""
 
     optional: bool
-    """whether `check` accepts that the rule is applied less often than it says"""
+    """whether `check` accepts that the rule is applied less often than `times` says"""
 
     override: bool
     """whether the rule is evaluated after all others, at every endpoint unless match has one"""

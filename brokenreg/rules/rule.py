@@ -143,7 +143,7 @@ class Rule(BaseModel):
         description="share of the matches to which the fault is applied, more than 0; chosen by the seed",
         json_schema_extra={"exclusiveMinimum": 0},
     )
-    per: Per = Field("rule", description="what `skip` and `times` are counted for")
+    per: Per = Field("rule", description="what `skip` and `times` count separately")
     after: str | None = Field(
         None,
         min_length=1,
@@ -152,7 +152,7 @@ class Rule(BaseModel):
     )
     enabled: bool = Field(True, description="whether the rule is evaluated")
     optional: bool = Field(
-        False, description="whether `check` accepts that the rule is applied less often than it says"
+        False, description="whether `check` accepts that the rule is applied less often than `times` says"
     )
     override: bool = Field(
         False,

@@ -51,7 +51,7 @@ def _http(event: on.HTTPEvent) -> str:
         case on.ExchangeEnded():
             return "ended"
         case on.PointsOmitted(count):
-            return f"{counted(count, 'point')} omitted"
+            return f"{counted(count, 'event')} omitted"
     assert_never(event)
 
 

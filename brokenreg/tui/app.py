@@ -197,7 +197,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         if action == "disable_all" and not self._arming.has_any:
-            return "no rules are enabled"
+            return "no rules are armed"
         return super().disabled_reason(action)
 
     def action_disable_all(self) -> None:

@@ -191,7 +191,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("holding.abort", "X", "Abort", "Abort the response: reset the connection", footer=True),
     Command("holding.edit", "e", "Edit", "Edit the status and headers", footer=True),
     Command("holding.breakpoints", "i", "Breakpoints", "Show, add or remove breakpoints"),
-    Command("holding.toggle-breakpoints", "I", "Toggle all", "Enable or disable all breakpoints"),
+    Command("holding.toggle-breakpoints", "I", "All breakpoints", "Enable or disable all breakpoints"),
     Command("breakpoints.add", "enter", "Add", "Add the breakpoint", footer=True, priority=True),
     Command("breakpoints.previous", "up", "Previous", "Go to the previous breakpoint", "choose(-1)"),
     Command("breakpoints.next", "down", "Next", "Go to the next breakpoint", "choose(1)"),

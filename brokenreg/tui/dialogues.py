@@ -15,7 +15,6 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from brokenreg.oci.sizes import format_size
 from brokenreg.storage.errors import StorageError
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
@@ -193,11 +192,11 @@ class DocumentScreen(Dialogue[None], inherit_bindings=False):
             return
         body, size = found
         lines, is_whole = await asyncio.to_thread(_lines, body, size)
-        self._say("" if is_whole else f"only the beginning of {format_size(size)}")
+        self._say("" if is_whole else "only the beginning is shown")
         self.query_one(Lines).show_lines(lines)
 
     def _say(self, remark: str) -> None:
-        facts = [*self._facts, ("Shown", remark)] if remark else self._facts
+        facts = [*self._facts, ("Content", remark)] if remark else self._facts
         parts: list[str | tuple[str, str]] = []
         for label, value in facts:
             end = "" if (label, value) == facts[-1] else "\n"

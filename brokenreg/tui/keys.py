@@ -34,7 +34,7 @@ def keys_from(table: Mapping[str, Any]) -> dict[str, str]:
             twice = {*map(key_name, keys_of(one, keys))} & {*map(key_name, keys_of(other, keys))}
             if twice:
                 raise KeysError(
-                    f'key "{min(twice)}" is used by both {one.id} and {other.id}; change one of them'
+                    f'key "{min(twice)}" is used by both {one.id} and {other.id}: change one of them'
                 )
     return keys
 
@@ -46,7 +46,7 @@ def _read(table: Mapping[str, Any], within: str) -> Iterator[tuple[str, str]]:
             yield from _read(value, f"{name}.")
             continue
         if command not in BY_ID:
-            raise KeysError(f'unknown command "{command[:100]}"; {nearest(command, BY_ID)}')
+            raise KeysError(f'unknown command "{command[:100]}": {nearest(command, BY_ID)}')
         keys = value if isinstance(value, list) else [value]
         if not keys or not all(isinstance(key, str) for key in keys):
             raise KeysError(f'{command}: write a key in quotes, or a list: ["f", "ctrl+f"]')

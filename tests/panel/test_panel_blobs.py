@@ -152,9 +152,11 @@ async def test_corrupt_adds_and_removes_a_rule_for_this_blob() -> None:
 @pytest.mark.slow
 async def test_a_pushed_blob_is_deleted_from_all_repositories_after_confirmation() -> None:
     async with panel_on(one_image) as (pilot, runtime, digests):
-        seen = await settled(pilot, "/", *"layer", "enter", "d")
+        assert "Search digests, kinds, origins" in await settled(pilot, "/")
+        seen = await settled(pilot, *"layer", "enter", "d")
         assert "Delete layer " in seen
         assert digests[2] in seen
+        assert "This deletes it from team/web:1.0." in seen
         await settled(pilot, "n")
         assert runtime.store.index.is_linked(digests[2])
         seen = await settled(pilot, "d", "y")
@@ -190,7 +192,7 @@ async def test_a_fabricated_blob_can_be_inspected_but_not_deleted() -> None:
 async def test_order_search_and_copy() -> None:
     async with panel_on(one_image) as (pilot, _, digests):
         assert "3 blobs, by size" in text(pilot.app)
-        assert "3 blobs, by last used" in await settled(pilot, "o")
+        assert "3 blobs, by last use" in await settled(pilot, "o")
         assert "3 blobs, by name" in await settled(pilot, "o")
         assert "/ web mani   1 of 3" in await settled(pilot, "/", *"web", "space", *"mani", "enter")
         assert f"copied: {digests[0]}" in await settled(pilot, "y")

@@ -150,9 +150,9 @@ async def test_two_commands_can_swap_their_keys() -> None:
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ({"trafic.follow": "f"}, 'unknown command "trafic.follow"; did you mean traffic.follow?'),
-        ({"traffic": {"fly": "f"}}, 'unknown command "traffic.fly"; '),
-        ({"traffic": "f"}, 'unknown command "traffic"; '),
+        ({"trafic.follow": "f"}, 'unknown command "trafic.follow": did you mean traffic.follow?'),
+        ({"traffic": {"fly": "f"}}, 'unknown command "traffic.fly": '),
+        ({"traffic": "f"}, 'unknown command "traffic": '),
         (
             {"traffic.follow": "hyperspace"},
             'traffic.follow: unknown key "hyperspace": use, for example, f, F,',

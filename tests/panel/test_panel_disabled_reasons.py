@@ -76,7 +76,7 @@ async def repository(runtime: Runtime) -> None:
     [
         (nothing, ("enter",), "no exchange is selected"),
         (nothing, ("\\",), "no filter is set; / sets one"),
-        (nothing, ("0",), "no rules are enabled"),
+        (nothing, ("0",), "no rules are armed"),
         (nothing, ("2", "enter"), "no rules yet; c adds one, o loads a scenario file"),
         (nothing, ("3", "v"), "no blobs yet"),
         (nothing, ("4", "R"), "no repositories yet"),

@@ -80,7 +80,7 @@ def test_why_there_is_no_body() -> None:
     flying = exchange(log, "/v2/a/manifests/b")
     assert "after the exchange ends" in words(flying, log)
     assert "\n  none\n" in words(passed(log, "/v2/a/manifests/b", size=0), log)
-    assert "not kept: only manifests, lists and errors are kept" in words(
+    assert "not recorded: only manifests, lists and errors are recorded" in words(
         passed(log, "/v2/a/blobs/sha256:" + "0" * 64), log
     )
     assert "may contain a token" in words(passed(log, "/token"), log)

@@ -59,7 +59,7 @@ async def test_ten_thousand_blobs_are_opened_moved_in_sorted_and_searched() -> N
         async with panel.run_test(size=(100, 30)) as pilot, nothing_holds_the_loop():
             assert f"{MANY} blobs, by size" in await settled(pilot, "3")
             await settled(pilot, "G", "pageup", "k")
-            assert "by last used" in await settled(pilot, "o")
+            assert "by last use" in await settled(pilot, "o")
             assert "by name" in await settled(pilot, "o")
             found = sum("1f" in digest for digest in DIGESTS)
             assert f"/ 1f   {found} of {MANY}" in await settled(pilot, "/", *"1f", "enter")

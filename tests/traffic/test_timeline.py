@@ -72,7 +72,7 @@ def test_the_first_and_last_of_many_points_are_kept() -> None:
     assert HeadersSent() in kept
     omitted = opened.timeline.omitted
     assert [each for each in kept if isinstance(each, PointsOmitted)] == [PointsOmitted(omitted)]
-    assert f"{omitted} points omitted" in texts(opened)
+    assert f"{omitted} events omitted" in texts(opened)
     assert omitted == 1003 - (MOST - 1)
     assert [when for _, when in opened.timeline] == sorted(when for _, when in opened.timeline)
     opened.ended = Ended.COMPLETE

@@ -65,7 +65,9 @@ class BlobsArea(TabArea):
         self._table = BlobTable(context.clock)
         self._view = BlobView()
         self._field = Input(
-            placeholder="Search digests, kinds, origins, repositories and tags", select_on_focus=False
+            placeholder="Search digests, kinds, origins, repositories and tags",
+            select_on_focus=False,
+            compact=True,
         )
         self._line = Static(markup=False)
         self._order = Order.SIZE
@@ -182,7 +184,12 @@ class BlobsArea(TabArea):
         if blob is None:
             return
         places = ", ".join(blob.places[:4]) + (f" and {len(blob.places) - 4} more" if blob.places[4:] else "")
-        question = (blob.digest, f"{blob.kind}, {format_size(blob.size)}, {blob.origin}", places)
+        what = "it and its tags" if blob.kind.is_manifest else "it"
+        question = (
+            blob.digest,
+            f"{blob.kind}, {format_size(blob.size)}, {blob.origin}",
+            f"This deletes {what} from {places}.",
+        )
         self.app.push_screen(
             Confirmation(f"Delete {_short(blob)}?", tuple(map(visible, question))),
             partial(self._delete_if, blob),

@@ -31,7 +31,7 @@ async def delete(runtime: Runtime, blob: Blob) -> str:
         if deleted.is_evicted:
             said.append("evicted from the cache")
     if blob.made is not None:
-        said.append("fabricated again when a client requests it")
+        said.append("brokenreg fabricates it again when a client requests it")
     return "; ".join(said)
 
 

@@ -71,7 +71,7 @@ class Order(StrEnum):
     """By what a list of blobs is sorted."""
 
     SIZE = "size"
-    USED = "last used"
+    USED = "last use"
     NAME = "name"
 
 

@@ -99,7 +99,7 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-_GROUPS = {"fault": "Fault", "match": "Match", "": "Limits"}
+_GROUPS = {"fault": "Fault", "match": "Match", "": "Rule"}
 
 
 class _Fields(VerticalScroll, can_focus=False, inherit_bindings=False):

@@ -96,7 +96,7 @@ class SaveDialogue(_FileDialogue):
     """Writes the rules of a book to a file. If the file exists, confirm first."""
 
     HEADING = "Save scenario"
-    PROMPT = "Saves all rules and overrides to a scenario file. Path:"
+    PROMPT = "Saves all rules, overrides and expectations. Path:"
 
     async def submit(self, path: Path) -> None:
         await self._save(path, overwrite=False)

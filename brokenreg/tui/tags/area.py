@@ -67,7 +67,7 @@ class TagsArea(TabArea):
 
     @property
     def remark(self) -> str:
-        return f"/{visible(self._tree.search)}" if self._tree.search else ""
+        return f"/ {visible(self._tree.search)}" if self._tree.search else ""
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""

@@ -54,7 +54,7 @@ def _whereabouts(row: Row, store: Store, digest: Digest) -> str:
     if not row.is_here:
         return "yes, but not in this repository: the blob was not pushed or mounted here"
     if row.size is not None and row.size != size:
-        return f"yes, but its size ({counted(size, 'byte')}) differs from the manifest"
+        return f"yes, but its size ({counted(size, 'byte')}) differs from that in the manifest"
     return "yes"
 
 

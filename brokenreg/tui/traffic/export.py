@@ -88,7 +88,7 @@ class _Form:
 FORMS: Mapping[str, _Form] = {
     "curl": _Form(Source.curl, "exchange-{}.sh"),
     "HAR": _Form(Source.har, "exchange-{}.har"),
-    "HAR (all)": _Form(Source.har_of_all, "exchanges.har"),
+    "HAR (listed)": _Form(Source.har_of_all, "exchanges.har"),
     "HAR (marked)": _Form(Source.har_of_marked, "exchanges.har", needs_marks=True),
     "rule": _Form(Source.rule, "exchange-{}.yaml"),
 }

@@ -211,7 +211,7 @@ class WrongLength(Fault):
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
         if head.length is None:
-            return "there is no Content-Length"
+            return "the response has no Content-Length"
         return "the body is empty" if not head.length and self.form == "shorter" else None
 
     async def apply(self, context: FaultContext) -> None:

@@ -58,7 +58,7 @@ def _why_no_request(exchange: Exchange) -> str:
         return "shown after the exchange ends"
     if exchange.endpoint is Endpoint.MANIFEST:
         return _made_way()
-    return "not kept: only the request bodies of manifests are kept"
+    return "not recorded: only the request bodies of manifests are recorded"
 
 
 def _why_none(exchange: Exchange) -> str:
@@ -67,9 +67,9 @@ def _why_none(exchange: Exchange) -> str:
     if not exchange.response_bytes:
         return "none"
     if exchange.endpoint is Endpoint.TOKEN:
-        return "not kept: it may contain a token"
+        return "not recorded: it may contain a token"
     if exchange.endpoint in (Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.OTHER):
-        return "not kept: only manifests, lists and errors are kept"
+        return "not recorded: only manifests, lists and errors are recorded"
     return _made_way()
 
 
