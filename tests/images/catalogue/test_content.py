@@ -96,6 +96,17 @@ def test_name_not_utf8() -> None:
             name.encode()  # tarfile has a surrogate for each byte that is not UTF-8
 
 
+def test_name_twice() -> None:
+    first, second = entries(read("content-name-twice"))
+    assert first.name == second.name == "file.txt"
+    assert first.size != second.size
+
+
+def test_name_control() -> None:
+    names = "".join(each.name for each in entries(read("content-name-control")))
+    assert {character for character in names if not character.isprintable()} == set("\x1b\n\u202e")
+
+
 def test_name_case() -> None:
     names = [each.name for each in entries(read("content-name-case"))]
     assert len(set(names)) == 3

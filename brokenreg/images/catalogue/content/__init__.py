@@ -11,7 +11,13 @@ from brokenreg.images.catalogue.content.bombs import (
 )
 from brokenreg.images.catalogue.content.kinds import ContentDevice, ContentFifo, ContentSetuid
 from brokenreg.images.catalogue.content.links import ContentHardLink
-from brokenreg.images.catalogue.content.names import ContentNameCase, ContentNameLong, ContentNameNotUtf8
+from brokenreg.images.catalogue.content.names import (
+    ContentNameCase,
+    ContentNameControl,
+    ContentNameLong,
+    ContentNameNotUtf8,
+    ContentNameTwice,
+)
 from brokenreg.images.catalogue.content.traversal import ContentTraversal
 from brokenreg.images.catalogue.content.whiteouts import (
     ContentWhiteoutAndFile,
@@ -28,7 +34,9 @@ CONTENT = (
     ContentDevice,
     ContentFifo,
     ContentSetuid,
+    ContentNameTwice,
     ContentNameLong,
+    ContentNameControl,
     ContentNameNotUtf8,
     ContentNameCase,
     ContentBomb,

@@ -15,7 +15,10 @@ class ContentDevice(ImageKind):
     """
 
     name = "content-device"
-    clients = "All pull it as root. podman, docker and ctr create the device."
+    clients = (
+        "All pull it as root. podman, docker and ctr create the device, even the one that hides a file in "
+        "overlayfs."
+    )
     sources = 'image-spec, "layer.md", "File Types"'
     example = "major-0_minor-0"
 

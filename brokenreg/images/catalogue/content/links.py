@@ -13,16 +13,16 @@ from brokenreg.images.tarball import HARD_LINK, Entry
 class ContentHardLink(ImageKind):
     """The second layer has a hard link to a file that is not in this layer.
 
-    `to` says what it leads to: a file in the first layer (which is valid), a file that no layer has, or
-    itself.
+    `to` says what it leads to: a file in the first layer, a file that no layer has, or itself.
     """
 
     name = "content-hardlink"
     clients = (
-        "All pull it with `to-lower`. With `to-missing` and `to-itself`, only skopeo does, which does not "
-        "unpack it. podman, buildah, docker and ctr fail: `no such file or directory`."
+        "With `to-lower`, podman, buildah, docker and ctr pull it if they store layers with vfs (ctr: "
+        "native), and fail with overlayfs: `no such file or directory`. With `to-missing` and `to-itself`, "
+        "they and oras always fail. oras pulls `to-lower`. skopeo does not unpack it."
     )
-    sources = 'cvmfs#4286, kaniko#282; image-spec, "layer.md", "Hardlinks"'
+    sources = 'cvmfs#4286, kaniko#282; image-spec, "layer.md", "Hardlinks": to extract such a link may fail'
     example = "to-missing"
 
     to: Literal["lower", "missing", "itself"] = Field("lower", description="what the link leads to")

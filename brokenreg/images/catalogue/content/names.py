@@ -20,10 +20,10 @@ class ContentNameLong(ImageKind):
     name = "content-name-long"
     clients = (
         "skopeo pulls it, because it does not unpack it. podman, buildah, docker, ctr and oras do not: "
-        "`file name too long`. They pull `size-4000`."
+        "`file name too long`. podman, buildah, docker and ctr pull `size-3500`."
     )
     sources = 'POSIX.1-2024, "pax", `path`; Linux, PATH_MAX'
-    example = "size-4000"
+    example = "size-3500"
 
     size: int = Field(4096, ge=300, le=50_000, description="bytes of the path")
 
@@ -32,6 +32,36 @@ class ContentNameLong(ImageKind):
         rest = self.size - len(folders)
         path = folders + b"/" + b"b" * (rest - 1) if rest > 1 else folders[: self.size - 2] + b"/b"
         return draft.image([draft.layer(Entry(path, b"far away\n"))])
+
+
+class ContentNameTwice(ImageKind):
+    """The layer has two files with the same name. The second one replaces the first."""
+
+    name = "content-name-twice"
+    clients = (
+        "skopeo, ctr and oras pull it, and ctr keeps the second file. podman, buildah and docker do not: "
+        "`duplicates of file paths not supported`."
+    )
+    sources = 'image-spec, "layer.md", "Distributable Format": there must not be duplicate entries'
+
+    def make(self, draft: Draft) -> Descriptor:
+        return draft.image([draft.layer(Entry(b"file.txt", b"first\n"), Entry(b"file.txt", b"second\n"))])
+
+
+class ContentNameControl(ImageKind):
+    """Files in the layer have names with control characters.
+
+    One name clears the screen of a terminal that interprets it, one has a line end, and one changes the
+    direction of the text.
+    """
+
+    name = "content-name-control"
+    clients = "All pull it."
+    sources = 'image-spec, "layer.md" says nothing about characters in names'
+
+    def make(self, draft: Draft) -> Descriptor:
+        names = ("clear-\x1b[2J.txt", "line-\n.txt", "turned-\u202egpj.exe")
+        return draft.image([draft.layer(*(Entry(name.encode(), b"content\n") for name in names))])
 
 
 class ContentNameNotUtf8(ImageKind):

@@ -26,7 +26,9 @@ class ContentWhiteoutAndFile(ImageKind):
 
     name = "content-whiteout-and-file"
     clients = (
-        "All pull it. With `order-file-first`, podman, docker and ctr lose the file of the second layer."
+        "All pull it by default. With `order-file-first`, podman, buildah, docker and ctr fail on "
+        "overlayfs: `file exists`. With vfs (ctr: native), podman, docker and ctr lose the file of the "
+        "second layer."
     )
     sources = 'cvmfs#4286, kaniko#282; image-spec, "layer.md", "Whiteouts": they apply to lower layers only'
     example = "order-file-first"
@@ -69,8 +71,9 @@ class ContentWhiteoutBare(ImageKind):
 
     name = "content-whiteout-bare"
     clients = (
-        "skopeo, which does not unpack it, and oras pull it. podman, buildah and docker delete the folder, "
-        "and fail: `chtimes /folder: no such file or directory`. ctr fails: `invalid whiteout name`."
+        "skopeo, which does not unpack it, and oras pull it. podman, buildah and docker take it for a "
+        "whiteout of the folder: `chtimes /folder: no such file or directory` with vfs, and `file exists` "
+        "with overlayfs. ctr fails: `invalid whiteout name`."
     )
     sources = 'image-spec#1301; image-spec, "layer.md", "Whiteouts"'
 
