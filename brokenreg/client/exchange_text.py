@@ -11,8 +11,8 @@ from brokenreg.wording import printable
 
 _CONNECT = "connect"
 
-_LONGEST = 500
-"""Maximum number of characters of a request in one line."""
+_LONGEST, _LONGEST_RULE = 500, 60
+"""Maximum number of characters of a request in one line, and of a rule."""
 
 
 def cells(exchange: Exchange) -> tuple[str, str, str, str, str]:
@@ -63,4 +63,6 @@ def _cells(exchange: Exchange, words: Iterator[str]) -> tuple[str, str, str, str
 
 def _of(rule: str | None) -> str:
     """Return the rule, or the path if the fault is one of the path."""
-    return f" ({rule})" if rule else ""
+    if not rule:
+        return ""
+    return f" ({rule[:_LONGEST_RULE]}…)" if len(rule) > _LONGEST_RULE else f" ({rule})"

@@ -25,6 +25,8 @@ _PATH = "/v2/broken/in/run-1/team/app/manifests/v7"
          "67 B, fabricating layer 2 of 3, 5%"),
         ({"held": True, "ended": None, "duration": None, "faults": ["hold"], "rule": "stop"},
          "67 B, fault hold (stop), held"),
+        ({"faults": ["latency"], "rule": f"broken/with/latency/{'a' * 80}"},
+         f"67 B, 50 ms, fault latency (broken/with/latency/{'a' * 40}…)"),
         ({"edited": "status 418"}, "67 B, 50 ms, edited: status 418"),
     ],
 )  # fmt: skip
