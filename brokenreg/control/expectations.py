@@ -59,7 +59,7 @@ async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
 
 def _recent(runtime: Runtime, namespace: str) -> list[Exchange]:
     """Return the newest exchanges of a namespace, oldest first."""
-    newest = (each for each in runtime.log.newest(len(runtime.log)) if each.target.namespace == namespace)
+    newest = (each for each in runtime.log.newest(CAPACITY) if each.target.namespace == namespace)
     return [*islice(newest, RECENT)][::-1]
 
 

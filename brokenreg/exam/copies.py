@@ -38,10 +38,16 @@ def problem_of_layout(folder: Path) -> str:
 
 
 def problem_of_folder(folder: Path) -> str:
-    """Return what is wrong with a `dir:` copy of skopeo and podman; empty if it is intact."""
+    """Return what is wrong with a `dir:` copy of skopeo and podman; empty if it is intact.
+
+    Raise `CopyError` if no manifest names a blob: it is a file of something else.
+    """
     manifests = [each.name for each in folder.iterdir() if each.name.endswith("manifest.json")]
-    for name in sorted(manifests):
-        for digest in _digests_in(_document(_open(folder, name))):
+    named = {name: _digests_in(_document(_open(folder, name))) for name in sorted(manifests)}
+    if not any(named.values()):
+        raise CopyError("manifest.json names no blob")
+    for digests in named.values():
+        for digest in digests:
             algorithm, _, encoded = digest.partition(":")
             names = (encoded, f"{encoded}.manifest.json", f"{algorithm}-{encoded}")
             present = [each for each in names if (folder / each).is_file()]
@@ -106,13 +112,17 @@ def _problem_of_layout(opened: Opener, blobs: Iterator[str]) -> str:
 
 def _problem_of_docker_archive(opened: Opener) -> str:
     """Return what is wrong: the configuration has its digest as name, and those of the unpacked layers."""
-    for image in _list(_document(opened("manifest.json"), list)):
+    images = _document(opened("manifest.json"), list)
+    if not images or not all(isinstance(each, dict) for each in images):
+        return "manifest.json names no image"
+    for image in images:
         name = str(image.get("Config", ""))
         encoded = name.rpartition("/")[2].removesuffix(".json")
         if problem := _problem_of_blob(opened(name), f"sha256:{encoded}"):
             return problem
-        promised = _document(opened(name)).get("rootfs", {}).get("diff_ids", [])
-        layers = image.get("Layers") or []
+        root = _document(opened(name)).get("rootfs")
+        promised = _list(root.get("diff_ids")) if isinstance(root, dict) else []
+        layers = _list(image.get("Layers"))
         if len(layers) != len(promised):
             return f"{counted(len(layers), 'layer')}, but the configuration has {len(promised)}"
         for layer, digest in zip(layers, promised, strict=True):

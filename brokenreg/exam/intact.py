@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def copies_in(workdir: Path) -> Copies:
                 folders.clear()
                 found.add(str(here.relative_to(workdir)), problem_of_layout(here))
             elif "manifest.json" in files:
-                found.add(str(here.relative_to(workdir)), problem_of_folder(here))
+                with suppress(CopyError):
+                    found.add(str(here.relative_to(workdir)), problem_of_folder(here))
             else:
                 for name in sorted(files):
                     _add_archive(found, workdir, here / name)

@@ -78,6 +78,17 @@ class ActiveRule:
         )
 
     @property
+    def behind(self) -> int:
+        """Return the number of repositories, references or clients with fewer than `times` applications.
+
+        It is 0 for a rule that does not count them separately, and for one that is left to chance.
+        """
+        rule = self.rule
+        if rule.times is None or rule.per == "rule" or rule.probability < 1:
+            return 0
+        return self._counts.applied_less_often(rule.times)
+
+    @property
     def is_armed(self) -> bool:
         """Return whether the rule can still be applied. One that counts by client always can."""
         rule = self.rule

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.expectations import Verdict
+from brokenreg.rules.rule import Rule
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.rule_outcome import OutcomeKind
+from brokenreg.wording import counted
 
 MOST_NEAREST = 5
-RECENT = 100
+RECENT = 50
 """How many of the newest exchanges of a namespace explain why its rules were not applied."""
 
 _EXPLAINED = 10
@@ -36,21 +38,32 @@ def rule_verdicts(rules: Iterable[ActiveRule], recent: Sequence[Exchange] | None
     explained = 0
     for active in rules:
         wanted = active.rule.times or 1
-        met = active.applied >= wanted
-        reason, nearest = "", list[int]()
-        if not met and recent is not None and explained < _EXPLAINED:
+        behind = active.behind
+        met = active.applied >= wanted and not behind
+        reason, nearest = _behind(active, behind) if behind else "", list[int]()
+        if not met and not behind and recent is not None and explained < _EXPLAINED:
             explained += 1
             reason, nearest = _explained(active, recent)
         yield Verdict(
             name=active.label,
             kind="rule",
             filter="applied",
-            wanted=f"at least {wanted}",
+            wanted=f"at least {wanted}{_each(active.rule)}",
             got=f"{active.applied}: {reason}" if reason else str(active.applied),
             seen=active.applied,
             met=met,
             nearest=nearest,
         )
+
+
+def _behind(active: ActiveRule, behind: int) -> str:
+    per = active.rule.per
+    plural = "repositories" if per == "repository" else f"{per}s"
+    return f"fewer than {active.rule.times} for {counted(behind, per, plural)}"
+
+
+def _each(rule: Rule) -> str:
+    return "" if rule.per == "rule" or rule.times is None else f" for each {rule.per}"
 
 
 def _explained(active: ActiveRule, recent: Sequence[Exchange]) -> tuple[str, list[int]]:

@@ -99,6 +99,21 @@ def test_other_files_are_no_copies(tmp_path: Path) -> None:
     assert (copies_in(tmp_path).good, copies_in(tmp_path).problems) == (0, [])
 
 
+def test_documents_that_name_nothing_are_no_copies(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"name": "an extension"}')
+    assert (copies_in(tmp_path).good, copies_in(tmp_path).problems) == (0, [])
+    (tmp_path / "manifest.json").write_text("[]")
+    assert (copies_in(tmp_path).good, copies_in(tmp_path).problems) == (0, [])
+    with tarfile.open(tmp_path / "empty.tar", "w") as archive:
+        archive.add(tmp_path / "manifest.json", "manifest.json")
+    (tmp_path / "manifest.json").write_text('[1, {"Config": [], "Layers": 3}]')
+    with tarfile.open(tmp_path / "strange.tar", "w") as archive:
+        archive.add(tmp_path / "manifest.json", "manifest.json")
+    (tmp_path / "manifest.json").unlink()
+    problem = "manifest.json names no image"
+    assert copies_in(tmp_path).problems == [f"empty.tar: {problem}", f"strange.tar: {problem}"]
+
+
 _ACCEPTS_ANYTHING = """
 import json, sys, urllib.request
 base = sys.argv[1]

@@ -72,6 +72,18 @@ def test_another_rule_was_applied_instead() -> None:
     assert not found.met
 
 
+def test_times_for_each_reference() -> None:
+    """A client that gives up one layer after one failure, and another after two, has not met two for each."""
+    other = LAYER.replace("1", "2")
+    rule = {"match": {"endpoint": "layer"}, "times": 2, "per": "reference"}
+    found = verdict(rule, *pull(LAYER, LAYER, other))
+    assert (found.met, found.got, found.wanted) == (
+        False, "3: fewer than 2 for 1 reference", "at least 2 for each reference",
+    )  # fmt: skip
+    assert verdict(rule, *pull(LAYER, LAYER, other, other, other)).met
+    assert verdict({**rule, "probability": "99%"}, *pull(LAYER, LAYER, other)).seen <= 3
+
+
 def test_without_a_request_and_before_the_rule() -> None:
     assert verdict({}).got == "0: there was no request"
     assert verdict({"match": {"client": "x"}}, *pull(LAYER, started=1)).got == "0: there was no request"
