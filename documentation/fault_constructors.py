@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.faults.catalogue.base import ConnectFault
 from brokenreg.parameter_descriptions import parameter_names
 from documentation.python_source import annotation, docstring, formatted
 
@@ -28,7 +29,7 @@ _MODULE = '''"""Constructors of the faults of the family {family}. `make referen
 
 from __future__ import annotations
 {typing}
-from brokenreg.client.faults.fault import Fault, with_parameters
+from brokenreg.client.faults.fault import {kinds}
 '''
 
 
@@ -46,7 +47,8 @@ def constructors(family: str) -> str:
     if collections:
         typing = f"from collections.abc import {', '.join(collections)}\n{typing}"
     typing = typing and f"\n{typing}"
-    return formatted(f"{_MODULE.format(family=family, typing=typing)}\n\n{body}")
+    kinds = ", ".join(["ConnectFault"] * ("ConnectFault(" in body) + ["Fault", "with_parameters"])
+    return formatted(f"{_MODULE.format(family=family, typing=typing, kinds=kinds)}\n\n{body}")
 
 
 def package() -> str:
@@ -57,8 +59,8 @@ def package() -> str:
         for family in sorted(names)
     )
     exported = sorted(name for each in names.values() for name in each)
-    listed = ", ".join(f'"{name}"' for name in ["Fault", *exported])
-    own = "from brokenreg.client.faults.fault import Fault\n"
+    listed = ", ".join(f'"{name}"' for name in ["ConnectFault", "Fault", *exported])
+    own = "from brokenreg.client.faults.fault import ConnectFault, Fault\n"
     return formatted(f"{_INDEX}\n{imports}{own}\n__all__ = ({listed})\n")
 
 
@@ -68,6 +70,10 @@ def _names(family: str) -> list[str]:
 
 def _name(fault: type[Fault]) -> str:
     return fault.name.replace("-", "_")
+
+
+def _kind(fault: type[Fault]) -> str:
+    return "ConnectFault" if issubclass(fault, ConnectFault) else "Fault"
 
 
 def _constructor(fault: type[Fault]) -> str:
@@ -82,7 +88,7 @@ def _constructor(fault: type[Fault]) -> str:
         f"@with_parameters\n"
         f"def {_name(fault)}({signature}) -> Fault:\n"
         f"{docstring(paragraphs, notes)}\n"
-        f'    return Fault(type="{fault.name}")\n'
+        f'    return {_kind(fault)}(type="{fault.name}")\n'
     )
 
 

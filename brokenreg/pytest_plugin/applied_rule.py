@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import TracebackType
 
-from brokenreg.client import Client
+from brokenreg.client import Client, ControlError
 from brokenreg.client.documents import Rule, Verdict
 from brokenreg.client.request_documents import NewRule
 
@@ -16,6 +16,7 @@ class AppliedRule:
     Raise `AssertionError` at the end if it was not applied as often as `times` says, or at least once, unless
     it is optional. `settle` waits until exchanges have ended. `failed` is called before the rule of a failed
     test is removed, to keep what became of it. It returns a text about the exchanges nearest to a verdict.
+    `namespace` is that of the rule; by default that of the client.
     """
 
     def __init__(
@@ -24,15 +25,23 @@ class AppliedRule:
         rule: NewRule,
         settle: Callable[[], object],
         failed: Callable[[Verdict], str],
+        namespace: str | None = None,
     ) -> None:
         self._client = client
         self._rule = rule
         self._settle = settle
         self._failed = failed
+        self._namespace = namespace
         self._added: Rule | None = None
 
     def __enter__(self) -> Rule:
-        self._added = self._client.add_rule(self._rule)
+        __tracebackhide__ = True
+        try:
+            self._added = self._client.add_rule(self._rule, self._namespace)
+        except ControlError as error:
+            raise error.with_traceback(
+                None
+            ) from None  # where the client found it says nothing about the test
         return self._added
 
     def __exit__(
@@ -43,11 +52,11 @@ class AppliedRule:
         number = self._added["id"]
         try:
             self._settle()
-            verdict = self._client.judge_rule(number)
+            verdict = self._client.judge_rule(number, self._namespace)
             is_good = verdict["met"] or bool(self._rule.get("optional"))
             nearest = "" if is_good and error is None else self._failed(verdict)
         finally:
-            self._client.remove_rule(number)
+            self._client.remove_rule(number, self._namespace)
         if error is None and not is_good:
             name = self._rule.get("name") or self._rule["fault"]
             raise AssertionError(

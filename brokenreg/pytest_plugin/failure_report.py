@@ -21,7 +21,7 @@ def details(client: Client, ids: Iterable[int]) -> list[ExchangeDetail]:
     found = []
     for each in ids:
         try:
-            found.append(client.exchange(each))
+            found.append(client.exchange(each, namespace=""))  # whatever their namespace is
         except MissingError:
             continue
     return found

@@ -10,7 +10,7 @@ from typing import Unpack
 
 from brokenreg.client import Client, ControlError
 from brokenreg.client.documents import Exchange, ExchangeDetail, Rule, Verdict
-from brokenreg.client.faults import Fault
+from brokenreg.client.faults import ConnectFault, Fault
 from brokenreg.client.request_documents import Expectation, NewRule, RuleFields
 from brokenreg.pytest_plugin.applied_rule import AppliedRule
 from brokenreg.pytest_plugin.failure_report import details, exchange_lines
@@ -37,12 +37,15 @@ class TestRegistry:
 
     __test__ = False  # pytest collects no tests here
 
-    def __init__(self, registry_url: str, client: Client, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, registry_url: str, client: Client, ca_file: Path | None = None, *, is_shared: bool = False
+    ) -> None:
         self.registry_url = registry_url
         self.registry = registry_url.partition("://")[2]
         self.client = client
         self.namespace = client.namespace
         self.ca_file = ca_file
+        self._is_shared = is_shared
         self._since = client.status()["exchanges"]
         self._explained: dict[int, ExchangeDetail] = {}
         """Exchanges as they were when the rules that explain them were still there."""
@@ -73,9 +76,16 @@ class TestRegistry:
         The other arguments are the fields of a rule, such as `match`, `times` and `skip`. At the start of the
         block, raise `UsageError` if the rule is invalid. At its end, raise `AssertionError` if the fault was
         not applied, or not as often as `times` says, unless the rule is `optional`.
+
+        A fault of connections affects all tests that use the server. If the server is shared, raise
+        `ValueError`.
         """
         rule = NewRule(fault=fault, **fields)
-        return AppliedRule(self.client, rule, self._settle, self._rule_failed)
+        is_of_connections = isinstance(fault, ConnectFault)
+        if is_of_connections and self._is_shared:
+            raise ValueError(f"{fault} would affect the connections of others: use a server of your own")
+        namespace = "" if is_of_connections else None
+        return AppliedRule(self.client, rule, self._settle, self._rule_failed, namespace)
 
     def exchanges(self, filter: str | None = None) -> list[Exchange]:
         """Return the exchanges of the test so far that match a filter, oldest first. Raise `ControlError`."""
@@ -93,7 +103,12 @@ class TestRegistry:
         if filter is not None:
             fields["filter"] = filter
         self._settle()
-        verdict = self.client.judge(fields, after=self._since)
+        try:
+            verdict = self.client.judge(fields, after=self._since)
+        except ControlError as error:
+            raise error.with_traceback(
+                None
+            ) from None  # where the client found it says nothing about the test
         if not verdict["met"]:
             got, wanted = verdict["got"], verdict["wanted"]
             raise AssertionError(f"{verdict['filter']}: got {got}, want {wanted}{self._nearest(verdict)}")

@@ -50,7 +50,7 @@ class TestServer:
         """
         namespace = f"{self._prefix}-{next(self._numbers)}"
         with Client(self._control_url, token=self._token, namespace=namespace) as client:
-            yield TestRegistry(self._registry_url, client, self._ca_file)
+            yield TestRegistry(self._registry_url, client, self._ca_file, is_shared=self._is_shared)
             client.abort_all()
             client.reset()
             if self._is_shared:

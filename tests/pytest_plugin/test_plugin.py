@@ -116,6 +116,45 @@ def test_without_the_fixture():
     assert "pytest_plugin/registry.py" not in said
 
 
+def test_faults_of_connections_and_invalid_rules(
+    pytester: pytest.Pytester, own_process: BrokenregProcess
+) -> None:
+    pytester.makepyfile(
+        _GET
+        + """
+import pytest
+
+def test_connections(brokenreg):
+    with brokenreg.rule(faults.accept(form="close"), times=1), pytest.raises(httpx.RemoteProtocolError):
+        get(brokenreg.random_image())
+    assert get(brokenreg.random_image()).status_code == 200
+
+def test_no_connection(brokenreg):
+    with brokenreg.rule(faults.accept(form="close"), match={"client": "10.0.0.0/8"}):
+        get(brokenreg.random_image())
+
+def test_invalid(brokenreg):
+    with brokenreg.rule(faults.error(status=999)):
+        pass
+
+def test_misspelt(brokenreg):
+    brokenreg.expect("status:200", cuont=2)
+"""
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, failed=3)
+    said = result.stdout.str()
+    assert "rule faults.accept(form='close'): applied: got 0: there was no request, want" in said
+    assert 'UsageError: fault.status: invalid value "999": use 400 to 599' in said
+    assert "UsageError: cuont: unknown field: did you mean count?" in said
+    assert "brokenreg/client" not in said
+    assert "brokenreg/pytest_plugin" not in said
+    options = ("-p", "no:cacheprovider", "--brokenreg-url", own_process.control, "-k", "test_connections")
+    shared = pytester.runpytest_subprocess(*options)
+    shared.assert_outcomes(failed=1, deselected=3)
+    assert "would affect the connections of others" in shared.stdout.str()
+
+
 def test_a_held_exchange_is_reported_and_aborted_at_the_end(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         _GET

@@ -37,9 +37,10 @@ from brokenreg.client.faults._upload import (
     upload_lost,
     upload_range,
 )
-from brokenreg.client.faults.fault import Fault
+from brokenreg.client.faults.fault import ConnectFault, Fault
 
 __all__ = (
+    "ConnectFault",
     "Fault",
     "accept",
     "body",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from brokenreg.client.faults.fault import Fault, with_parameters
+from brokenreg.client.faults.fault import ConnectFault, Fault, with_parameters
 
 
 @with_parameters
@@ -29,7 +29,7 @@ def accept(
     - `form`: what happens to the connection
     - `dur`: how long `stall` lasts; by default until the client disconnects
     """
-    return Fault(type="accept")
+    return ConnectFault(type="accept")
 
 
 @with_parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from brokenreg.client.faults.fault import Fault, with_parameters
+from brokenreg.client.faults.fault import ConnectFault, Fault, with_parameters
 
 
 @with_parameters
@@ -42,4 +42,4 @@ def tls(
     - `form`: what is wrong
     - `dur`: how long `handshake-stalls` lasts; by default until the client disconnects
     """
-    return Fault(type="tls")
+    return ConnectFault(type="tls")

@@ -17,6 +17,10 @@ class Fault(dict[str, Any]):
         return f"faults.{str(self['type']).replace('-', '_')}({', '.join(parameters)})"
 
 
+class ConnectFault(Fault):
+    """A fault of a connection. It is applied before there is a request, so its rule has no namespace."""
+
+
 def with_parameters(constructor: Callable[P, Fault]) -> Callable[P, Fault]:
     """Add the parameters that a constructor is called with to its fault.
 
@@ -25,6 +29,8 @@ def with_parameters(constructor: Callable[P, Fault]) -> Callable[P, Fault]:
 
     @wraps(constructor)
     def construct(*args: P.args, **kwargs: P.kwargs) -> Fault:
-        return Fault({**constructor(*args, **kwargs), **kwargs})
+        fault = constructor(*args, **kwargs)
+        fault.update(kwargs)
+        return fault
 
     return construct
