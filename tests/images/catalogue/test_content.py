@@ -10,8 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 import zstandard
+from brokenreg.images.catalogue.descriptions import describe_image
 
+from brokenreg.images.catalogue import CATALOGUE
 from brokenreg.images.unpacked import Content
+from brokenreg.oci.errors import OCIError
 from tests.images.catalogue.reading import Reader, diff_id, image_of, members, read, without_fresh
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
@@ -249,3 +252,22 @@ def test_the_diff_id_of_a_large_bomb_is_wrong_but_unique(name: str) -> None:
     first, second = read(name), Reader(image_of(f"{name}_seed-7"))
     ids = [each.config["rootfs"]["diff_ids"][0] for each in (first, second)]
     assert ids[0] != ids[1]
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"),
+    [
+        ("content-bomb_size-9pib", 'size: invalid value "9pib": use 0 to 8TiB'),
+        ("content-sparse_size-1kb", 'size: invalid value "1kb": use 1KiB to 1TiB'),
+        ("content-gzip-bomb_size-x", 'size: invalid size "x"'),
+    ],
+)
+def test_a_size_out_of_range(tag: str, words: str) -> None:
+    with pytest.raises(OCIError, match="content-") as caught:
+        image_of(tag)
+    assert words in caught.value.message
+
+
+def test_a_size_is_described_with_its_unit() -> None:
+    (size, _) = describe_image(CATALOGUE["content-bomb"]).parameters
+    assert (size.name, size.default) == ("size", "1TiB")

@@ -1,10 +1,12 @@
 """Layers that need much more space, memory or time unpacked than packed."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from brokenreg.images.catalogue.base import ImageKind
 from brokenreg.images.catalogue.draft import Draft, Layer
-from brokenreg.images.catalogue.parameters import Size
+from brokenreg.images.catalogue.parameters import Size, between
 from brokenreg.images.computed import Joined, Repeated, digest_of
 from brokenreg.images.numbered_files import NumberedFiles
 from brokenreg.images.odd_image import Descriptor
@@ -21,8 +23,9 @@ _MOST_HASHED = 256 * 1024**2
 class ContentBomb(ImageKind):
     """The layer is a zstd bomb: a file of 1 TiB of zeros in 32 MiB.
 
-    The diff_id is right up to a `size` of 256 MiB. For a larger one it is wrong, because to compute it takes
-    minutes. A client notices that only after it has unpacked everything.
+    Limit the disk of your client before you pull it. Up to a `size` of 256 MiB, the image is valid. For a
+    larger file the diff_id is wrong, because it would take minutes to compute. A client can notice that only
+    after it has unpacked everything.
     """
 
     name = "content-bomb"
@@ -32,9 +35,11 @@ class ContentBomb(ImageKind):
         "podman and buildah accept the wrong diff_id. ctr does not."
     )
     sources = "RFC 8878, section 3.1.1.2: 4 bytes stand for 128 KiB"
-    example = "size-10gib"
+    example = "size-200mib"
 
-    size: Size = Field(1024 * _GIB, ge=0, le=8 * 1024 * _GIB, description="size of the file in bytes")
+    size: Annotated[Size, between(0, 8 * 1024 * _GIB)] = Field(
+        1024 * _GIB, description="size of the file in bytes"
+    )
 
     def make(self, draft: Draft) -> Descriptor:
         run = _zeros(draft, self.size)
@@ -44,8 +49,9 @@ class ContentBomb(ImageKind):
 class ContentGzipBomb(ImageKind):
     """The layer is a gzip bomb: a file of zeros, packed at deflate's limit of about 1,032 to 1.
 
-    The diff_id is right up to a `size` of 256 MiB. For a larger one it is wrong, because to compute it takes
-    too long. A client notices that only after it has unpacked everything.
+    Limit the disk of your client before you pull it. Up to a `size` of 256 MiB, the image is valid. For a
+    larger file the diff_id is wrong, because it would take too long to compute. A client can notice that only
+    after it has unpacked everything.
     """
 
     name = "content-gzip-bomb"
@@ -57,7 +63,7 @@ class ContentGzipBomb(ImageKind):
     sources = "RFC 1951, section 3.2.5: 2 bits stand for 258 bytes"
     example = "size-200mib"
 
-    size: Size = Field(64 * _GIB, ge=0, le=512 * _GIB, description="size of the file in bytes")
+    size: Annotated[Size, between(0, 512 * _GIB)] = Field(64 * _GIB, description="size of the file in bytes")
 
     def make(self, draft: Draft) -> Descriptor:
         run = _zeros(draft, self.size)
@@ -88,7 +94,8 @@ class ContentManyFiles(ImageKind):
 class ContentSparse(ImageKind):
     """The layer has a sparse file: a file of 1 GiB of which only 512 bytes are in the archive.
 
-    It has GNU tar's format for sparse files, version 1.0. Clients that do not know it see a small file.
+    It has GNU tar's format for sparse files, version 1.0. Clients that know the format create the whole file,
+    and may write all of it. Others see a small file.
     """
 
     name = "content-sparse"
@@ -98,7 +105,7 @@ class ContentSparse(ImageKind):
     )
     example = "size-100mib"
 
-    size: Size = Field(_GIB, ge=1024, le=1024 * _GIB, description="size of the file in bytes")
+    size: Annotated[Size, between(1024, 1024 * _GIB)] = Field(_GIB, description="size of the file in bytes")
 
     def make(self, draft: Draft) -> Descriptor:
         data = draft.random("data", RECORD).read(0, RECORD)
@@ -123,7 +130,9 @@ class ContentPaxBomb(ImageKind):
     sources = 'CVE-2022-2879 (Go); POSIX.1-2024, "pax Extended Header": no limit'
     example = "size-2mib"
 
-    size: Size = Field(64 * 1024**2, ge=1, le=_MOST_HASHED, description="size of the comment in bytes")
+    size: Annotated[Size, between(1, _MOST_HASHED)] = Field(
+        64 * 1024**2, description="size of the comment in bytes"
+    )
 
     def make(self, draft: Draft) -> Descriptor:
         prefix = pax_prefix("comment", self.size)

@@ -15,10 +15,7 @@ class ContentDevice(ImageKind):
     """
 
     name = "content-device"
-    clients = (
-        "All pull it as root. podman, docker and ctr create the device, even the one that hides a file in "
-        "overlayfs."
-    )
+    clients = "All pull it as root. podman, docker and ctr create the device, also with `major-0_minor-0`."
     sources = 'image-spec, "layer.md", "File Types"'
     example = "major-0_minor-0"
 

@@ -18,9 +18,9 @@ class ContentHardLink(ImageKind):
 
     name = "content-hardlink"
     clients = (
-        "With `to-lower`, podman, buildah, docker and ctr pull it if they store layers with vfs (ctr: "
-        "native), and fail with overlayfs: `no such file or directory`. With `to-missing` and `to-itself`, "
-        "they and oras always fail. oras pulls `to-lower`. skopeo does not unpack it."
+        "`to-lower`: podman, buildah, docker and ctr fail if they store layers in overlayfs: `no such file "
+        "or directory`. If they store copies (vfs; native), they pull it, and so does oras. `to-missing` "
+        "and `to-itself`: all of them fail. skopeo pulls all, because it does not unpack them."
     )
     sources = 'cvmfs#4286, kaniko#282; image-spec, "layer.md", "Hardlinks": to extract such a link may fail'
     example = "to-missing"

@@ -21,12 +21,12 @@ class ContentTraversal(ImageKind):
 
     name = "content-traversal"
     clients = (
-        "oras writes the file to `/tmp` with `through-symlink`, and otherwise fails: `Attempted Path "
-        "Traversal in Tar File`. podman, buildah and docker fail with `through-symlink`: `no such file or "
-        "directory`. Otherwise they, and ctr always, put the file into the image. skopeo does not unpack "
-        "it."
+        "With `through-symlink`, oras 0.2 (Python) writes the file to `/tmp`, ctr puts it into the image's "
+        "own `/tmp`, and podman, buildah and docker fail: `no such file or directory`. Otherwise oras "
+        "fails: `Attempted Path Traversal in Tar File`, and podman, buildah, docker and ctr put the file "
+        "into the image's own `/tmp`. skopeo pulls all, because it does not unpack them."
     )
-    sources = 'CVE-2018-15664, CVE-2019-14271; image-spec, "layer.md"'
+    sources = "CVE-2014-6407 and CVE-2014-9356 (docker), CVE-2007-4559 (Python's tarfile)"
     example = "through-symlink"
 
     through: Literal["parent", "absolute", "symlink"] = Field("parent", description="how the path leads out")

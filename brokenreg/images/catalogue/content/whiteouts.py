@@ -26,9 +26,9 @@ class ContentWhiteoutAndFile(ImageKind):
 
     name = "content-whiteout-and-file"
     clients = (
-        "All pull it by default. With `order-file-first`, podman, buildah, docker and ctr fail on "
-        "overlayfs: `file exists`. With vfs (ctr: native), podman, docker and ctr lose the file of the "
-        "second layer."
+        "All pull it by default. With `order-file-first`, podman, buildah, docker and ctr fail if they "
+        "store layers in overlayfs: `file exists`. If they store copies (vfs; native), podman, docker and "
+        "ctr lose the file of the second layer."
     )
     sources = 'cvmfs#4286, kaniko#282; image-spec, "layer.md", "Whiteouts": they apply to lower layers only'
     example = "order-file-first"
