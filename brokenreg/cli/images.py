@@ -30,7 +30,7 @@ Examples:
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.argument("name", required=False)
 @click.option("--json", "form", flag_value="json", help="Print JSON, with the JSON Schema of the parameters.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print the page for the documentation.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print the reference page as Markdown.")
 def images(name: str | None, form: str | None) -> None:
     """List all kinds of odd images, or show one: what is odd about it, and how to pull it."""
     from brokenreg.images.kind_descriptions import image_descriptions

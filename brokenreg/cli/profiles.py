@@ -29,7 +29,7 @@ Examples:
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.argument("name", required=False)
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print the page for the documentation.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print the reference page as Markdown.")
 def profiles(name: str | None, form: str | None) -> None:
     """List all profiles, scenarios that show how real registries fail, or show one."""
     from brokenreg.rules.profiles import profile_document, profile_names, profile_of, unknown_profile

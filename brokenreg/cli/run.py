@@ -92,7 +92,7 @@ def run(scenarios: tuple[Path, ...], timeout: str, **options: Any) -> None:
     """Run a client against scenarios, and report whether it did what it should.
 
     Placeholders in COMMAND are filled in, without a shell. If a verdict is not as expected, the exit status
-    is 1. If the client is out of time, it is 124.
+    is 1. If the client runs out of time, it is 124.
     """
     from brokenreg.exam.options import RunOptions
 

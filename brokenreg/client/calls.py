@@ -64,7 +64,7 @@ def judge(
 ) -> Call[Verdict]:
     """Return the verdict of an expectation about the exchanges so far: `{"filter": "status:5xx"}`.
 
-    Raise `UsageError` for an invalid one. With `after`, only exchanges with a higher id count. If the log no
+    Raise `UsageError` for an invalid one. With `after`, only exchanges with a higher ID count. If the log no
     longer has all of them, raise `ProblemError`.
     """
     return Call("POST", "/v1/expectations", namespace, {"after": after}, json=dict(expectation))
@@ -110,7 +110,7 @@ def exchanges(
 ) -> Call[list[Exchange]]:
     """Return the newest exchanges that match the filter, oldest first, at most `limit` (1000).
 
-    With `after`, only exchanges with a higher id. Raise `UsageError` for an invalid filter.
+    With `after`, only exchanges with a higher ID. Raise `UsageError` for an invalid filter.
     """
     query = {"filter": filter, "limit": limit, "after": after}
     return Call("GET", "/v1/exchanges", namespace, query)

@@ -39,7 +39,7 @@ async def judge_rule(runtime: Runtime, request: APIRequest) -> Response:
 async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
     """Judge one expectation by the exchanges in the log that have ended.
 
-    With `after`, only exchanges with a higher id count, and the log must still have all of them.
+    With `after`, only exchanges with a higher ID count, and the log must still have all of them.
     """
     after = request.query.after
     if after and runtime.log.newest_dropped > after:

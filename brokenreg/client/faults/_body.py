@@ -133,8 +133,8 @@ def encode(*, coding: Literal["gzip", "deflate", "zstd"] = "gzip", header: bool 
 
     With `header`, the response has Content-Encoding, so a client must decompress it. Without it, the client
     gets bytes that do not match the digest. The length in Content-Length is that of the compressed body. A
-    body of more than 256 KiB has no Content-Length: it is sent in chunks. `zstd` only packs the bytes without
-    making them fewer.
+    body of more than 256 KiB has no Content-Length: it is sent in chunks. `zstd` does not make the
+    body smaller.
 
     The default endpoint is `blob`.
 

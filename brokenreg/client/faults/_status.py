@@ -75,7 +75,7 @@ def rate_limit(
     - `garbage`: neither a number nor a date
     - `huge`: ten years
 
-    `headers` selects the headers that tell the limit:
+    `headers` selects the headers that announce the limit:
 
     - `usual`: `ratelimit-limit` and `ratelimit-remaining` in every response, as in `100;w=21600`
     - `docker-hub`: the same and `docker-ratelimit-source` (the client's address, or the /64 network of IPv6),
@@ -92,7 +92,7 @@ def rate_limit(
     - `window`: length of the window
     - `by`: whose requests are counted together
     - `retry_after`: form of the Retry-After header
-    - `headers`: headers that tell the limit
+    - `headers`: headers that announce the limit
     - `count_head`: whether HEAD is counted
     - `message`: message of a 429
     """

@@ -136,14 +136,14 @@ def strict(
       MANIFEST_BLOB_UNKNOWN)
     - A mount from another repository: an upload starts instead
 
-    Each of the parameters switches one of these off.
+    To accept one of these, set its parameter to false.
 
     The default endpoint is `any`.
 
     Parameters:
 
     - `json_only`: refuse manifests that are not JSON objects
-    - `media_types`: refuse manifests of unknown or contradicting media types
+    - `media_types`: refuse manifests of unknown or contradictory media types
     - `blobs`: refuse manifests whose blobs or manifests are missing
     - `mounts`: refuse mounts from other repositories
     """

@@ -38,7 +38,7 @@ class RateLimit(Fault):
     - `garbage`: neither a number nor a date
     - `huge`: ten years
 
-    `headers` selects the headers that tell the limit:
+    `headers` selects the headers that announce the limit:
 
     - `usual`: `ratelimit-limit` and `ratelimit-remaining` in every response, as in `100;w=21600`
     - `docker-hub`: the same and `docker-ratelimit-source` (the client's address, or the /64 network of IPv6),
@@ -64,7 +64,7 @@ class RateLimit(Fault):
         "seconds", description="form of the Retry-After header"
     )
     headers: Literal["usual", "docker-hub", "none"] = Field(
-        "usual", description="headers that tell the limit"
+        "usual", description="headers that announce the limit"
     )
     count_head: bool = Field(True, description="whether HEAD is counted")
     message: str = Field(

@@ -40,18 +40,18 @@ class Strict(Fault):
       MANIFEST_BLOB_UNKNOWN)
     - A mount from another repository: an upload starts instead
 
-    Each of the parameters switches one of these off.
+    To accept one of these, set its parameter to false.
     """
 
     name = "strict"
     default_endpoint = "any"
     endpoints = frozenset({Endpoint.MANIFEST, Endpoint.UPLOAD})
     methods = frozenset({"PUT", "POST"})
-    clients = "A client that forgets to push a blob, or pushes in the wrong order, is noticed only here."
+    clients = "Clients that forget to push a blob, or push in the wrong order, fail."
     example = ""
 
     json_only: bool = Field(True, description="refuse manifests that are not JSON objects")
-    media_types: bool = Field(True, description="refuse manifests of unknown or contradicting media types")
+    media_types: bool = Field(True, description="refuse manifests of unknown or contradictory media types")
     blobs: bool = Field(True, description="refuse manifests whose blobs or manifests are missing")
     mounts: bool = Field(True, description="refuse mounts from other repositories")
 
