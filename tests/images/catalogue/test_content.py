@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 import zstandard
-from brokenreg.images.catalogue.descriptions import describe_image
 
 from brokenreg.images.catalogue import CATALOGUE
+from brokenreg.images.kind_descriptions import describe_image
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.errors import OCIError
 from tests.images.catalogue.reading import Reader, diff_id, image_of, members, read, without_fresh
