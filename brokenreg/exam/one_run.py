@@ -16,6 +16,7 @@ from typing import Any
 from brokenreg import __version__
 from brokenreg.client import AsyncClient, ControlError
 from brokenreg.client.documents import Exchange
+from brokenreg.client.request_documents import Expectation
 from brokenreg.concurrency import in_own_thread, shielded
 from brokenreg.exam.client_process import ClientProcess, ClientResult
 from brokenreg.exam.details import fetch_details
@@ -35,6 +36,9 @@ _PAUSE = 0.005
 
 _FORGET = 2.0
 """Seconds that a shared registry has to forget a run."""
+
+
+_NO_LEAK_ELSEWHERE: Expectation = {"name": "no credential leaks outside of its namespace", "leaks": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +140,12 @@ class Run:
     async def _judged(self, control: AsyncClient) -> list[tuple[Any, bool]]:
         """Return the verdicts of the server, and whether each one is about the namespace of the run."""
         own = [(each, True) for each in await control.verdicts()]
-        if not self._task.has_connection_rules:
-            return own
-        return own + [(each, False) for each in await control.verdicts(namespace="")]
+        if self._task.has_connection_rules:
+            own += [(each, False) for each in await control.verdicts(namespace="")]
+        if not self._options.is_shared and any(each.leaks is not None for each in self._task.scenario.expect):
+            elsewhere = await control.judge(_NO_LEAK_ELSEWHERE, namespace="")
+            own += [] if elsewhere["met"] else [(elsewhere, False)]
+        return own
 
     async def _har(self, control: AsyncClient) -> dict[str, Any] | None:
         return await control.har() if self._options.with_har else None

@@ -107,6 +107,13 @@ def test_one_that_leaks_its_token_on_a_redirect(tmp_path: Path) -> None:
     assert found.says(leak)
 
 
+def test_one_that_leaks_its_token_outside_of_its_namespace(tmp_path: Path) -> None:
+    found = judged(tmp_path, "leaks_elsewhere", SCENARIOS / "redirect.yaml", BROKENREG_AUTH="token")
+    assert found.kinds == ["leaks"]
+    name = "no credential leaks outside of its namespace: leaks"
+    assert found.says(f"✗ {name}  got 1 (Authorization Bearer), want exactly 0")
+
+
 def test_without_a_login_there_is_nothing_to_leak(tmp_path: Path) -> None:
     found = judged(tmp_path, "leaks", SCENARIOS / "redirect.yaml")
     assert found.says("✗ the client logs in: endpoint:token status:200  got 0, want at least 1")
