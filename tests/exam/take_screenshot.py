@@ -36,7 +36,7 @@ def a_run() -> RunReport:
         _exchange(5, 2.47, [0.02, 0.03], path=_blob("9ac0de33314e"), response_bytes=425),
         _exchange(6, 2.48, [0.03, 0.9], path=_blob("4f6d5b08e970"), response_bytes=67_100),
         _exchange(7, 2.48, [0.04, 0.31], path=_blob("6396f9cc2510"), faults=["truncate"], rule="cut",
-                  response_bytes=32_768, ended="aborted"),
+                  response_bytes=32_768, ended="aborted", response_headers=[("content-length", "67100")]),
         _exchange(8, 2.49, [0.05, 0.85], path=_blob("6dc361fb9fa2"), response_bytes=67_100),
     ]  # fmt: skip
     verdicts = (

@@ -163,6 +163,18 @@ def test_what_a_reader_needs() -> None:
     assert "[31m" not in page.text
 
 
+@pytest.mark.parametrize(
+    ("changed", "is_short"),
+    [({"response_bytes": 10}, True), ({}, False), ({"response_bytes": 0, "method": "HEAD"}, False),
+     ({"response_bytes": 0, "status": 304}, False)],
+)  # fmt: skip
+def test_how_much_of_a_body_was_sent(changed: dict[str, Any], is_short: bool) -> None:
+    one = detail(2, **changed)
+    page = Page(html_report([report("one", BAD, exchanges=[one], details=[one])]))
+    assert ("manifests/v2 10 B of 67 B 10 B 50 ms" in page.words) is is_short
+    assert (" of 67 B" in page.words) is is_short
+
+
 def test_a_suspected_verdict_and_a_client_that_is_out_of_time() -> None:
     suspected = Verdict("intact", "client-intact", "intact", "no copy", met=False, is_suspected=True)
     page = Page(html_report([report("one", suspected, status=None)]))

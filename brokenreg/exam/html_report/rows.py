@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from brokenreg.client.documents import Exchange, ExchangeDetail, RuleExplanation
 from brokenreg.client.exchange_text import request_words, result_words
@@ -93,9 +94,10 @@ class Row:
 
     @property
     def result(self) -> str:
-        """Return the fault, its rule, how the exchange ended, and what happened on a connection."""
+        """Return the fault, its rule, how the exchange ended, and what became of a connection."""
         happened = _of_connection(self.detail) if self.detail is not None else ()
-        return cut(", ".join([*result_words(self.exchange), *happened]))
+        part = [f"{self.size} of {self.announced}"] if self.announced else []
+        return cut(", ".join([*result_words(self.exchange), *part, *happened]))
 
     @property
     def size(self) -> str:
@@ -107,7 +109,8 @@ class Row:
         headers = dict(self.detail["response_headers"]) if self.detail else {}
         length = headers.get("content-length", "")
         is_more = length.isascii() and length.isdigit() and int(length[:18]) > self.exchange["response_bytes"]
-        return format_size(int(length[:18])) if is_more and self.exchange["method"] != "HEAD" else ""
+        has_no_body = self.exchange["method"] == "HEAD" or self.exchange["status"] == HTTPStatus.NOT_MODIFIED
+        return format_size(int(length[:18])) if is_more and not has_no_body else ""
 
     @property
     def time(self) -> str:
