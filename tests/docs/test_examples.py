@@ -67,6 +67,8 @@ class Mutant:
         return self.example
 
 
+SHELL_ARGUMENTS = ("{registry_url}/v2/{repository}", "{tag}", "{workdir}")
+
 MUTANTS = [
     Mutant(
         "go/pull.go",
@@ -91,10 +93,10 @@ MUTANTS = [
     ),
     Mutant(
         "shell/pull.sh",
-        ("./test.sh",),
+        ("brokenreg", "run", "--scenario", "wrong-bytes.yaml", "--", "./pull.sh", *SHELL_ARGUMENTS),
         {'!= "$hex" ]': '= "" ]'},
         ("✗ refuses wrong bytes",),
-        "✓ retries",
+        "✓ wrong bytes: applied",
     ),
 ]
 """Each client accepts wrong bytes, and (except curl) does not wait for Retry-After."""
