@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -97,15 +97,19 @@ class Client(_Common):
 
     @contextmanager
     def events(self, filter: str | None = None) -> Iterator[Iterator[Event]]:
-        """Subscribe to events; the iterator ends when the server stops. Raise `ControlError`."""
-        try:
-            with self._http.stream(**self._events(filter)) as response:
+        """Subscribe to the events of exchanges that match a filter. Raise `UsageError` for an invalid filter.
+
+        The iterator ends when the server stops.
+        """
+        with ExitStack() as stack:
+            try:
+                response = stack.enter_context(self._http.stream(**self._events(filter)))
                 if response.is_error:
                     response.read()
                     raise problem_in(self.url, response)
-                yield self._read(response)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            except httpx.TransportError as error:
+                raise self._unreachable(error) from error
+            yield self._read(response)
 
     def _read(self, response: httpx.Response) -> Iterator[Event]:
         reader = EventReader()
@@ -114,6 +118,8 @@ class Client(_Common):
                 yield from reader.feed(data)
         except _LOST:
             return
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -157,15 +163,19 @@ class AsyncClient(_Common):
 
     @asynccontextmanager
     async def events(self, filter: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
-        """Subscribe to events; the iterator ends when the server stops. Raise `ControlError`."""
-        try:
-            async with self._http.stream(**self._events(filter)) as response:
+        """Subscribe to the events of exchanges that match a filter. Raise `UsageError` for an invalid filter.
+
+        The iterator ends when the server stops.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                response = await stack.enter_async_context(self._http.stream(**self._events(filter)))
                 if response.is_error:
                     await response.aread()
                     raise problem_in(self.url, response)
-                yield self._read(response)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            except httpx.TransportError as error:
+                raise self._unreachable(error) from error
+            yield self._read(response)
 
     async def _read(self, response: httpx.Response) -> AsyncIterator[Event]:
         reader = EventReader()
@@ -175,6 +185,8 @@ class AsyncClient(_Common):
                     yield event
         except _LOST:
             return
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -103,6 +103,27 @@ def test_holding(own_registry: Brokenreg) -> None:
         pull.join()
 
 
+def test_errors_of_a_block_stay_what_they_are_while_events_are_read(own_registry: Brokenreg) -> None:
+    """Those of the client under test are often errors of httpx, too."""
+    url = f"http://127.0.0.1:{closed_port()}"
+    with Client(own_registry.control) as control, pytest.raises(httpx.ConnectError), control.events():
+        httpx.get(url)
+    with Client(url) as closed, pytest.raises(UnreachableError), closed.events():
+        pass
+
+
+async def test_so_they_do_with_asyncio(own_registry: Brokenreg) -> None:
+    url = f"http://127.0.0.1:{closed_port()}"
+    async with AsyncClient(own_registry.control) as control, httpx.AsyncClient() as http:
+        with pytest.raises(httpx.ConnectError):
+            async with control.events():
+                await http.get(url)
+    async with AsyncClient(url) as closed:
+        with pytest.raises(UnreachableError):
+            async with closed.events():
+                pass
+
+
 async def test_the_async_client_has_the_same_results(own_registry: Brokenreg) -> None:
     async with AsyncClient(own_registry.control, namespace="job-2") as control:
         assert (await control.wait())["version"]
