@@ -60,7 +60,12 @@ def _exchange(
     """An exchange that sends its headers at the first time, and ends at the last."""
     delays = [point("fault-delay", delay[0], seconds=delay[1])] if delay else []
     timeline = [REQUEST, *delays, point("headers", times[0]), point("end", times[-1])]
-    plain = {"path": f"{_IMAGE}/manifests/layers-3_size-64kib", "namespace": _NAMESPACE}
+    length = [("content-length", str(changed.get("response_bytes", 67)))]
+    plain = {
+        "path": f"{_IMAGE}/manifests/layers-3_size-64kib",
+        "namespace": _NAMESPACE,
+        "response_headers": length,
+    }
     return detail(number, timeline, **{**plain, "time": 1000 + at, "duration": times[-1], **changed})
 
 
