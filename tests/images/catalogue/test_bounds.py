@@ -51,6 +51,7 @@ def pull(server: BrokenregProcess, tag: str) -> None:
             assert f"sha256:{hasher.hexdigest()}" == blob["digest"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tag", HOSTILE)
 def test_memory(server: BrokenregProcess, tag: str) -> None:
     before = server.resident()

@@ -199,6 +199,7 @@ def test_many_files(count: int) -> None:
     assert {(each.size, each.isreg()) for each in found} == {(0, True)}
 
 
+@pytest.mark.slow
 def test_a_million_files() -> None:
     blob = blob_of(read("content-many-files"))
     names = set()

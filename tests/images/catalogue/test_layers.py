@@ -100,6 +100,16 @@ def test_zstd_in_docker_has_the_media_types_of_docker() -> None:
     assert image.root["config"]["mediaType"] == f"{docker}.container.image.v1+json"
 
 
+def test_zstd_in_docker_with_a_manifest_of_oci() -> None:
+    image = read("layer-zstd-in-docker_manifest-oci")
+    assert image.root["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert image.media_type(image.image.root) == image.root["mediaType"]
+    (layer,) = image.root["layers"]
+    assert layer["mediaType"] == "application/vnd.docker.image.rootfs.diff.tar.zstd"
+    assert image.blob(layer).startswith(ZSTD)
+    assert_consistent(image)
+
+
 def inflated(data: bytes) -> tuple[bytes, bytes, bool]:
     """Return what the first member of a gzip stream has, what follows it, and whether it is whole."""
     inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)

@@ -1,5 +1,9 @@
 """Layers by compression: less usual ones, and those that are not what their media type says."""
 
+from typing import Literal
+
+from pydantic import Field
+
 from brokenreg.images.catalogue.base import ImageKind
 from brokenreg.images.catalogue.draft import Draft
 from brokenreg.images.odd_image import Descriptor
@@ -43,20 +47,26 @@ class LayerZstdInDocker(ImageKind):
     """A manifest of Docker's format has a layer that is compressed with zstd.
 
     That format has no media type for it. The layer has the one that BuildKit used,
-    `application/vnd.docker.image.rootfs.diff.tar.zstd`.
+    `application/vnd.docker.image.rootfs.diff.tar.zstd`. With `manifest-oci`, the rest of the image is OCI's.
     """
 
     name = "layer-zstd-in-docker"
     clients = (
-        "Only oras pulls it. skopeo, podman and buildah do not: `unsupported docker v2s2 media type`. ctr "
-        "does not: `no processor for media-type`. docker 20.10 does not: `invalid tar header`."
+        "Only oras pulls it. skopeo, podman and buildah do not: `unsupported docker v2s2 media type`. They "
+        "do with `manifest-oci`. ctr does not: `no processor for media-type`. docker 20.10 does not: "
+        "`invalid tar header`."
     )
     sources = (
         "pelagos#441, containerd#9263, containers/image#2906, stereoscope#486; BuildKit 0.10 made such images"
     )
+    example = "manifest-oci"
+
+    manifest: Literal["docker", "oci"] = Field("docker", description="format of the manifest")
 
     def make(self, draft: Draft) -> Descriptor:
         layer = draft.layer(media_type=DOCKER_LAYER_ZSTD)
+        if self.manifest == "oci":
+            return draft.image([layer])
         config = {**draft.config([layer]), "mediaType": DOCKER_CONFIG}
         document = {**draft.image_document([layer], config), "mediaType": DOCKER_MANIFEST}
         return draft.manifest(document, DOCKER_MANIFEST)
