@@ -62,10 +62,17 @@ class TestRegistry:
         seeded = "" if seed is None else f"_seed-{seed}"
         return self.image(f"broken/random:layers-{layers}_size-{size}{seeded}")
 
-    def push(self, name: str, layers: Sequence[bytes] = (b"",)) -> str:
-        """Push an image whose layers are these bytes, and return its full name. Raise `httpx.HTTPError`."""
+    def push(
+        self, name: str, layers: Sequence[bytes] = (b"",), *, login: tuple[str, str] = ("test", "test")
+    ) -> str:
+        """Push an image whose layers are these bytes, and return its full name. Raise `httpx.HTTPError`.
+
+        `login` is a name and a password, for a server that requires a login. The default is enough unless the
+        server has `--auth-user`.
+        """
         repository, _, tag = name.partition(":")
-        push(self.registry_url, self._repository(repository), tag or "latest", layers, self.ca_file)
+        repository = self._repository(repository)
+        push(self.registry_url, repository, tag or "latest", layers, login, self.ca_file)
         return self.image(name)
 
     def rule(

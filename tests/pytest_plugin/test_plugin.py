@@ -155,6 +155,28 @@ def test_misspelt(brokenreg):
     assert "would affect the connections of others" in shared.stdout.str()
 
 
+@pytest.mark.parametrize("options", ["--auth basic", "--auth token --auth-user a:b"])
+def test_a_push_logs_in(pytester: pytest.Pytester, options: str) -> None:
+    pytester.makeini(f"[pytest]\nbrokenreg_options = {options}\n")
+    pytester.makepyfile(
+        f"""
+import httpx, pytest
+
+def test_push(brokenreg):
+    brokenreg.push("app:v1", [b"some bytes"], login=("a", "b"))
+    brokenreg.expect("endpoint:manifest method:PUT status:201", count=1)
+
+def test_default(brokenreg):
+    if {"--auth-user" in options}:
+        with pytest.raises(httpx.HTTPStatusError, match="401"):
+            brokenreg.push("app:v1")
+    else:
+        brokenreg.push("app:v1")
+"""
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
 def test_a_held_exchange_is_reported_and_aborted_at_the_end(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         _GET
