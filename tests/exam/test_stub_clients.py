@@ -57,7 +57,7 @@ def judged(tmp_path: Path, stub: str, scenario: Path | str, *options: str, **mor
 def test_a_client_that_does_everything_right_meets_all_scenarios(tmp_path: Path) -> None:
     first, *others = sorted(SCENARIOS.iterdir())
     more = [word for each in others for word in ("--scenario", str(each))]
-    found = judged(tmp_path, "pull", first, *more, BROKENREG_AUTH="token")
+    found = judged(tmp_path, "pull", first, *more, "--jobs", "3", BROKENREG_AUTH="token")
     assert not found.failures, found.output
     assert "10 of 10 scenarios as expected" in found.output
 

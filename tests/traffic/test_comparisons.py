@@ -203,7 +203,7 @@ def test_forgetting_keeps_what_was_not_examined() -> None:
 
 
 async def test_the_log_is_examined_in_slices() -> None:
-    """Each turn of the event loop examines at most 200 exchanges, while others arrive."""
+    """Each turn of the event loop examines at most 100 exchanges, while others arrive."""
     log = TrafficLog()
     logged(*(finished(number, 0.5) for number in range(2000)), log=log)
     task = asyncio.create_task(log.index_repetitions())
@@ -212,7 +212,7 @@ async def test_the_log_is_examined_in_slices() -> None:
         await asyncio.sleep(0)
         turns.append(sum(each.known_repetition is not None for each in log))
         logged(finished(2000 + len(turns), 0.5), log=log)
-    assert max(after - before for before, after in itertools.pairwise(turns)) <= 200
+    assert max(after - before for before, after in itertools.pairwise(turns)) <= 100
     assert log[log.end - 1].repetition.attempt == len(log)
 
 
@@ -226,7 +226,7 @@ async def test_new_exchanges_are_examined_while_a_filter_needs_it() -> None:
         each = finished(number, 0.5, id=log.next_id())
         log.opened(each)
         log.closed(each)
-    assert 0 < sum(each.known_repetition is None for each in log) <= 200
+    assert 0 < sum(each.known_repetition is None for each in log) <= 100
 
 
 def test_filters_that_need_repetitions() -> None:
