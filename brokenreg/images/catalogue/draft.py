@@ -14,7 +14,15 @@ from brokenreg.images.odd_image import Descriptor, OddImage, OddManifest
 from brokenreg.images.tarball import Entry, tar_of
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import Digest
-from brokenreg.oci.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, manifest_facts
+from brokenreg.oci.mediatypes import (
+    DOCKER_CONFIG,
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    manifest_facts,
+)
 
 _CREATED = "1970-01-01T00:00:00Z"
 _FRESH = 64
@@ -126,6 +134,12 @@ class Draft:
             "config": self.config(layers) if config is None else config,
             "layers": [each.descriptor for each in layers],
         }
+
+    def docker_image(self, layers: Sequence[Layer]) -> Descriptor:
+        """Add the manifest of an image in Docker's format. The media types of its layers stay as they are."""
+        config = {**self.config(layers), "mediaType": DOCKER_CONFIG}
+        document = {**self.image_document(layers, config), "mediaType": DOCKER_MANIFEST}
+        return self.manifest(document, DOCKER_MANIFEST)
 
     def absent_manifest(self, label: str = "absent") -> Descriptor:
         """Return the descriptor of a manifest that nobody has."""

@@ -175,10 +175,24 @@ def test_gzip_wrong_crc() -> None:
 
 
 @pytest.mark.parametrize("blob", ["present", "absent"])
-def test_foreign(blob: str) -> None:
-    image = read(f"layer-foreign_blob-{blob}")
+@pytest.mark.parametrize(
+    ("manifest", "media_types"),
+    [
+        ("oci", [f"{OCI}+gzip", "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"]),
+        (
+            "docker",
+            [
+                "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+            ],
+        ),
+    ],
+)
+def test_foreign(blob: str, manifest: str, media_types: list[str]) -> None:
+    image = read(f"layer-foreign_blob-{blob}_manifest-{manifest}")
     _, foreign = image.root["layers"]
-    assert foreign["mediaType"] == "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+    assert [each["mediaType"] for each in image.root["layers"]] == media_types
+    assert manifest in image.media_type(image.image.root)
     assert [url.startswith("http://127.0.0.1:1/") for url in foreign["urls"]] == [True]
     assert (foreign["digest"] in image.image.blobs) == (blob == "present")
     if blob == "present":

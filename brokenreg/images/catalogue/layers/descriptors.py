@@ -8,9 +8,12 @@ from brokenreg.images.catalogue.base import ImageKind
 from brokenreg.images.catalogue.draft import Draft, Layer, to_json
 from brokenreg.images.computed import digest_of, gzip_stored
 from brokenreg.images.odd_image import Descriptor
-from brokenreg.oci.mediatypes import OCI_CONFIG, OCI_LAYER
+from brokenreg.oci.mediatypes import DOCKER_LAYER, OCI_CONFIG, OCI_LAYER
 
-_FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+_FOREIGN = {
+    "oci": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    "docker": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+}
 _HUGE = 2**63 - 1
 
 
@@ -31,16 +34,23 @@ class LayerForeign(ImageKind):
     example = "blob-absent"
 
     blob: Literal["present", "absent"] = Field("present", description="whether the registry has the layer")
+    manifest: Literal["oci", "docker"] = Field("oci", description="format of the manifest")
 
     def make(self, draft: Draft) -> Descriptor:
-        foreign = {"mediaType": _FOREIGN, "urls": [f"http://127.0.0.1:1/{draft.unique('foreign')}"]}
+        foreign = {
+            "mediaType": _FOREIGN[self.manifest],
+            "urls": [f"http://127.0.0.1:1/{draft.unique('foreign')}"],
+        }
         if self.blob == "present":
             layer = draft.layer(label="foreign")
         else:
             tar = draft.tar(label="foreign")
             packed = gzip_stored(tar)
             layer = Layer({"digest": str(digest_of(packed)), "size": packed.size}, str(digest_of(tar)))
-        return draft.image([draft.layer(), layer.claiming(**foreign)])
+        first, second = draft.layer(), layer.claiming(**foreign)
+        if self.manifest == "docker":
+            return draft.docker_image([first.claiming(mediaType=DOCKER_LAYER), second])
+        return draft.image([first, second])
 
 
 class LayerSizeWrong(ImageKind):

@@ -7,13 +7,7 @@ from pydantic import Field
 from brokenreg.images.catalogue.base import ImageKind
 from brokenreg.images.catalogue.draft import Draft
 from brokenreg.images.odd_image import Descriptor
-from brokenreg.oci.mediatypes import (
-    DOCKER_CONFIG,
-    DOCKER_MANIFEST,
-    OCI_LAYER,
-    OCI_LAYER_TAR,
-    OCI_LAYER_ZSTD,
-)
+from brokenreg.oci.mediatypes import OCI_LAYER, OCI_LAYER_TAR, OCI_LAYER_ZSTD
 
 DOCKER_LAYER_ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd"
 """A media type that no specification has, though some clients know it."""
@@ -67,9 +61,7 @@ class LayerZstdInDocker(ImageKind):
         layer = draft.layer(media_type=DOCKER_LAYER_ZSTD)
         if self.manifest == "oci":
             return draft.image([layer])
-        config = {**draft.config([layer]), "mediaType": DOCKER_CONFIG}
-        document = {**draft.image_document([layer], config), "mediaType": DOCKER_MANIFEST}
-        return draft.manifest(document, DOCKER_MANIFEST)
+        return draft.docker_image([layer])
 
 
 class LayerZstdAsGzip(ImageKind):
