@@ -34,7 +34,7 @@ _SETTLE = 2.0
 _PAUSE = 0.005
 """Seconds that exchanges have to end once the client has ended, and between two looks."""
 
-_FORGET = 2.0
+_FORGET = 1.0
 """Seconds that a shared registry has to forget a run."""
 
 
