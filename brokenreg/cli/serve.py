@@ -11,6 +11,7 @@ import click
 
 from brokenreg.cli.commands import Word
 from brokenreg.cli.config_file import CONFIG_OPTION, KEYS
+from brokenreg.cli.examples import EXAMPLES
 from brokenreg.cli.exit_status import COULD_NOT_RUN
 from brokenreg.cli.options import ServerCommand, option
 from brokenreg.quick_imports import quick_imports
@@ -21,20 +22,6 @@ if TYPE_CHECKING:
     import asyncio
 
     from brokenreg.config.settings import Settings
-
-EXAMPLES = """
-\b
-Examples:
-  brokenreg serve               serve on 127.0.0.1:8080, with a readable log
-  brokenreg serve --headless    print JSON lines, for CI
-  brokenreg serve --listen 0.0.0.0:5000 --tls self-signed --control off
-  brokenreg tui                 serve with the panel
-  brokenreg faults              list all faults
-\b
-Then, in another terminal:
-  docker pull 127.0.0.1:8080/broken/random:layers-3_size-1024
-  docker pull 127.0.0.1:8080/broken/error:404
-"""
 
 
 @click.command(cls=ServerCommand, epilog=EXAMPLES)
