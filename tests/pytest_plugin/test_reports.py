@@ -1,0 +1,199 @@
+"""What rules and expectations of a test say if it fails, and which exchanges its report names.
+
+`pytester` forgets the modules that a test imports, so no server may run in this process.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.process import BrokenregProcess
+from tests.pytest_plugin.source import GET
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
+
+
+def test_a_failing_test_shows_its_exchanges(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        GET
+        + """
+def test_retries(brokenreg):
+    with brokenreg.rule(faults.error(status=503)):
+        get(brokenreg.random_image())
+    brokenreg.expect("endpoint:manifest status:200")
+
+def test_no_request(brokenreg):
+    brokenreg.expect("status:200")
+
+def test_a_rule_that_is_never_applied(brokenreg):
+    with brokenreg.rule(faults.error(), name="typo", match={"repository": "libary/*"}):
+        get(brokenreg.random_image())
+
+def test_a_rule_that_is_applied_too_rarely(brokenreg):
+    with brokenreg.rule(faults.error(), times=2):
+        get(brokenreg.random_image())
+
+def test_an_optional_rule(brokenreg):
+    with brokenreg.rule(faults.error(), optional=True):
+        pass
+
+def test_without_the_fixture():
+    assert False
+"""
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, failed=5)
+    said = result.stdout.str()
+    assert "AssertionError: endpoint:manifest status:200: got 0, want at least 1" in said
+    assert "AssertionError: status:200: got 0, want at least 1" in said
+    sections = re.findall(r"-+ brokenreg: exchanges of this test -+\n(.*)", said)
+    assert len(sections) == 4
+    assert "503     GET /v2/broken/in/test-1/broken/random/manifests/layers-1_size-1024" in sections[0]
+    assert "fault error" in sections[0]
+    assert re.search(r"\n +rule \d+: applied to match 1, 1 time so far\n", said)
+    assert re.search(r"\n +typo: did not match: repository is not libary/\*\n", said)
+    assert re.search(r"E +nearest exchanges:\nE +1  .* 503 +GET /v2/broken/in/test-1/.*fault error", said)
+    assert sections[1] == "no exchanges: the client sent no request"
+    nearest = "nearest: repository is not libary/*"
+    assert f"rule typo: applied: got 0: no request matched ({nearest}), want at least 1" in said
+    assert "rule faults.error(): applied: got 1: no other request matched, want at least 2" in said
+    assert "contextlib.py" not in said
+    assert "pytest_plugin/registry.py" not in said
+
+
+def test_faults_of_connections_and_invalid_rules(
+    pytester: pytest.Pytester, own_process: BrokenregProcess
+) -> None:
+    pytester.makepyfile(
+        GET
+        + """
+import pytest
+
+def test_connections(brokenreg):
+    with brokenreg.rule(faults.accept(form="close"), times=1), pytest.raises(httpx.RemoteProtocolError):
+        get(brokenreg.random_image())
+    assert get(brokenreg.random_image()).status_code == 200
+
+def test_no_connection(brokenreg):
+    with brokenreg.rule(faults.accept(form="close"), match={"client": "10.0.0.0/8"}):
+        get(brokenreg.random_image())
+
+def test_invalid(brokenreg):
+    with brokenreg.rule(faults.error(status=999)):
+        pass
+
+def test_misspelt(brokenreg):
+    brokenreg.expect("status:200", cuont=2)
+"""
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, failed=3)
+    said = result.stdout.str()
+    assert "rule faults.accept(form='close'): applied: got 0: there was no request, want" in said
+    assert 'UsageError: fault.status: invalid value "999": use 400 to 599' in said
+    assert "UsageError: cuont: unknown field: did you mean count?" in said
+    assert "brokenreg/client" not in said
+    assert "brokenreg/pytest_plugin" not in said
+    options = ("-p", "no:cacheprovider", "--brokenreg-url", own_process.control, "-k", "test_connections")
+    shared = pytester.runpytest_subprocess(*options)
+    shared.assert_outcomes(failed=1, deselected=3)
+    assert "would affect the connections of others" in shared.stdout.str()
+
+
+def test_a_held_exchange_is_reported_and_aborted_at_the_end(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        GET
+        + """
+import threading
+
+THREADS = []
+
+def test_it_is_held(brokenreg):
+    thread = threading.Thread(target=get, args=[brokenreg.random_image()])
+    THREADS.append(thread)
+    with brokenreg.rule(faults.hold(), name="hold it"), brokenreg.client.events() as events:
+        thread.start()
+        next(each for each in events if each["event"] == "held")
+        assert thread.is_alive()
+        assert not thread.is_alive()
+
+def test_it_was_aborted(brokenreg):
+    THREADS[0].join(10)
+    assert not THREADS[0].is_alive()
+"""
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, failed=1, warnings=1)  # the thread ends with an error of its client
+    said = result.stdout.str()
+    assert re.search(
+        r"  1  .* GET /v2/broken/in/test-1/.*fault hold \(hold it\), held\n +held by rule \"hold it\"\n", said
+    )
+    assert "hold it: applied to match 1, 1 time so far" in said
+
+
+def test_each_kind_of_expectation_is_judged_by_the_server(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        GET
+        + """
+import pytest
+from brokenreg.client import UsageError
+
+@pytest.fixture
+def pulled(brokenreg):
+    with brokenreg.rule(faults.error(status=503), times=2):
+        assert [get(brokenreg.random_image()).status_code for _ in range(3)] == [503, 503, 200]
+    return brokenreg
+
+MET = [
+    dict(filter="status:503", count=2),
+    dict(filter="status:503", at_least=1, at_most=2),
+    dict(filter="endpoint:manifest", each="method:GET"),
+    dict(filter="endpoint:manifest", spacing="<1m"),
+    dict(order=["status:503", "status:200"]),
+    dict(leaks=0),
+    dict(connections={"at_most": 3}),
+]
+UNMET = [
+    (dict(filter="status:503", count=3), "status:503: got 2, want exactly 3", 2),
+    (dict(filter="status:404"), "status:404: got 0, want at least 1", 0),
+    (dict(filter="endpoint:manifest", each="status:503"),
+     "endpoint:manifest each status:503: got 3, 2 of them matching, want at least 1, each", 1),
+    (dict(filter="endpoint:manifest", spacing=">=1m"), "endpoint:manifest spacing >=1m: got 3, once 0", 3),
+    (dict(order=["status:200", "status:503"]),
+     "status:200 then status:503: got 1 in this order, then none of status:503, want all 2", 1),
+    (dict(connections={"at_most": 2}), "connections: got 3, want at most 2", 3),
+]
+
+@pytest.mark.parametrize("wanted", MET)
+def test_met(pulled, wanted):
+    pulled.expect(**wanted)
+
+@pytest.mark.parametrize(("wanted", "said", "nearest"), UNMET)
+def test_unmet(pulled, wanted, said, nearest):
+    with pytest.raises(AssertionError) as caught:
+        pulled.expect(**wanted)
+    first, *lines = str(caught.value).splitlines()
+    assert first.startswith(said)
+    assert sum("GET /v2/" in line for line in lines) == nearest
+
+def test_leaks(brokenreg):
+    with brokenreg.rule(faults.challenge(form="foreign-realm")):
+        challenge = get(brokenreg.random_image()).headers["www-authenticate"].split('"')
+    httpx.get(challenge[1], params={"scope": challenge[5]}, auth=("alice", "secret"))
+    with pytest.raises(AssertionError, match=r"leaks: got 1 .Authorization Basic., want exactly 0"):
+        brokenreg.expect(leaks=0)
+
+def test_invalid(brokenreg):
+    with pytest.raises(UsageError, match="count excludes at_least"):
+        brokenreg.expect("status:503", count=1, at_least=1)
+    with pytest.raises(UsageError, match="exactly one of filter, order, leaks or connections"):
+        brokenreg.expect()
+    with pytest.raises(UsageError) as caught:
+        brokenreg.expect("stauts:503")
+    assert caught.value.field == "filter"
+"""
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=15)
