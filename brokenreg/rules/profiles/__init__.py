@@ -13,7 +13,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from brokenreg.rules.scenario import Scenario, ScenarioError, scenario_of, written
-from brokenreg.rules.yaml_text import read_yaml
 from brokenreg.wording import nearest, quoted
 
 PREFIX = "profile:"
@@ -48,6 +47,8 @@ def profile_of(name: str) -> Profile:
     """Return a profile. Raise `ScenarioError` with a suggestion if there is no such profile."""
     if name not in profile_names():
         raise ScenarioError(unknown_profile(name))
+    from brokenreg.rules.yaml_text import read_yaml  # not at the start, which is not to wait for it
+
     document: dict[str, Any] = read_yaml(profile_text(name))[0]
     about = {key: document.pop(key) for key in _ABOUT if key in document}
     return Profile(name=name, scenario=scenario_of(document), **about)
