@@ -38,6 +38,8 @@ Placeholders, which are also variables such as BROKENREG_IMAGE:
 """
 
 
+_MOST_JOBS = 64
+
 _REPORTS = {
     "junit": "Write the verdicts as JUnit XML.",
     "html": "Write a report for people, as one HTML file.",
@@ -56,10 +58,10 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--scenario",
     "scenarios",
-    metavar="FILE",
+    metavar="FILE|profile:NAME",
     type=FILE,
     multiple=True,
-    help="Run the command against this scenario; can be repeated.",
+    help="Run the command against this scenario, or this profile; can be repeated.",
 )
 @click.option(
     "--url",
@@ -80,7 +82,8 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--seed", type=WHOLE_NUMBER, metavar="N", help="Seed of all draws, instead of the scenario's.")
 @click.option(
     "--jobs",
-    type=click.IntRange(1, 64),
+    type=WHOLE_NUMBER,
+    callback=lambda _context, _option, number: _jobs(number),
     metavar="N",
     default=1,
     show_default=True,
@@ -171,6 +174,12 @@ def _explained() -> Iterator[None]:
         from brokenreg.cli.control_errors import explained
 
         raise explained(error) from None
+
+
+def _jobs(number: int) -> int:
+    if not 1 <= number <= _MOST_JOBS:
+        raise click.BadParameter(f"invalid value {quoted(number)}: use a number from 1 to {_MOST_JOBS}")
+    return number
 
 
 def _seconds(text: str) -> float:

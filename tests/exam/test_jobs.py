@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.exam.running import MANIFEST, assert_nothing_left, run, start
+from tests.process import run_here
 from tests.server import brokenreg
 
 pytestmark = pytest.mark.slow
@@ -117,11 +118,18 @@ def test_all_stop_together(tmp_path: Path, options: list[str], status: int) -> N
     assert_nothing_left(tmp_path)
 
 
-@pytest.mark.parametrize("number", ["0", "x", "-1"])
-def test_invalid_numbers(tmp_path: Path, number: str) -> None:
-    done = run(tmp_path, "--jobs", number, "--", "true")
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        ("0", 'invalid value "0": use a number from 1 to 64'),
+        ("65", 'invalid value "65": use a number from 1 to 64'),
+        ("x", 'invalid value "x": use a whole number'),
+    ],
+)
+def test_invalid_numbers(number: str, says: str) -> None:
+    done = run_here("run", "--jobs", number, "--", "true")
     assert done.returncode == 2
-    assert "--jobs" in done.stderr
+    assert done.stderr.endswith(f"\nError: --jobs: {says}\n")
 
 
 def test_long_output_says_what_is_omitted(tmp_path: Path) -> None:
