@@ -48,17 +48,28 @@ class AppliedRule:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
+        try:
+            problem = self._end(has_failed=error is not None)
+        except ControlError as lost:
+            if error is None:
+                raise lost.with_traceback(None) from None
+            error.add_note(str(lost))  # the error of the test comes first
+            return
+        if problem and error is None:
+            raise AssertionError(problem)
+
+    def _end(self, *, has_failed: bool) -> str:
+        """Remove the rule, and return why it was not applied as often as it says. Raise `ControlError`."""
         assert self._added is not None  # noqa: S101 - the block was entered
         number = self._added["id"]
         try:
             self._settle()
             verdict = self._client.judge_rule(number, self._namespace)
             is_good = verdict["met"] or bool(self._rule.get("optional"))
-            nearest = "" if is_good and error is None else self._failed(verdict)
+            nearest = "" if is_good and not has_failed else self._failed(verdict)
         finally:
             self._client.remove_rule(number, self._namespace)
-        if error is None and not is_good:
-            name = self._rule.get("name") or self._rule["fault"]
-            raise AssertionError(
-                f"rule {name}: applied: got {verdict['got']}, want {verdict['wanted']}{nearest}"
-            )
+        if is_good:
+            return ""
+        name = self._rule.get("name") or self._rule["fault"]
+        return f"rule {name}: applied: got {verdict['got']}, want {verdict['wanted']}{nearest}"

@@ -10,6 +10,7 @@ from typing import Unpack
 
 from brokenreg.client import Client, ControlError
 from brokenreg.client.documents import Exchange, ExchangeDetail, Rule, Verdict
+from brokenreg.client.exchange_text import line
 from brokenreg.client.faults import ConnectFault, Fault
 from brokenreg.client.request_documents import Expectation, NewRule, RuleFields
 from brokenreg.pytest_plugin.applied_rule import AppliedRule
@@ -26,6 +27,10 @@ _SHOWN = 50
 _SETTLE = 1.0
 _PAUSE = 0.01
 """Seconds that an exchange has to end after its client has read the response, and between two looks."""
+
+
+_FINAL = frozenset({"filter", "at_least", "order"})
+"""The fields of an expectation that stays met, whatever follows."""
 
 
 class TestRegistry:
@@ -104,12 +109,13 @@ class TestRegistry:
 
         The arguments are the fields of an expectation: `count`, `at_least`, `at_most`, `each` and `spacing`
         with a filter, or else `order`, `leaks` or `connections`. With a filter alone, at least one exchange
-        must match. Raise `UsageError` if they are invalid.
+        must match. Exchanges that are held do not count yet. If others are still in flight, only expectations
+        that stay met are met. Raise `UsageError` if the arguments are invalid.
         """
         __tracebackhide__ = True
         if filter is not None:
             fields["filter"] = filter
-        self._settle()
+        in_flight = self._settle()
         try:
             verdict = self.client.judge(fields, after=self._since)
         except ControlError as error:
@@ -119,6 +125,11 @@ class TestRegistry:
         if not verdict["met"]:
             got, wanted = verdict["got"], verdict["wanted"]
             raise AssertionError(f"{verdict['filter']}: got {got}, want {wanted}{self._nearest(verdict)}")
+        if in_flight and fields.keys() - _FINAL:
+            lines = "\n".join(map(line, in_flight))
+            raise AssertionError(
+                f"{verdict['filter']}: met so far, but there are exchanges in flight\n{lines}"
+            )
 
     def report(self) -> str:
         """Return the exchanges of the test as text: what happened, and why rules were applied or not."""
@@ -151,10 +162,14 @@ class TestRegistry:
     def _repository(self, name: str) -> str:
         return f"broken/in/{self.namespace}/{name}"
 
-    def _settle(self) -> None:
-        """Wait a moment for exchanges to end: their clients may have read the response before."""
+    def _settle(self) -> list[Exchange]:
+        """Wait a moment for exchanges to end, and return those that did not. Held ones are not waited for.
+
+        A client may have read a response before its exchange ends.
+        """
         deadline = time.monotonic() + _SETTLE
-        while any(not each["held"] for each in self.client.exchanges("ended:no")):
+        while in_flight := self.client.exchanges("ended:no held:false"):
             if time.monotonic() > deadline:
-                return
+                break
             time.sleep(_PAUSE)
+        return in_flight

@@ -134,6 +134,46 @@ def test_it_was_aborted(brokenreg):
     assert "hold it: applied to match 1, 1 time so far" in said
 
 
+def test_what_has_not_ended_yet(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        GET
+        + """
+import pytest
+from brokenreg.client import UnreachableError
+
+@pytest.fixture
+def pulling(brokenreg):
+    with brokenreg.rule(faults.throttle(rate=10), match={"endpoint": "manifest"}, optional=True):
+        repository, _, tag = brokenreg.random_image().partition("/")[2].rpartition(":")
+        with httpx.stream("GET", f"{brokenreg.registry_url}/v2/{repository}/manifests/{tag}") as response:
+            yield brokenreg
+
+def test_an_expectation_that_stays_met(pulling):
+    get(pulling.image("broken/error:404"))
+    pulling.expect("status:404")
+    pulling.expect("status:404", at_least=1)
+
+def test_one_that_may_change(pulling):
+    pulling.expect("status:200", count=0)
+
+def test_the_error_of_a_test_comes_first(brokenreg, monkeypatch):
+    def lost(*arguments):
+        raise UnreachableError("http://somewhere", "lost")
+    monkeypatch.setattr(brokenreg.client, "judge_rule", lost)
+    with brokenreg.rule(faults.error()):
+        raise RuntimeError("of the test")
+"""
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, failed=2)
+    said = result.stdout.str()
+    assert "AssertionError: status:200: met so far, but there are exchanges in flight" in said
+    assert re.search(r"E +3  .* 200 +GET /v2/broken/in/test-2/.*, in flight", said)
+    assert re.search(
+        r"E +RuntimeError: of the test\nE +no control API responds at http://somewhere .lost.", said
+    )
+
+
 def test_each_kind_of_expectation_is_judged_by_the_server(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         GET
