@@ -99,10 +99,10 @@ def run(scenarios: tuple[Path, ...], timeout: str, **options: Any) -> None:
     """
     from brokenreg.exam.options import RunOptions
 
-    files = _checked({name: path for name in _REPORTS if (path := options.pop(name)) is not None})
-    with _explained():
+    files = checked_files({name: path for name in _REPORTS if (path := options.pop(name)) is not None})
+    with explained():
         wanted = RunOptions(
-            timeout=_seconds(timeout), with_har="har" in files, with_details="html" in files, **options
+            timeout=seconds(timeout), with_har="har" in files, with_details="html" in files, **options
         )
         status = _run(scenarios, wanted, files)
     gc.freeze()  # the collections at the end of a process would visit all objects for nothing
@@ -143,7 +143,7 @@ def _report(results: Sequence[RunResult], files: Mapping[str, Path]) -> int:
     return exit_status(reports)
 
 
-def _checked(files: dict[str, Path]) -> dict[str, Path]:
+def checked_files(files: dict[str, Path]) -> dict[str, Path]:
     """Return the files, whose folders must exist before anything is run."""
     for each in files.values():
         if not each.absolute().parent.is_dir():
@@ -152,7 +152,7 @@ def _checked(files: dict[str, Path]) -> dict[str, Path]:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Translate errors of a run into one line and an exit status."""
     from brokenreg.exam.errors import RunError, RunUsageError
 
@@ -182,7 +182,7 @@ def _jobs(number: int) -> int:
     return number
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     from brokenreg.oci.durations import parse_duration
 
     try:

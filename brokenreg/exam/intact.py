@@ -88,7 +88,16 @@ def intact_verdict(
     is_met = (bool(copies.good) or has_failed) and not copies.problems
     nearest = [] if is_met else [each["id"] for each in with_wrong_bytes][-5:]
     want = "a copy in {workdir} whose bytes match their digests"
-    return Verdict("the client's copy", "client-intact", want, got, is_met, is_suspected, tuple(nearest))
+    return Verdict(
+        name="the client's copy",
+        kind="client-intact",
+        wanted=want,
+        got=got,
+        met=is_met,
+        is_suspected=is_suspected,
+        nearest=tuple(nearest),
+        has_wrong_bytes=bool(copies.problems),
+    )
 
 
 def _add_archive(found: Copies, workdir: Path, path: Path) -> None:

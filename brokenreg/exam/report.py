@@ -27,6 +27,9 @@ class Verdict:
     nearest: tuple[int, ...] = ()
     """Ids of exchanges that explain an unmet expectation."""
 
+    has_wrong_bytes: bool = False
+    """Whether the client was seen to have kept bytes that do not match their digest."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunReport:

@@ -32,11 +32,13 @@ async def run_all(
 
     There is a server for each job; with `--url`, there is none. The first error ends all runs.
     """
-    registries = [partial(_ready, each) for each in servers] or [partial(_shared, options)] * options.jobs
+    registries = [partial(ready_registry, each) for each in servers] or [
+        partial(shared_registry, options)
+    ] * options.jobs
     pending, results = iter(enumerate(tasks)), dict[int, RunResult]()
     printing = None if len(registries) == 1 else asyncio.Lock()
     jobs = [_job(pending, results, options, each, printing) for each in registries]
-    await _together(jobs)
+    await together(jobs)
     return [results[number] for number in range(len(tasks))]
 
 
@@ -62,7 +64,7 @@ async def _job(
                 await in_own_thread(partial(_print, result), "output of a run")
 
 
-async def _together(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
+async def together(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
     """Run all jobs to their end; the first error ends the others, and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -80,7 +82,7 @@ def _print(result: RunResult) -> None:
     print_bytes(text.encode(errors="replace"))
 
 
-async def _ready(server: ServerProcess) -> RunningRegistry:
+async def ready_registry(server: ServerProcess) -> RunningRegistry:
     """Wait for a server. Raise `RunError` if it does not start."""
     try:
         found = await in_own_thread(server.ready, "start of the registry")
@@ -89,7 +91,7 @@ async def _ready(server: ServerProcess) -> RunningRegistry:
     return RunningRegistry(found.registry_url, found.control_url, found.authority)
 
 
-async def _shared(options: RunOptions) -> RunningRegistry:
+async def shared_registry(options: RunOptions) -> RunningRegistry:
     """Return the registry of `--url`. Raise `ControlError`."""
     assert options.url is not None  # noqa: S101 - without servers, there is a URL
     async with AsyncClient(options.url, token=options.token) as control:

@@ -1,0 +1,88 @@
+"""The cases of the exam, each in a file of this package: a scenario, and what an outcome means in it.
+
+A case is a scenario file with more keys: `summary`, `why` (why it matters), `sources`, `good` (the outcomes that
+a client should have) and `is_timing_bound`. The folder is the action that it examines; the file name before the
+first hyphen is its family. Two expectations have a special meaning: the one with the name `hammered` says how
+many requests are too many, and the one with the name `gave up too soon` how many a client that fails must have
+sent.
+
+`{seed}` in `client.image` is the seed of the run, so that a client never has the content already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brokenreg.exam.outcomes import Outcome
+from brokenreg.rules.scenario import Scenario, scenario_of
+from brokenreg.rules.yaml_text import read_yaml
+
+Action = Literal["pull", "push", "list"]
+
+ACTIONS: tuple[Action, ...] = ("pull", "push", "list")
+_SUFFIX = ".yaml"
+_ABOUT = ("summary", "why", "sources", "good", "is_timing_bound")
+SEED = "{seed}"
+
+
+class About(BaseModel):
+    """What a case says about itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    summary: str = Field(description="what fails, in one sentence")
+    why: str = Field(description="why it matters, in one sentence")
+    sources: tuple[str, ...] = Field(min_length=1, description="where it was reported")
+    good: tuple[Outcome, ...] = Field(min_length=1, description="the outcomes that a client should have")
+    is_timing_bound: bool = Field(False, description="whether the outcome can differ between two runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case. `document` is its scenario as it was written; `scenario` returns it for a run."""
+
+    name: str
+    action: Action
+    about: About
+    document: dict[str, Any]
+
+    @property
+    def family(self) -> str:
+        return self.name.partition("-")[0]
+
+    def scenario(self, seed: int) -> Scenario:
+        """Return the scenario of a run. Every client may fail in it: that is judged afterwards."""
+        client = {"image": _DEFAULT_IMAGE, "intact": "true", **(self.document.get("client") or {})}
+        client["image"] = client["image"].replace(SEED, str(seed))
+        return scenario_of({**self.document, "name": self.name, "client": {**client, "exit": "any"}})
+
+
+_DEFAULT_IMAGE = f"broken/random:layers-3_size-64kib_seed-{SEED}"
+
+
+def cases(only: str = "*") -> list[Case]:
+    """Return the cases whose names match a glob, by action and name."""
+    return [each for each in _all_cases() if fnmatchcase(each.name, only)]
+
+
+@cache
+def _all_cases() -> tuple[Case, ...]:
+    return tuple(
+        _case(action, each.name.removesuffix(_SUFFIX), each.read_text(encoding="utf-8"))
+        for action in ACTIONS
+        if (folder := files(__name__) / action).is_dir()
+        for each in sorted(folder.iterdir(), key=lambda each: each.name)
+        if each.name.endswith(_SUFFIX)
+    )
+
+
+def _case(action: Action, name: str, text: str) -> Case:
+    document: dict[str, Any] = read_yaml(text)[0]
+    about = {key: document.pop(key) for key in _ABOUT if key in document}
+    return Case(name, action, About.model_validate(about), document)
