@@ -30,6 +30,7 @@ def verdict_of(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> Ve
         met=document["met"],
         is_suspected=document.get("is_suspected", False),
         nearest=() if document["met"] else tuple(nearest[:_NEAREST]),
+        seen=document["seen"],
     )
 
 

@@ -116,16 +116,16 @@ class Run:
         return without_secrets(RunResult(report, client.output, client.dropped, har), self._secrets)
 
     async def _prepare(self, control: AsyncClient) -> Values:
-        """Load the scenario, and return the values. Rules for connections belong to no namespace."""
+        """Load the scenario, and return the values. Rules for everyone belong to no namespace."""
         task, seed = self._task, self._seed
         values, *_ = await asyncio.gather(
             values_of_run(task, self._options.command, self._registry, self._namespace, self._client.folder),
-            control.load_scenario(task.text(seed, of_connections=False)),
+            control.load_scenario(task.text(seed, for_everyone=False)),
             self._forget_the_run_before(control),
         )
         self._secrets.append(values.password)
-        if task.has_connection_rules:
-            await control.load_scenario(task.text(seed, of_connections=True), namespace="")
+        if task.has_rules_for_everyone:
+            await control.load_scenario(task.text(seed, for_everyone=True), namespace="")
         return values
 
     async def _forget_the_run_before(self, control: AsyncClient) -> None:
@@ -140,7 +140,7 @@ class Run:
     async def _judged(self, control: AsyncClient) -> list[tuple[Any, bool]]:
         """Return the verdicts of the server, and whether each one is about the namespace of the run."""
         own = [(each, True) for each in await control.verdicts()]
-        if self._task.has_connection_rules:
+        if self._task.has_rules_for_everyone:
             own += [(each, False) for each in await control.verdicts(namespace="")]
         if not self._options.is_shared and any(each.leaks is not None for each in self._task.scenario.expect):
             elsewhere = await control.judge(_NO_LEAK_ELSEWHERE, namespace="")
@@ -152,7 +152,7 @@ class Run:
 
     def _request_verdicts(self, own: list[Exchange], elsewhere: list[Exchange]) -> Iterator[Verdict]:
         if self._task.scenario.requests is None:
-            counted = elsewhere if self._task.has_connection_rules else []
+            counted = elsewhere if self._task.has_rules_for_everyone else []
             asked = [*own, *(each for each in counted if each["endpoint"] == "connect")]
             yield request_verdict(asked, elsewhere, self._namespace)
 

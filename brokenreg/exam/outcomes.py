@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     HUNG = "hung"
     """It was still running when its time was up."""
     SUSPECTED = "suspected"
-    """It ended with status 0, although it got some content only with wrong bytes, and kept no copy."""
+    """It ended with status 0, although it got no content, or some content only with wrong bytes."""
     LEAKED = "leaked a credential"
     """It sent a credential to the second origin."""
     ACCEPTED = "accepted wrong bytes"
@@ -50,6 +50,7 @@ _SHELL_SIGNALS = 128
 """A shell reports the end by a signal as 128 and its number."""
 
 _DIGEST_PART = 12
+_WITHOUT_CONTENT = ("ping", "token", "connect")
 _CAUSES = re.compile(
     r"\b(EOF|reset by peer|timed? ?out|deadline exceeded|refused|certificate|malformed|unexpected end"
     r"|broken pipe)\b",
@@ -77,9 +78,9 @@ def _outcomes(report: RunReport, unmet: list[Verdict]) -> Iterator[Outcome]:
         yield Outcome.HUNG
     if _has_crashed(report):
         yield Outcome.CRASHED
-    if any(each.kind == "rule" and each.got == "0" for each in unmet):
+    if any(each.kind == "rule" and each.seen == 0 for each in unmet):
         yield Outcome.NOT_EXAMINED
-    if any(each.is_suspected for each in unmet):
+    if any(each.is_suspected for each in unmet) or (report.exit == 0 and not _got_anything(report)):
         yield Outcome.SUSPECTED
     if Outcome.HAMMERED in names:
         yield Outcome.HAMMERED
@@ -102,6 +103,16 @@ def clarity_of(report: RunReport) -> tuple[str, ...]:
         "cause": _CAUSES.search(report.output) is not None,
     }
     return tuple(name for name, is_named in found.items() if is_named)
+
+
+def _got_anything(report: RunReport) -> bool:
+    """Return whether the registry has sent anything that a client can want."""
+    return any(
+        each["endpoint"] not in _WITHOUT_CONTENT
+        and (each["status"] or 0) < 300
+        and each["ended"] == "complete"
+        for each in report.exchanges
+    )
 
 
 def _has_crashed(report: RunReport) -> bool:

@@ -27,6 +27,9 @@ class Verdict:
     nearest: tuple[int, ...] = ()
     """Ids of exchanges that explain an unmet expectation."""
 
+    seen: int | None = None
+    """Number of exchanges that were counted, if the verdict is about a number."""
+
     has_wrong_bytes: bool = False
     """Whether the client was seen to have kept bytes that do not match their digest."""
 

@@ -20,6 +20,10 @@ IMAGE = "broken/random:layers-3_size-64kib"
 """The image that `{image}` names unless a scenario names another."""
 
 
+_WITHOUT_NAMESPACE = (Endpoint.CONNECT, Endpoint.PING, Endpoint.CATALOG)
+"""The endpoints whose requests name no repository, and therefore no namespace."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A scenario to run a command against. `file` is None for a registry without any rule."""
@@ -42,14 +46,14 @@ class Task:
         return self.scenario.client or ClientExpectation()
 
     @property
-    def has_connection_rules(self) -> bool:
-        return any(map(_is_of_connections, self.scenario.rules))
+    def has_rules_for_everyone(self) -> bool:
+        return any(map(_is_for_everyone, self.scenario.rules))
 
-    def text(self, seed: int, *, of_connections: bool) -> str:
-        """Return the scenario as YAML with only its rules for connections, or all but those."""
-        kept = [each for each in self.scenario.rules if _is_of_connections(each) == of_connections]
+    def text(self, seed: int, *, for_everyone: bool) -> str:
+        """Return the scenario as YAML with only its rules for everyone, or all but those."""
+        kept = [each for each in self.scenario.rules if _is_for_everyone(each) == for_everyone]
         changed: dict[str, object] = {"seed": seed, "rules": tuple(kept)}
-        if of_connections:
+        if for_everyone:
             changed |= {"expect": (), "requests": None}
         return write_scenario(self.scenario.model_copy(update=changed))
 
@@ -58,9 +62,10 @@ def tasks_of(files: Sequence[Path], url: str | None) -> list[Task]:
     """Return a task for each file. Raise `RunError`, `RunUsageError`."""
     tasks = [_task(each) for each in files] or [Task(None, Scenario())]
     for each in tasks:
-        if url is not None and each.has_connection_rules:
+        if url is not None and each.has_rules_for_everyone:
             raise RunUsageError(
-                f"--url: {each.file} has rules for connections, which would affect everyone: leave --url out"
+                f"--url: {each.file} has rules at endpoint connect, ping or catalog, which would affect "
+                "everyone: leave --url out"
             )
     return tasks
 
@@ -91,5 +96,5 @@ def _task(file: Path) -> Task:
         raise RunUsageError(f"--scenario {error}") from None
 
 
-def _is_of_connections(rule: Rule) -> bool:
-    return rule.endpoint == Endpoint.CONNECT
+def _is_for_everyone(rule: Rule) -> bool:
+    return rule.endpoint in _WITHOUT_NAMESPACE

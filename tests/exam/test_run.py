@@ -140,7 +140,7 @@ def test_rules_for_connections(tmp_path: Path) -> None:
     with brokenreg(tmp_path / "data") as running:
         shared = run(tmp_path, "--scenario", "scenario.yaml", "--url", running.control, "--", *GET, MANIFEST)
     assert shared.returncode == 2
-    assert "scenario.yaml has rules for connections" in shared.stderr
+    assert "scenario.yaml has rules at endpoint connect, ping or catalog" in shared.stderr
 
 
 def test_placeholders_and_environment(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """The cases of the exam, each in a file of this package: a scenario, and what an outcome means in it.
 
-A case is a scenario file with more keys: `summary`, `why` (why it matters), `sources`, `good` (the outcomes that
-a client should have) and `is_timing_bound`. The folder is the action that it examines; the file name before the
-first hyphen is its family. Two expectations have a special meaning: the one with the name `hammered` says how
-many requests are too many, and the one with the name `gave up too soon` how many a client that fails must have
-sent.
+A case is a scenario file with more keys: `summary`, `why` (why it matters), `sources`, `good` (the outcomes
+that a client should have) and `is_timing_bound`. The folder is the action that it examines; the file name
+before the first hyphen is its family. Two expectations have a special meaning: the one with the name
+`hammered` says how many requests are too many, and the one with the name `gave up too soon` how many a client
+that fails must have sent.
 
 `{seed}` in `client.image` is the seed of the run, so that a client never has the content already.
 """

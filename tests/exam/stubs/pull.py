@@ -123,13 +123,14 @@ class Puller:
 
 def _read(response: HTTPResponse, kept: bytes) -> tuple[bytes, bool]:
     """Return what has arrived in all, and whether that is everything."""
+    announced = len(kept) + int(response.getheader("content-length", "0"))
     try:
         while response.length and (piece := response.read1(1 << 16)):
             kept += piece
         response.read()  # so that the connection can be used again
     except (OSError, HTTPException):
         return kept, False
-    return kept, True
+    return kept, len(kept) >= announced
 
 
 if __name__ == "__main__":

@@ -1,0 +1,128 @@
+"""`brokenreg exam`: stub clients get exactly the outcomes that they deserve."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from brokenreg.exam.cases import cases
+from brokenreg.exam.outcomes import RANKS, Outcome
+from tests.exam.running import assert_nothing_left, environment
+
+pytestmark = pytest.mark.slow
+
+STUBS = Path(__file__).parent / "stubs"
+
+
+def exam(tmp_path: Path, stub: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Examine a stub, and check that nothing is left."""
+    command = [sys.executable, "-m", "brokenreg", "exam", "--timeout", "5s", *options]
+    env = environment(tmp_path, PYTHONPATH=str(STUBS.parents[2]))
+    client = ["--", sys.executable, str(STUBS / f"{stub}.py")]
+    done = subprocess.run(
+        [*command, *client], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=120
+    )
+    assert_nothing_left(tmp_path)
+    return done
+
+
+def outcomes(tmp_path: Path, stub: str, *options: str) -> dict[str, str]:
+    path = tmp_path / f"{stub}.json"
+    exam(tmp_path, stub, "--json", str(path), *options)
+    return {each["name"]: each["outcome"] for each in json.loads(path.read_text())["cases"]}
+
+
+@pytest.mark.parametrize(
+    ("stub", "deserved"),
+    [
+        ("pull", {"layer-cut": "recovered", "manifest-503": "recovered", "layer-corrupt": "failed cleanly"}),
+        ("gives_up", {"manifest-404": "suspected"}),
+        ("impatient", {"manifest-503": "gave up too soon", "layer-cut": "gave up too soon"}),
+        ("keeps_wrong_bytes", {"layer-corrupt": "accepted wrong bytes", "layer-cut": "recovered"}),
+        ("accepts_wrong_bytes", {"layer-corrupt": "suspected", "manifest-503": "recovered"}),
+        ("leaks", {"redirect-credentials": "leaked a credential"}),
+        ("hammers", {"manifest-always-503": "hammered"}),
+        ("hangs", {"manifest-503": "hung"}),
+        ("crashes", {"manifest-503": "crashed", "layer-corrupt": "failed cleanly"}),
+        ("never_asks", {"manifest-503": "not examined", "layer-corrupt": "not examined"}),
+    ],
+)
+def test_a_stub_gets_what_it_deserves(tmp_path: Path, stub: str, deserved: dict[str, str]) -> None:
+    found: dict[str, str] = {}
+    for name in deserved:
+        found |= outcomes(tmp_path, stub, "--only", name)
+    assert found == deserved
+
+
+def test_the_report_and_what_repeats_it(tmp_path: Path) -> None:
+    files = ("--junit", "exam.xml", "--html", "exam.html", "--json", "exam.json")
+    done = exam(tmp_path, "impatient", "--only", "manifest-503", "--seed", "7", *files)
+    assert done.returncode == 1
+    line = "✗ manifest-503                     gave up too soon"
+    assert done.stdout.startswith(line), done.stdout
+    assert "A registry that is restarted responds like this for a second" in done.stdout
+    repeat = f"brokenreg exam --only manifest-503 --seed 7 --timeout 5s -- {sys.executable}"
+    assert repeat in done.stdout
+    (case,) = ElementTree.parse(tmp_path / "exam.xml").getroot().iter("testcase")
+    failure = case.find("failure")
+    assert failure is not None
+    assert failure.attrib["message"] == "got gave up too soon, want recovered"
+    assert "gave up too soon" in (tmp_path / "exam.html").read_text()
+
+
+def test_the_same_seed_gives_the_same_outcomes(tmp_path: Path) -> None:
+    first = outcomes(tmp_path, "pull", "--seed", "3", "--only", "manifest-*", "--jobs", "2")
+    assert outcomes(tmp_path, "pull", "--seed", "3", "--only", "manifest-*") == first
+
+
+def test_with_a_baseline_only_what_got_worse_fails(tmp_path: Path) -> None:
+    only = ("--only", "manifest-503")
+    assert exam(tmp_path, "impatient", "--json", "before.json", *only).returncode == 1
+    assert exam(tmp_path, "impatient", "--baseline", "before.json", *only).returncode == 0
+    assert exam(tmp_path, "crashes", "--baseline", "before.json", *only).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--only", "absent"), '--only: no case for pull matches "absent"'),
+        (("--baseline", "absent.json"), "--baseline: absent.json: No such file or directory"),
+        (("--pull", "x"), "use one of them"),
+        (("--html", "absent/exam.html"), "the folder does not exist"),
+    ],
+)
+def test_a_mistake(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+    done = exam(tmp_path, "pull", *options)
+    assert done.returncode in (2, 3)
+    assert words in done.stderr
+
+
+def test_without_a_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "brokenreg", "exam"], capture_output=True, text=True, env=environment(tmp_path)
+    )
+    assert done.returncode == 2
+    assert "no command" in done.stderr
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+def test_each_case_says_why_it_matters(case: Any) -> None:
+    assert case.about.summary.endswith(".")
+    assert case.about.why.endswith(".")
+    assert "{seed}" not in str(case.scenario(5).client)
+    names = {each.name for each in case.scenario(5).expect}
+    assert names <= {Outcome.HAMMERED.value, Outcome.GAVE_UP.value, "leaks"}
+    assert (
+        any(not rule.optional for rule in case.scenario(5).rules)
+        or "broken/" in case.document["client"]["image"]
+    )
+
+
+def test_the_ranks_are_in_order() -> None:
+    assert list(RANKS.values()) == list(range(len(Outcome)))
