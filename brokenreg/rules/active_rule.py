@@ -86,7 +86,7 @@ class ActiveRule:
         rule = self.rule
         if rule.times is None or rule.per == "rule" or rule.probability < 1:
             return 0
-        return self._counts.applied_less_often(rule.times)
+        return self._counts.applied_less_often(rule.times, rule.skip)
 
     @property
     def is_armed(self) -> bool:

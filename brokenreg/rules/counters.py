@@ -43,9 +43,9 @@ class Counts:
         """Iterate over the keys that are counted separately."""
         return iter(self._counts)
 
-    def applied_less_often(self, times: int) -> int:
-        """Return the number of keys for which the rule was applied fewer times."""
-        return sum(count.applied < times for count in self._counts.values())
+    def applied_less_often(self, times: int, skip: int) -> int:
+        """Return the number of keys with more than `skip` matches for which the rule was applied fewer times."""
+        return sum(count.matched > skip and count.applied < times for count in self._counts.values())
 
     def _key(self, exchange: Exchange) -> str:
         target = exchange.target

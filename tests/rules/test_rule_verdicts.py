@@ -81,6 +81,7 @@ def test_times_for_each_reference() -> None:
         False, "3: fewer than 2 for 1 reference", "at least 2 for each reference",
     )  # fmt: skip
     assert verdict(rule, *pull(LAYER, LAYER, other, other, other)).met
+    assert verdict({**rule, "skip": 1, "times": 1}, *pull(LAYER, LAYER, other)).met
     assert verdict({**rule, "probability": "99%"}, *pull(LAYER, LAYER, other)).seen <= 3
 
 
