@@ -44,7 +44,7 @@ class Counts:
         return iter(self._counts)
 
     def applied_less_often(self, times: int, skip: int) -> int:
-        """Return the number of keys with more than `skip` matches for which the rule was applied fewer times."""
+        """Return the number of keys with more than `skip` matches, but fewer applications than `times`."""
         return sum(count.matched > skip and count.applied < times for count in self._counts.values())
 
     def _key(self, exchange: Exchange) -> str:
