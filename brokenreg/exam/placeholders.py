@@ -48,7 +48,15 @@ class Values:
             "REGISTRY_AUTH_FILE": self.auth_file,
             "SSL_CERT_FILE": self.ca_file,
         }
-        return {**base, **own, "BROKENREG_URL": self.control_url, **paths}
+        # A CI often has a proxy for the internet, which cannot reach this registry.
+        direct = {name: _listed(base.get(name, ""), self.registry) for name in ("NO_PROXY", "no_proxy")}
+        return {**base, **own, "BROKENREG_URL": self.control_url, **paths, **direct}
+
+
+def _listed(hosts: str, registry: str) -> str:
+    """Return a list of hosts without a proxy, with that of the registry."""
+    host = registry.rpartition(":")[0].strip("[]") or registry
+    return ",".join(filter(None, (hosts, host)))
 
 
 def uses(command: Sequence[str], name: str) -> bool:

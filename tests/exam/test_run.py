@@ -164,6 +164,16 @@ def test_placeholders_and_environment(tmp_path: Path) -> None:
     assert found["password"] not in done.stdout.split("\n", 1)[1]
 
 
+def test_a_proxy_for_the_internet_is_not_asked(tmp_path: Path) -> None:
+    proxy = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}
+    done = run(tmp_path, "--", *GET, MANIFEST, **proxy, no_proxy="example.org")
+    assert done.returncode == 0, done.stdout + done.stderr
+    script = "import os; print(os.environ['no_proxy'], os.environ['NO_PROXY'])"
+    text = write(tmp_path, "requests: none")
+    done = run(tmp_path, "--scenario", text, "--", sys.executable, "-c", script, no_proxy="example.org")
+    assert done.stdout.splitlines()[0] == "example.org,127.0.0.1 127.0.0.1"
+
+
 @pytest.mark.parametrize(
     ("expected", "command", "status"),
     [
