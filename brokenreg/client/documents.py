@@ -40,6 +40,7 @@ class Rule(TypedDict):
     times: NotRequired[int]
     probability: NotRequired[float]
     per: NotRequired[str]
+    after: NotRequired[str]
     override: NotRequired[bool]
     enabled: NotRequired[bool]
     optional: NotRequired[bool]
