@@ -1,10 +1,14 @@
-"""How the catalogues of faults and images are printed, in a terminal and as Markdown."""
+"""The commands that show a catalogue: faults, images and profiles, in a terminal, as JSON and as Markdown."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import click
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -12,8 +16,38 @@ if TYPE_CHECKING:
 
     from brokenreg.parameter_descriptions import ParameterDescription
 
+Item = TypeVar("Item")
 
-def print_parts(parts: Iterator[RenderableType]) -> None:
+
+def catalogue_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the argument and the options of a command that shows a catalogue."""
+    markdown = click.option(
+        "--markdown", "form", flag_value="markdown", help="Print the reference page as Markdown."
+    )
+    document = click.option("--json", "form", flag_value="json", help="Print JSON.")
+    return click.argument("name", required=False)(document(markdown(command)))
+
+
+@dataclass(frozen=True, slots=True)
+class Views(Generic[Item]):
+    """How the items of a catalogue are shown: as a JSON document, in a list, alone, and on a page."""
+
+    document: Callable[[Item], dict[str, Any]]
+    listed: Callable[[Sequence[Item]], Iterator[RenderableType]]
+    alone: Callable[[Item], Iterator[RenderableType]]
+    page: Callable[[Sequence[Item]], Iterator[str]]
+
+    def show(self, items: Sequence[Item], form: str | None, *, is_named: bool) -> None:
+        """Print the items in that form. `is_named` says that there is one, which was asked for by name."""
+        if form == "json":
+            click.echo(json.dumps([self.document(each) for each in items], indent=2))
+        elif form == "markdown":
+            click.echo("\n".join(self.page(items)))
+        else:
+            _print(self.alone(items[0]) if is_named else self.listed(items))
+
+
+def _print(parts: Iterator[RenderableType]) -> None:
     """Print paragraphs and tables."""
     from rich.console import Console
     from rich.text import Text

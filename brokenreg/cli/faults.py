@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from brokenreg.cli.catalogue_text import flowing, markdown_table, parameter_table, print_parts, summary_table
+from brokenreg.cli.catalogue_text import (
+    Views,
+    catalogue_options,
+    flowing,
+    markdown_table,
+    parameter_table,
+    summary_table,
+)
 from brokenreg.cli.commands import HelpfulCommand
 
 if TYPE_CHECKING:
@@ -27,20 +34,17 @@ Examples:
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
-@click.argument("name", required=False)
-@click.option("--json", "form", flag_value="json", help="Print JSON, with the JSON Schema of the parameters.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print the reference page as Markdown.")
+@catalogue_options
 def faults(name: str | None, form: str | None) -> None:
     """List all faults, or show one: what it does, and its parameters."""
     from brokenreg.rules.fault_descriptions import descriptions
 
     found = descriptions() if name is None else [_named(name)]
-    if form == "json":
-        click.echo(json.dumps([each.model_dump(mode="json") for each in found], indent=2))
-    elif form == "markdown":
-        click.echo("\n".join(_page(found)))
-    else:
-        print_parts(_one(found[0]) if name is not None else _all(found))
+    Views(_document, _all, _one, _page).show(found, form, is_named=name is not None)
+
+
+def _document(item: FaultDescription) -> dict[str, Any]:
+    return item.model_dump(mode="json")
 
 
 def _named(name: str) -> FaultDescription:
@@ -53,7 +57,7 @@ def _named(name: str) -> FaultDescription:
     return describe(CATALOGUE[name])
 
 
-def _all(found: list[FaultDescription]) -> Iterator[RenderableType]:
+def _all(found: Sequence[FaultDescription]) -> Iterator[RenderableType]:
     from rich.text import Text
 
     for family, members in groupby(found, lambda each: each.family):
@@ -105,7 +109,7 @@ def _where(fault: FaultDescription) -> str:
     return f"Default endpoint: {fault.endpoint}{methods}{only}.{pathless}"
 
 
-def _page(found: list[FaultDescription]) -> Iterator[str]:
+def _page(found: Sequence[FaultDescription]) -> Iterator[str]:
     yield "# Faults"
     yield ""
     yield "Generated from the catalogue by `brokenreg faults --markdown`. You can use each fault in a"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from brokenreg.cli.catalogue_text import flowing, markdown_table, parameter_table, print_parts, summary_table
+from brokenreg.cli.catalogue_text import (
+    Views,
+    catalogue_options,
+    flowing,
+    markdown_table,
+    parameter_table,
+    summary_table,
+)
 from brokenreg.cli.commands import HelpfulCommand
 from brokenreg.wording import nearest, quoted
 
@@ -28,20 +34,17 @@ Examples:
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
-@click.argument("name", required=False)
-@click.option("--json", "form", flag_value="json", help="Print JSON, with the JSON Schema of the parameters.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print the reference page as Markdown.")
+@catalogue_options
 def images(name: str | None, form: str | None) -> None:
     """List all kinds of odd images, or show one: what is odd about it, and how to pull it."""
     from brokenreg.images.kind_descriptions import image_descriptions
 
     found = image_descriptions() if name is None else [_named(name)]
-    if form == "json":
-        click.echo(json.dumps([each.model_dump(mode="json") for each in found], indent=2))
-    elif form == "markdown":
-        click.echo("\n".join(_page(found)))
-    else:
-        print_parts(_one(found[0]) if name is not None else _all(found))
+    Views(_document, _all, _one, _page).show(found, form, is_named=name is not None)
+
+
+def _document(item: ImageDescription) -> dict[str, Any]:
+    return item.model_dump(mode="json")
 
 
 def _named(name: str) -> ImageDescription:
@@ -54,7 +57,7 @@ def _named(name: str) -> ImageDescription:
     return describe_image(CATALOGUE[name])
 
 
-def _all(found: list[ImageDescription]) -> Iterator[RenderableType]:
+def _all(found: Sequence[ImageDescription]) -> Iterator[RenderableType]:
     from rich.text import Text
 
     for family, members in groupby(found, lambda each: each.family):
@@ -76,7 +79,7 @@ def _one(kind: ImageDescription) -> Iterator[RenderableType]:
     yield Text.assemble(("pull it   ", "dim"), f"docker pull 127.0.0.1:8080/{kind.example}", no_wrap=True)
 
 
-def _page(found: list[ImageDescription]) -> Iterator[str]:
+def _page(found: Sequence[ImageDescription]) -> Iterator[str]:
     yield "# Odd images"
     yield ""
     yield "Generated from the catalogue by `brokenreg images --markdown`. The tag of `broken/image` is the"
