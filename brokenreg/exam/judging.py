@@ -47,6 +47,16 @@ def request_verdict(exchanges: Sequence[Exchange], elsewhere: Sequence[Exchange]
     )
 
 
+def silence_verdicts(elsewhere: Sequence[Exchange]) -> Iterator[Verdict]:
+    """Yield a verdict if a client that should send no request sent some outside of its namespace."""
+    asked = [each for each in elsewhere if each["endpoint"] != "connect"]
+    if asked:
+        paths = list(dict.fromkeys(each["path"] for each in asked))[:_FEW_NAMES]
+        got = f"{counted(len(asked), 'request')} outside of its namespace: {', '.join(paths)}"
+        nearest = tuple(each["id"] for each in asked[-_NEAREST:])
+        yield Verdict("the client sends no request", "requests", "none", got, False, nearest=nearest)
+
+
 def in_flight_verdicts(in_flight: Sequence[Exchange]) -> Iterator[Verdict]:
     """Yield a verdict if exchanges have not ended, because no expectation has counted those."""
     if in_flight:
@@ -80,7 +90,7 @@ _EXITS = {"failure": "any exit status but 0", "any": "any exit status"}
 
 
 def _is_exit(wanted: str, status: int) -> bool:
-    return wanted == "any" or (status != 0 if wanted == "failure" else status == int(wanted))
+    return wanted == "any" or (status > 0 if wanted == "failure" else status == int(wanted))
 
 
 def _exit(status: int) -> str:

@@ -21,7 +21,13 @@ from brokenreg.concurrency import in_own_thread, shielded
 from brokenreg.exam.client_process import ClientProcess, ClientResult
 from brokenreg.exam.details import fetch_details
 from brokenreg.exam.intact import intact_verdict
-from brokenreg.exam.judging import client_verdicts, in_flight_verdicts, request_verdict, verdict_of
+from brokenreg.exam.judging import (
+    client_verdicts,
+    in_flight_verdicts,
+    request_verdict,
+    silence_verdicts,
+    verdict_of,
+)
 from brokenreg.exam.options import RunOptions
 from brokenreg.exam.placeholders import Values
 from brokenreg.exam.report import EXCHANGES, OUTPUT, RunReport, Verdict
@@ -155,6 +161,8 @@ class Run:
             counted = elsewhere if self._task.has_rules_for_everyone else []
             asked = [*own, *(each for each in counted if each["endpoint"] == "connect")]
             yield request_verdict(asked, elsewhere, self._namespace)
+        else:
+            yield from silence_verdicts(elsewhere)
 
     def _client_verdicts(self, client: ClientResult) -> Iterator[Verdict]:
         for each in client_verdicts(self._task.client, client, self._options.timeout):

@@ -33,7 +33,9 @@ class ClientExpectation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     exit: Annotated[str, AfterValidator(_exit)] = Field(
-        "0", description="exit status: a number, `failure` for any but 0, or `any`", examples=["failure"]
+        "0",
+        description="exit status: a number, `failure` for any but 0, or `any`, even a signal",
+        examples=["failure"],
     )
     within: Duration | None = Field(None, description="time in which the client must end")
     output: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = Field(

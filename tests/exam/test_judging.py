@@ -38,6 +38,16 @@ def test_exit(status: int, got: str) -> None:
     assert (verdict.got, verdict.met) == (got, False)
 
 
+def test_a_crash_is_no_failure_that_is_expected() -> None:
+    crashed = ClientResult(-11, 1.0, "", 0)
+    (verdict,) = client_verdicts(ClientExpectation(exit="failure"), crashed, 120.0)
+    assert (verdict.got, verdict.wanted, verdict.met) == (
+        "ended by SIGSEGV", "any exit status but 0", False,
+    )  # fmt: skip
+    (verdict,) = client_verdicts(ClientExpectation(exit="any"), crashed, 120.0)
+    assert verdict.met
+
+
 def test_a_verdict_of_a_server_without_nearest_exchanges_has_the_newest() -> None:
     document = {"name": None, "filter": "status:200", "wanted": "1", "seen": 0, "met": False}
     verdict = verdict_of(document, [exchange(number) for number in range(9)])

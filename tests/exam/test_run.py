@@ -106,6 +106,13 @@ def test_a_client_that_should_send_nothing(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+def test_a_client_that_should_send_nothing_and_asks_for_something_else(tmp_path: Path) -> None:
+    done = run(tmp_path, "--scenario", write(tmp_path, "requests: none"), "--", *GET, "{registry_url}/v2/")
+    assert done.returncode == 1
+    got = "1 request outside of its namespace: /v2/"
+    assert f"✗ the client sends no request  got {got}, want none" in done.stdout
+
+
 def test_a_client_that_ignores_its_namespace(tmp_path: Path) -> None:
     url = "{registry_url}/v2/broken/random/manifests/layers-1_size-1"
     done = run(tmp_path, "--", *GET, url)
