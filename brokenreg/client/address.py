@@ -19,7 +19,8 @@ def checked_url(url: str) -> str:
         )
     try:
         parsed = httpx.URL(url if "://" in url else f"http://{url}")
-        is_good = parsed.scheme in ("http", "https") and bool(parsed.host) and (parsed.port or 1) <= 0xFFFF
+        is_host = bool(parsed.host) and "%" not in parsed.host  # httpx quotes what cannot be in a host name
+        is_good = parsed.scheme in ("http", "https") and is_host and (parsed.port or 1) <= 0xFFFF
     except httpx.InvalidURL:
         is_good = False
     if not is_good:

@@ -257,6 +257,11 @@ def test_a_terminal_obeys_no_name(guarded: Brokenreg) -> None:
         ("rules list --url CONTROL/v1/rules", 2, "did you mean CONTROL?"),
         ("rules list --url CONTROL/docs", 2, "did you mean CONTROL?"),
         ("rules list --url 8081", 2, '--url: invalid URL "8081": did you mean 127.0.0.1:8081?'),
+        (
+            "rules list --url http://[",
+            2,
+            '--url: invalid URL "http://[": use HOST:PORT or an http or https URL',
+        ),
         ("rules list --url :8081", 2, '--url: invalid URL ":8081": did you mean 127.0.0.1:8081?'),
         ("rules list --url SECURE", 3, "does not use TLS: use http:// in --url"),
     ],
