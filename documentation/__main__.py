@@ -1,4 +1,4 @@
-"""`make reference`: write what is generated from the code in docs/reference."""
+"""`make reference`: write what is generated from the code in docs/reference and brokenreg/client."""
 
 from __future__ import annotations
 

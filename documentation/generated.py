@@ -1,4 +1,4 @@
-"""What `make reference` writes: files, and parts of pages between two comments.
+"""What `make reference` writes: pages, types of the client, and parts of pages between two comments.
 
 A part is between `<!-- make reference: routes -->` and `<!-- end -->`. The rest of a page is by hand.
 """

@@ -26,7 +26,8 @@ tuple of its family. A new family also needs a line in `CATALOGUE`.
             await context.respond(418, {"content-type": "text/plain"}, bytes(self.size))
 
 Everything else is derived from the class: image paths, rules, scenarios, the control API, the command line,
-the form in the panel, JSON Schema and docs/reference/faults.md (`make reference` writes it).
+the form in the panel, JSON Schema, docs/reference/faults.md and the constructor in brokenreg/client/faults
+(`make reference` writes both).
 
 - The docstring is the help. Its first line is the summary; parameters are in backticks.
 - `clients` is one or more full sentences about clients that fail, with the evidence (issue numbers).
