@@ -49,17 +49,22 @@ class AppliedRule:
     ) -> None:
         __tracebackhide__ = True
         try:
-            problem = self._end(has_failed=error is not None)
+            problem, nearest = self._end(has_failed=error is not None)
         except ControlError as lost:
             if error is None:
                 raise lost.with_traceback(None) from None
             error.add_note(str(lost))  # the error of the test comes first
             return
-        if problem and error is None:
-            raise AssertionError(problem)
+        if problem and error is not None:
+            error.add_note(problem)  # probably the reason for it
+        elif problem:
+            raise AssertionError(f"{problem}{nearest}")
 
-    def _end(self, *, has_failed: bool) -> str:
-        """Remove the rule, and return why it was not applied as often as it says. Raise `ControlError`."""
+    def _end(self, *, has_failed: bool) -> tuple[str, str]:
+        """Remove the rule, and return why it was not applied as often as it says, and the nearest exchanges.
+
+        Both are empty if it was. Raise `ControlError`.
+        """
         assert self._added is not None  # noqa: S101 - the block was entered
         number = self._added["id"]
         try:
@@ -70,6 +75,6 @@ class AppliedRule:
         finally:
             self._client.remove_rule(number, self._namespace)
         if is_good:
-            return ""
+            return "", ""
         name = self._rule.get("name") or self._rule["fault"]
-        return f"rule {name}: applied: got {verdict['got']}, want {verdict['wanted']}{nearest}"
+        return f"rule {name}: applied: got {verdict['got']}, want {verdict['wanted']}", nearest

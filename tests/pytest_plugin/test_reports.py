@@ -36,6 +36,14 @@ def test_a_rule_that_is_applied_too_rarely(brokenreg):
     with brokenreg.rule(faults.error(), times=2):
         get(brokenreg.random_image())
 
+def test_that_fails_because_of_its_rule(brokenreg):
+    with brokenreg.rule(faults.error(), match={"reference": "v1"}):
+        assert get(brokenreg.random_image()).status_code == 500
+
+def test_two_rules(brokenreg):
+    with brokenreg.rule(faults.error(), name="first"), brokenreg.rule(faults.error(), name="second"):
+        pass
+
 def test_an_optional_rule(brokenreg):
     with brokenreg.rule(faults.error(), optional=True):
         pass
@@ -45,12 +53,12 @@ def test_without_the_fixture():
 """
     )
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    result.assert_outcomes(passed=1, failed=5)
+    result.assert_outcomes(passed=1, failed=7)
     said = result.stdout.str()
     assert "AssertionError: endpoint:manifest status:200: got 0, want at least 1" in said
     assert "AssertionError: status:200: got 0, want at least 1" in said
     sections = re.findall(r"-+ brokenreg: exchanges of this test -+\n(.*)", said)
-    assert len(sections) == 4
+    assert len(sections) == 6
     assert "503     GET /v2/broken/in/test-1/broken/random/manifests/layers-1_size-1024" in sections[0]
     assert "fault error" in sections[0]
     assert re.search(r"\n +rule \d+: applied to match 1, 1 time so far\n", said)
@@ -60,6 +68,11 @@ def test_without_the_fixture():
     nearest = "nearest: repository is not libary/*"
     assert f"rule typo: applied: got 0: no request matched ({nearest}), want at least 1" in said
     assert "rule faults.error(): applied: got 1: no other request matched, want at least 2" in said
+    assert re.search(
+        r"E +AssertionError: assert 200 == 500\n(E .*\n)*E +rule faults.error\(\): applied: got 0: no request",
+        said,
+    )
+    assert re.search(r"E +AssertionError: rule second: .*\nE +rule first: applied: got 0: there was no", said)
     assert "contextlib.py" not in said
     assert "pytest_plugin/registry.py" not in said
 
