@@ -28,7 +28,7 @@ _EPILOG = """
 \b
 Examples:
   brokenreg images                     list all kinds
-  brokenreg images history-too-long    show one kind: what is odd about it, and its parameters
+  brokenreg images index-nested        show one kind: what is odd about it, and its parameters
   brokenreg images --json              print all kinds and the JSON Schema of their parameters
 """
 
@@ -83,7 +83,7 @@ def _page(found: Sequence[ImageDescription]) -> Iterator[str]:
     yield "# Odd images"
     yield ""
     yield "Generated from the catalogue by `brokenreg images --markdown`. The tag of `broken/image` is the"
-    yield "name of a kind, with its parameters: `broken/image:history-too-long_steps-5`. The digests of a tag"
+    yield "name of a kind, with its parameters: `broken/image:index-nested_depth-10`. The digests of a tag"
     yield "never change. Another `seed` gives another image of the same kind, which no client has yet."
     for family, members in groupby(found, lambda each: each.family):
         yield f"\n## {family.capitalize()}"

@@ -16,6 +16,12 @@ Descriptor = dict[str, Any]
 _COMPUTED = 3 * 1024
 """Memory of a blob that is computed when it is read, about."""
 
+_MANIFEST = 512
+"""Memory of a manifest besides its bytes, about."""
+
+_REFERRER = 1536
+"""Memory of a descriptor in a list of referrers, about."""
+
 
 @dataclass(frozen=True, slots=True)
 class OddManifest:
@@ -40,6 +46,8 @@ class OddImage:
 
     @property
     def memory(self) -> int:
-        """Bytes in memory, about: the documents, and what computes the other blobs."""
+        """Bytes in memory, about: the documents, what computes other blobs, and lists of referrers."""
         blobs = (blob.size if isinstance(blob, Document) else _COMPUTED for blob in self.blobs.values())
-        return sum(len(each.manifest) for each in self.manifests.values()) + sum(blobs)
+        manifests = (len(each.manifest) + _MANIFEST for each in self.manifests.values())
+        referrers = sum(map(len, self.referrers.values()))
+        return sum(manifests) + sum(blobs) + referrers * _REFERRER

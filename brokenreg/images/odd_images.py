@@ -148,7 +148,8 @@ class OddImages:
     def find(self, digest: Digest) -> OddBlob | None:
         """Return the manifest or blob with that digest if its image is in memory, or None."""
         image = self._find(digest)
-        return None if image is None else _blob_of(image, digest)
+        is_here = image is not None and (digest in image.manifests or digest in image.blobs)
+        return _blob_of(image, digest) if image is not None and is_here else None
 
     def is_config(self, digest: str) -> bool:
         """Return whether an image in memory has this configuration."""
@@ -193,7 +194,7 @@ class OddImages:
             message = f"{_WAITING} odd images are being made: try again in a moment"
             raise OCIError(503, ErrorCode.UNAVAILABLE, message, headers={"retry-after": "1"})
         image = await self._threads.run(kind.image)
-        digests = [*image.manifests, *image.blobs]
+        digests = [*dict.fromkeys((*image.manifests, *image.blobs, *image.referrers))]
         await self._store.put(
             [
                 (_PREFIX + digest, _Record(digest=digest, tag=kind.tag).model_dump_json())
@@ -205,13 +206,13 @@ class OddImages:
 
     def _add(self, tag: str, image: OddImage) -> None:
         self._images[tag] = image
-        self._tags |= dict.fromkeys((*image.manifests, *image.blobs), tag)
+        self._tags |= dict.fromkeys((*image.manifests, *image.blobs, *image.referrers), tag)
         self._memory += image.memory + _OVERHEAD
         self.made_count += 1
         while self._memory > self._most and len(self._images) > 1:
             oldest, dropped = self._images.popitem(last=False)
             self._memory -= dropped.memory + _OVERHEAD
-            for digest in (*dropped.manifests, *dropped.blobs):
+            for digest in (*dropped.manifests, *dropped.blobs, *dropped.referrers):
                 if self._tags.get(digest) == oldest:
                     del self._tags[digest]
 

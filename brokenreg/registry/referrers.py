@@ -61,6 +61,8 @@ async def _upstream_referrers(request: RegistryRequest, *, is_known_here: bool) 
     """
     here = request.repository
     if request.is_fabricated:
+        recalling = request.images.recall(request.target.repository, request.target.digest, request.trace)
+        await request.unless_gone(recalling)
         return list(request.images.referrers(request.target.repository, request.target.digest))
     if here is not None and request.target.digest in here.manifests:
         return []

@@ -46,7 +46,7 @@ async def test_with_a_fault_in_a_namespace(http: httpx.AsyncClient) -> None:
 
 
 async def test_layers_match_by_position(http: httpx.AsyncClient) -> None:
-    manifest = (await http.get(f"{URL}/manifests/history-too-long")).json()
+    manifest = (await http.get(f"{URL}/manifests/config-history-too-long")).json()
     faulty = "/v2/broken/with/error_status-418_endpoint-layer/broken/image/blobs"
     assert (await http.get(f"{faulty}/{manifest['layers'][0]['digest']}")).status_code == 418
     assert (await http.get(f"{faulty}/{manifest['config']['digest']}")).status_code == 200
@@ -65,7 +65,7 @@ async def test_it_cannot_be_changed(http: httpx.AsyncClient) -> None:
 
 def test_a_digest_is_known_after_a_restart(tmp_path: Path) -> None:
     with brokenreg(tmp_path) as server:
-        manifest = httpx.get(f"{server.url}{URL}/manifests/history-too-long")
+        manifest = httpx.get(f"{server.url}{URL}/manifests/config-history-too-long")
     digests: list[Any] = [each["digest"] for each in (manifest.json()["config"], *manifest.json()["layers"])]
     with brokenreg(tmp_path) as server:
         for digest in digests:
@@ -78,7 +78,7 @@ async def test_memory_is_bounded() -> None:
     images = OddImages(DictStore(), memory=200_000)
     first = await images.image("index-empty")
     for seed in range(10):
-        await images.image(f"history-too-long_seed-{seed}")
+        await images.image(f"config-history-too-long_seed-{seed}")
     assert not images.knows("index-empty")
     assert not images.knows(first.digest)
     assert len({each.digest for each in images.made()}) < 12

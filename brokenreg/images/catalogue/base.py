@@ -1,7 +1,7 @@
 """The base class of all kinds of odd images, and instructions for writing one.
 
 A kind is a subclass of `ImageKind` in a module of this package. In `__init__.py`, import it and add it to the
-tuple of its family. A new family also needs a line in `CATALOGUE`.
+tuple of its family.
 
     from pydantic import Field
 
@@ -9,10 +9,10 @@ tuple of its family. A new family also needs a line in `CATALOGUE`.
     from brokenreg.images.catalogue.draft import Draft
     from brokenreg.images.odd_image import Descriptor
 
-    class HistoryTooLong(ImageKind):
+    class ConfigHistoryTooLong(ImageKind):
         '''The configuration has more steps in its history than the image has layers.'''
 
-        name = "history-too-long"
+        name = "config-history-too-long"
         clients = "ctr and docker cannot pull it."
         sources = "umoci#676"
 
@@ -24,8 +24,8 @@ tuple of its family. A new family also needs a line in `CATALOGUE`.
             history = [*draft.config_document(layers)["history"], *more]
             return draft.image(layers, draft.config(layers, history=history))
 
-Everything else is derived from the class: the image `broken/image:history-too-long_steps-5`, the command
-line, the control API, and docs/reference/images.md (`make reference` writes it).
+Everything else is derived from the class: the image `broken/image:config-history-too-long_steps-5`, the
+command line, the control API, and docs/reference/images.md (`make reference` writes it).
 
 - The docstring is the help. Its first line is the summary; parameters are in backticks.
 - `clients` is one or more full sentences about what clients were seen to do.

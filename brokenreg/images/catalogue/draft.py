@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from brokenreg.oci.mediatypes import (
     DOCKER_CONFIG,
     DOCKER_MANIFEST,
     OCI_CONFIG,
+    OCI_EMPTY,
     OCI_INDEX,
     OCI_LAYER,
     OCI_MANIFEST,
@@ -51,6 +52,8 @@ class Draft:
     _manifests: dict[Digest, OddManifest] = field(default_factory=dict)
     _blobs: dict[Digest, Content] = field(default_factory=dict)
     _referrers: dict[Digest, list[Descriptor]] = field(default_factory=dict)
+    _configs: set[str] = field(default_factory=set)
+    _positions: dict[str, dict[int, None]] = field(default_factory=dict)
 
     def random(self, label: str, size: int) -> Random:
         """Return pseudo-random content that is unique to the image and the label."""
@@ -94,7 +97,11 @@ class Draft:
 
     def config(self, layers: Sequence[Layer], **members: Any) -> Descriptor:
         """Add the configuration of an image with these layers. `members` are added, or replace others."""
-        return self.blob(to_json({**self.config_document(layers), **members}), OCI_CONFIG)
+        return self.config_of({**self.config_document(layers), **members})
+
+    def config_of(self, document: Mapping[str, Any]) -> Descriptor:
+        """Add a configuration as it is."""
+        return self.blob(to_json(document), OCI_CONFIG)
 
     def config_document(self, layers: Sequence[Layer]) -> dict[str, Any]:
         """Return a valid configuration of an image with these layers."""
@@ -115,11 +122,22 @@ class Draft:
         media_type: str = OCI_MANIFEST,
         *,
         algorithm: str = "sha256",
+        payload: bytes | None = None,
+        like: Mapping[str, Any] | None = None,
     ) -> Descriptor:
-        """Add a manifest or an index that is served with this media type, and return its descriptor."""
+        """Add a manifest or an index that is served with this media type, and return its descriptor.
+
+        `payload` are the bytes that its digest covers, if not all. `like` is a document with the same
+        configuration and layers, if this one cannot be read as JSON or is large.
+        """
         body = document if isinstance(document, bytes) else to_json(document)
-        digest = Digest.of(body, algorithm)
+        digest = Digest.of(body if payload is None else payload, algorithm)
         self._manifests[digest] = OddManifest(body, media_type, digest)
+        facts = manifest_facts(body if like is None else to_json(like))
+        if facts.config is not None:
+            self._configs.add(facts.config)
+        for place, layer in enumerate(facts.layers, start=1):
+            self._positions.setdefault(layer, {})[place] = None
         return {"mediaType": media_type, "digest": str(digest), "size": len(body)}
 
     def image(self, layers: Sequence[Layer], config: Descriptor | None = None, **members: Any) -> Descriptor:
@@ -159,20 +177,43 @@ class Draft:
         """Let the registry list `referrer` among the referrers of `subject`."""
         self._referrers.setdefault(Digest(subject["digest"]), []).append(referrer)
 
+    def artifact(
+        self,
+        artifact_type: str,
+        layers: Sequence[Descriptor],
+        config: Descriptor | None = None,
+        *,
+        subject: Descriptor | None = None,
+        annotations: Mapping[str, str] | None = None,
+    ) -> Descriptor:
+        """Add the manifest of an artifact, and list it among the referrers of `subject`.
+
+        Without `config` it has the empty one (image-spec, "Guidelines for Artifact Usage").
+        """
+        document: dict[str, Any] = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": artifact_type,
+            "config": self.blob(b"{}", OCI_EMPTY) if config is None else config,
+            "layers": list(layers),
+        }
+        if subject is not None:
+            document["subject"] = subject
+        noted = {} if annotations is None else {"annotations": dict(annotations)}
+        added = self.manifest({**document, **noted})
+        if subject is not None:
+            self.refer(subject, {**added, "artifactType": artifact_type, **noted})
+        return added
+
     def finish(self, root: Descriptor) -> OddImage:
         """Return the image whose tag leads to `root`."""
-        facts = [manifest_facts(each.manifest) for each in self._manifests.values()]
-        positions: dict[str, dict[int, None]] = {}
-        for each in facts:
-            for place, digest in enumerate(each.layers, start=1):
-                positions.setdefault(digest, {})[place] = None
         return OddImage(
             root=Digest(root["digest"]),
             manifests=self._manifests,
             blobs=self._blobs,
             referrers=self._referrers,
-            configs=frozenset(each.config for each in facts if each.config is not None) & self._blobs.keys(),
-            positions={digest: tuple(places) for digest, places in positions.items()},
+            configs=frozenset(self._configs & self._blobs.keys()),
+            positions={digest: tuple(places) for digest, places in self._positions.items()},
         )
 
 
@@ -184,3 +225,9 @@ def platform(architecture: str = "amd64", os: str = "linux", **members: str) -> 
 def to_json(document: Mapping[str, Any]) -> bytes:
     """Return a document as JSON in ASCII, without blanks."""
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def pairs_to_json(pairs: Iterable[tuple[str, Any]]) -> bytes:
+    """Return an object as JSON whose keys may occur several times."""
+    members = (f"{json.dumps(key)}:{json.dumps(value, separators=(',', ':'))}" for key, value in pairs)
+    return f"{{{','.join(members)}}}".encode()

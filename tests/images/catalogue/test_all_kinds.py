@@ -25,8 +25,12 @@ each_kind = pytest.mark.parametrize("name", CATALOGUE)
 SHARED = {
     f"sha256:{hashlib.sha256(b'').hexdigest()}",  # layer-zero-bytes
     "sha256:b08193cf43a91db41bab4fe3cb9221c8e3ab5ecc9c6ece59e4990c7da59a13fc",  # layer-tar-empty
+    f"sha256:{hashlib.sha256(b'{}').hexdigest()}",  # artifacts
 }
 """Digests that images of two seeds may have in common, because the kind is about this content."""
+
+PAYLOAD = "manifest-schema1"
+"""The kind whose digest covers a part of its manifest. It has a test of its own."""
 
 
 def test_all_kinds_are_pinned_and_nothing_else() -> None:
@@ -42,7 +46,8 @@ def test_digest(name: str) -> None:
 def test_blobs_have_the_digests_under_which_they_are_served(name: str) -> None:
     image = image_of(name)
     for digest, manifest in image.manifests.items():
-        assert digest == manifest.digest == digest_of(Document(manifest.manifest), digest.algorithm)
+        assert digest == manifest.digest
+        assert name == PAYLOAD or digest == digest_of(Document(manifest.manifest), digest.algorithm)
     for digest, blob in image.blobs.items():
         assert digest == digest_of(blob, digest.algorithm)
         assert blob.size <= LARGE or not isinstance(blob, Document)

@@ -24,6 +24,12 @@ HOSTILE = [
     "content-pax-bomb_size-256mib",
     "content-name-long_size-50000",
     "layers-many_count-1000",
+    "config-large_size-256mib",
+    "manifest-large_size-8mib",
+    "manifest-deep_depth-1000000",
+    "index-many_count-5000",
+    "index-nested_depth-1000",
+    "artifact-referrers_count-5000",
 ]
 _PIECE = 256 * 1024
 _MIB = 1024**2
@@ -39,16 +45,31 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokenregProces
 
 
 def pull(server: BrokenregProcess, tag: str) -> None:
-    """Download everything, and check it against its digests."""
+    """Download blobs, manifests and lists of referrers, and check them against their digests."""
     url = f"{server.url}/v2/broken/image"
     with httpx.Client(timeout=60) as http:
-        manifest = http.get(f"{url}/manifests/{tag}").json()
+        root = http.get(f"{url}/manifests/{tag}")
+        pull_referrers(http, f"{url}/referrers/{root.headers['docker-content-digest']}")
+        if "-deep" in tag:  # Python cannot parse it
+            return
+        manifest = root.json()
+        while "manifests" in manifest:
+            child = http.get(f"{url}/manifests/{manifest['manifests'][-1]['digest']}")
+            manifest = child.json()
         for blob in (manifest["config"], *manifest["layers"][-3:]):
             hasher = hashlib.sha256()
             with http.stream("GET", f"{url}/blobs/{blob['digest']}") as response:
                 for data in response.iter_raw(_MIB):
                     hasher.update(data)
             assert f"sha256:{hasher.hexdigest()}" == blob["digest"]
+
+
+def pull_referrers(http: httpx.Client, url: str | None) -> None:
+    while url is not None:
+        page = http.get(url)
+        page.raise_for_status()
+        last = page.links.get("next", {}).get("url")
+        url = None if last is None else str(page.url.join(last))
 
 
 @pytest.mark.slow

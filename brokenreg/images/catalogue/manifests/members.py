@@ -1,0 +1,132 @@
+"""Manifests with odd annotations and descriptors."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from brokenreg.images.catalogue.base import ImageKind
+from brokenreg.images.catalogue.draft import Draft, Layer, to_json
+from brokenreg.images.odd_image import Descriptor
+from brokenreg.oci.mediatypes import OCI_CONFIG, OCI_LAYER
+
+_DESCRIPTOR = 'image-spec, "descriptor.md"'
+
+
+class ManifestAnnotations(ImageKind):
+    """The annotations of the manifest are not an object of texts.
+
+    One of them is a number, a boolean, null or an object; or all of them are a list.
+    """
+
+    name = "manifest-annotations"
+    clients = (
+        "Only oras pulls it. skopeo, podman, buildah, docker and ctr do not: `json: cannot unmarshal "
+        "number`. All pull `form-null`."
+    )
+    sources = 'image-spec, "annotations.md": keys and values must be strings'
+    example = "form-list"
+
+    form: Literal["number", "boolean", "null", "object", "list"] = Field(
+        "number", description="the value of an annotation, or `list` for all of them"
+    )
+
+    def make(self, draft: Draft) -> Descriptor:
+        values: dict[str, Any] = {"number": 1, "boolean": True, "null": None, "object": {"key": "value"}}
+        annotations: Any = {"brokenreg.annotation": values.get(self.form)}
+        if self.form == "list":
+            annotations = ["annotation"]
+        return draft.image([draft.layer()], annotations=annotations)
+
+
+class ManifestSizeFormat(ImageKind):
+    """The size of the layer is right, but not written as an integer, or it is absent.
+
+    `form` says how it is written: `105.0`, `105e0`, the text `"105"`, or null.
+    """
+
+    name = "manifest-size-format"
+    clients = (
+        "Only oras pulls it. skopeo, podman, buildah, docker and ctr do not: `json: cannot unmarshal "
+        "number 2071.0`. With `form-null` and `form-absent`, all pull it except ctr: `reports content "
+        "size of zero`."
+    )
+    sources = f"{_DESCRIPTOR}: `size` is an int64 and required; RFC 8259, section 6"
+    example = "form-text"
+
+    form: Literal["fraction", "exponent", "text", "null", "absent"] = Field(
+        "fraction", description="how the size is written"
+    )
+
+    def make(self, draft: Draft) -> Descriptor:
+        layer = draft.layer()
+        size = layer.descriptor["size"]
+        document = draft.image_document([layer])
+        claim = b'"size":%d' % size
+        head, found, tail = to_json(document).rpartition(b"," + claim)
+        assert found  # noqa: S101 - the size is the last member of the last descriptor
+        forms = {
+            "fraction": b',"size":%d.0' % size,
+            "exponent": b',"size":%de0' % size,
+            "text": b',"size":"%d"' % size,
+            "null": b',"size":null',
+            "absent": b"",
+        }
+        return draft.manifest(head + forms[self.form] + tail, like=document)
+
+
+class ManifestDigest(ImageKind):
+    """The digest of a second layer is malformed.
+
+    With `form-upper` it has capital letters, with `form-short` half of its digits, with `form-algorithm` an
+    algorithm that nobody knows, with `form-bare` no algorithm, and with `form-traversal` it is a path that
+    leads out of the folder of a client that uses it as a name of a file.
+    """
+
+    name = "manifest-digest"
+    clients = (
+        "No client pulls it: `invalid checksum digest format`, or 400 from the registry. With `form- "
+        "bare`, skopeo to a folder crashes: `panic: no ':' separator in digest`. With `form- "
+        "traversal`, no client writes outside its folder. skopeo to a folder requests that digest, "
+        "and ctr requests `/tmp/brokenreg-escaped-...` of the registry."
+    )
+    sources = f'CVE-2024-3727 (containers/image); {_DESCRIPTOR}, "Digests"'
+    example = "form-traversal"
+
+    form: Literal["upper", "short", "algorithm", "bare", "traversal"] = Field(
+        "upper", description="what is wrong with the digest"
+    )
+
+    def make(self, draft: Draft) -> Descriptor:
+        upper = draft.layer(label="2")
+        encoded = upper.descriptor["digest"].partition(":")[2]
+        forms = {
+            "upper": f"sha256:{encoded.upper()}",
+            "short": f"sha256:{encoded[:32]}",
+            "algorithm": f"example:{encoded}",
+            "bare": encoded,
+            "traversal": f"sha256:../../../../../../../../tmp/brokenreg-escaped-{draft.unique()}",
+        }
+        return draft.image([draft.layer(), upper.claiming(digest=forms[self.form])])
+
+
+class ManifestMissingBlob(ImageKind):
+    """The manifest names a layer or a configuration that the registry does not have."""
+
+    name = "manifest-missing-blob"
+    clients = (
+        "No client pulls it: 404. With `blob-config`, oras does, because it does not read the configuration."
+    )
+    sources = (
+        'distribution-spec, "Pushing Manifests": a registry may accept a manifest whose blobs are missing, '
+        "and blobs can be deleted"
+    )
+    example = "blob-config"
+
+    blob: Literal["layer", "config"] = Field("layer", description="what is missing")
+
+    def make(self, draft: Draft) -> Descriptor:
+        absent = {key: draft.absent_manifest()[key] for key in ("digest", "size")}
+        if self.blob == "config":
+            return draft.image([draft.layer()], {"mediaType": OCI_CONFIG, **absent})
+        missing = Layer({"mediaType": OCI_LAYER, **absent}, absent["digest"])
+        return draft.image([draft.layer(), missing])
