@@ -261,3 +261,20 @@ def _timed(work: Callable[[], object]) -> float:
     before = time.thread_time()
     work()
     return time.thread_time() - before
+
+
+@pytest.mark.slow
+async def test_an_odd_image_is_found_and_its_command_copied() -> None:
+    async with registry(TrafficLog()) as runtime:
+        panel = Panel(runtime)
+        async with panel.run_test(size=SIZE) as pilot:
+            screen = await after(pilot, "4", "i")
+            assert "Choose an odd image" in screen
+            screen = await look(pilot, *"missing child")
+            assert "index-missing-child" in screen
+            assert "layer-none" not in screen
+            await after(pilot, "enter")
+            assert panel.clipboard == "docker pull 127.0.0.1:8080/broken/image:index-missing-child"
+            assert len(panel.screen_stack) == 1
+            await after(pilot, "i", "escape")
+            assert len(panel.screen_stack) == 1

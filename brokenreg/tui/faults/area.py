@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import Rule
 from brokenreg.rules.rule_book import RuleBook
@@ -18,7 +18,7 @@ from brokenreg.runtime.errors import OperationError
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Confirmation, warn
 from brokenreg.tui.disabled_reasons import keyed_for
-from brokenreg.tui.faults.choice import FaultChoice
+from brokenreg.tui.faults.choice import fault_choice
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.scenario_file import LoadDialogue, SaveDialogue
 from brokenreg.tui.faults.words import faults_words, rule_rows
@@ -108,7 +108,7 @@ class FaultsArea(TabArea):
 
     def action_add(self) -> None:
         """Choose a fault, fill in its form, and put the rule last."""
-        self.app.push_screen(FaultChoice(), self._chosen)
+        self.app.push_screen(fault_choice(), self._chosen)
 
     def action_edit(self) -> None:
         """Edit the rule under the cursor."""
@@ -159,9 +159,9 @@ class FaultsArea(TabArea):
         if not self.disabled_reason("edit"):
             self.action_edit()
 
-    def _chosen(self, kind: type[Fault] | None) -> None:
-        if kind is not None:
-            self.app.push_screen(RuleForm(kind), self._created)
+    def _chosen(self, name: str | None) -> None:
+        if name is not None:
+            self.app.push_screen(RuleForm(CATALOGUE[name]), self._created)
 
     def _created(self, rule: Rule | None) -> None:
         if rule is None:

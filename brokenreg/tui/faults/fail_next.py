@@ -6,7 +6,7 @@ from functools import partial
 
 from textual.widget import Widget
 
-from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.rules.rule import FieldError, Rule
 from brokenreg.rules.rule_from_exchange import MAX_SEARCHED, no_effect_reason
 from brokenreg.runtime.errors import OperationError
@@ -14,7 +14,7 @@ from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.dialogues import warn
 from brokenreg.tui.faults.arming import Arming, next_like
-from brokenreg.tui.faults.choice import FaultChoice
+from brokenreg.tui.faults.choice import fault_choice
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.overrides import usual
 from brokenreg.tui.faults.words import faults_words, match_words
@@ -39,12 +39,12 @@ class FailNext:
 
     def choose(self, exchange: Exchange) -> None:
         """Let the user choose the fault and edit the rule."""
-        self._widget.app.push_screen(FaultChoice(), partial(self._edit, exchange))
+        self._widget.app.push_screen(fault_choice(), partial(self._edit, exchange))
 
-    def _edit(self, exchange: Exchange, kind: type[Fault] | None) -> None:
-        rule = None if kind is None else self._rule(exchange, usual(kind.name))
-        if kind is not None and rule is not None:
-            form = RuleForm(kind, rule, like=exchange)
+    def _edit(self, exchange: Exchange, name: str | None) -> None:
+        rule = None if name is None else self._rule(exchange, usual(name))
+        if name is not None and rule is not None:
+            form = RuleForm(CATALOGUE[name], rule, like=exchange)
             self._widget.app.push_screen(form, partial(self._add, exchange))
 
     def _rule(self, exchange: Exchange, fault: Fault) -> Rule | None:

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input
 
+from brokenreg.images.odd_images import REPOSITORY
 from brokenreg.oci.descriptors import parts_of
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.errors import StorageError
@@ -17,6 +18,7 @@ from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import DocumentScreen, say
 from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.tags.changes import Change, delete, retag
+from brokenreg.tui.tags.odd_images import image_choice
 from brokenreg.tui.tags.opening import CLIENTS, document_of, pull_command
 from brokenreg.tui.tags.rows import DIGEST, MANIFESTS, Kind, Tree
 from brokenreg.tui.tags.view import TagTree
@@ -111,23 +113,29 @@ class TagsArea(TabArea):
     def action_copy(self) -> None:
         """Copy the command that pulls the row's image."""
         row = self._view.selected
-        if row is None or row.digest is None:
-            return
-        settings = self._runtime.settings
-        command = pull_command(
-            list(CLIENTS)[self._client],
-            self._address(),
-            spelled(row.key),
-            row.text if row.kind is Kind.TAG else row.digest,
-            is_trusted=settings.cert is not None,
-        )
-        self.app.copy_to_clipboard(command)
-        self.notify(f"copied: {visible(command)}", markup=False)
+        if row is not None and row.digest is not None:
+            self._copy_pull(spelled(row.key), row.text if row.kind is Kind.TAG else row.digest)
 
     def action_copy_next(self) -> None:
         """Choose the next client, and copy its command."""
         self._client = (self._client + 1) % len(CLIENTS)
         self.action_copy()
+
+    async def action_images(self) -> None:
+        """Let the user choose an odd image, and copy the command that pulls it."""
+        await self._runtime.images.odd.catalogue.get()  # a slow import
+        self.app.push_screen(image_choice(), self._copy_image)
+
+    def _copy_image(self, tag: str | None) -> None:
+        if tag is not None:
+            self._copy_pull(REPOSITORY, tag)
+
+    def _copy_pull(self, repository: str, reference: str) -> None:
+        is_trusted = self._runtime.settings.cert is not None
+        client = list(CLIENTS)[self._client]
+        command = pull_command(client, self._address(), repository, reference, is_trusted=is_trusted)
+        self.app.copy_to_clipboard(command)
+        self.notify(f"copied: {visible(command)}", markup=False)
 
     def action_delete(self) -> None:
         """Delete the tag or the manifest, after confirming."""
