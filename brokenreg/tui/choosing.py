@@ -25,7 +25,7 @@ class Entry:
 
 
 class Choice(Dialogue[str | None], inherit_bindings=False):
-    """Lets the user choose a name; the result is None if they cancel. `noun` is the plural of what it names."""
+    """Lets the user choose a name; the result is None if they cancel. `noun` is their plural."""
 
     DEFAULT_CSS = """
     Choice > Vertical { width: 130; height: 1fr; max-height: 100%; }

@@ -166,7 +166,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("tags.search", "/", "Search", "Search repository names and tags", footer=True),
     Command("tags.copy", "y", "Copy", "Copy the pull command", footer=True),
     Command("tags.copy-next", "Y", "Next client", "Copy the pull command for another client"),
-    Command("tags.images", "i", "Odd images", "Choose an odd image, and copy its pull command"),
+    Command("tags.images", "i", "Odd images", "Copy the pull command of an odd image"),
     Command("tags.retag", "R", "Add tag", "Add another tag to the manifest", footer=True),
     Command("tags.delete", "d", "Delete", "Delete the tag or manifest", footer=True),
     Command("traffic.replay", "r", "Replay", "Repeat the request without credentials"),

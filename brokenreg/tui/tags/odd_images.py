@@ -6,7 +6,7 @@ from brokenreg.tui.choosing import Choice, Entry
 
 
 def image_choice() -> Choice:
-    """Return the dialogue; its result is the tag of a kind, or None. The catalogue must be imported before."""
+    """Return the dialogue; its result is the tag of a kind, or None. It needs the catalogue."""
     from brokenreg.images.catalogue import CATALOGUE
 
     entries = (Entry(kind.name, kind.family(), kind.summary()) for kind in CATALOGUE.values())
