@@ -124,10 +124,10 @@ class Run:
     async def _prepare(self, control: AsyncClient) -> Values:
         """Load the scenario, and return the values. Rules for everyone belong to no namespace."""
         task, seed = self._task, self._seed
-        values, *_ = await asyncio.gather(
+        await self._forget_the_run_before(control)
+        values, _ = await asyncio.gather(
             values_of_run(task, self._options.command, self._registry, self._namespace, self._client.folder),
             control.load_scenario(task.text(seed, for_everyone=False)),
-            self._forget_the_run_before(control),
         )
         self._secrets.append(values.password)
         if task.has_rules_for_everyone:

@@ -78,7 +78,7 @@ def _outcomes(report: RunReport, unmet: list[Verdict]) -> Iterator[Outcome]:
         yield Outcome.HUNG
     if _has_crashed(report):
         yield Outcome.CRASHED
-    if any(each.kind == "rule" and each.seen == 0 for each in unmet):
+    if _is_unexamined(report):
         yield Outcome.NOT_EXAMINED
     if any(each.is_suspected for each in unmet) or (report.exit == 0 and not _got_anything(report)):
         yield Outcome.SUSPECTED
@@ -103,6 +103,16 @@ def clarity_of(report: RunReport) -> tuple[str, ...]:
         "cause": _CAUSES.search(report.output) is not None,
     }
     return tuple(name for name, is_named in found.items() if is_named)
+
+
+def _is_unexamined(report: RunReport) -> bool:
+    """Return whether a rule was never applied. Of several rules with one name, it takes only one."""
+    applied: dict[str, int] = {}
+    for each in report.verdicts:
+        if each.kind == "rule":
+            name = each.name.partition(":")[0]
+            applied[name] = applied.get(name, 0) + (each.seen or 0)
+    return 0 in applied.values()
 
 
 def _got_anything(report: RunReport) -> bool:

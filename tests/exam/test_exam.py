@@ -60,6 +60,11 @@ def test_a_stub_gets_what_it_deserves(tmp_path: Path, stub: str, deserved: dict[
     assert found == deserved
 
 
+def test_a_perfect_client_is_good_in_all_cases_of_a_kind(tmp_path: Path) -> None:
+    done = exam(tmp_path, "pull", "--only", "token-[a-r]*", "--jobs", "2")
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_report_and_what_repeats_it(tmp_path: Path) -> None:
     files = ("--junit", "exam.xml", "--html", "exam.html", "--json", "exam.json")
     done = exam(tmp_path, "impatient", "--only", "manifest-503", "--seed", "7", *files)

@@ -1,10 +1,15 @@
-"""The cases of the exam, each in a file of this package: a scenario, and what an outcome means in it.
+"""The cases of the exam: for each, a scenario, and what an outcome means in it.
+
+Each kind of odd image is a case, made by `odd_images`. All others are files of this package.
 
 A case is a scenario file with more keys: `summary`, `why` (why it matters), `sources`, `good` (the outcomes
 that a client should have) and `is_timing_bound`. The folder is the action that it examines; the file name
 before the first hyphen is its family. Two expectations have a special meaning: the one with the name
 `hammered` says how many requests are too many, and the one with the name `gave up too soon` how many a client
 that fails must have sent.
+
+Each rule must be applied, unless it is `optional`. Of several rules with one name, one is enough: some
+clients log in at the ping, and so send no other request without a credential, and some send no ping at all.
 
 `{seed}` in `client.image` is the seed of the run, so that a client never has the content already.
 """
@@ -19,6 +24,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from brokenreg.exam.cases import odd_images
 from brokenreg.exam.outcomes import Outcome
 from brokenreg.rules.scenario import Scenario, scenario_of
 from brokenreg.rules.yaml_text import read_yaml
@@ -73,16 +79,17 @@ def cases(only: str = "*") -> list[Case]:
 
 @cache
 def _all_cases() -> tuple[Case, ...]:
-    return tuple(
-        _case(action, each.name.removesuffix(_SUFFIX), each.read_text(encoding="utf-8"))
+    found = [
+        _case(action, each.name.removesuffix(_SUFFIX), read_yaml(each.read_text(encoding="utf-8"))[0])
         for action in ACTIONS
         if (folder := files(__name__) / action).is_dir()
-        for each in sorted(folder.iterdir(), key=lambda each: each.name)
+        for each in folder.iterdir()
         if each.name.endswith(_SUFFIX)
-    )
+    ]
+    found += (_case("pull", name, document) for name, document in odd_images.documents(SEED))
+    return tuple(sorted(found, key=lambda each: (ACTIONS.index(each.action), each.name)))
 
 
-def _case(action: Action, name: str, text: str) -> Case:
-    document: dict[str, Any] = read_yaml(text)[0]
+def _case(action: Action, name: str, document: dict[str, Any]) -> Case:
     about = {key: document.pop(key) for key in _ABOUT if key in document}
     return Case(name, action, About.model_validate(about), document)
