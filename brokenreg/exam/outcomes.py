@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     HUNG = "hung"
     """It was still running when its time was up."""
     SUSPECTED = "suspected"
-    """It ended with status 0, although it got no content, or some content only with wrong bytes."""
+    """It ended with status 0, although it got no content or not all of it, or only with wrong bytes."""
     LEAKED = "leaked a credential"
     """It sent a credential to the second origin."""
     ACCEPTED = "accepted wrong bytes"
@@ -80,7 +80,8 @@ def _outcomes(report: RunReport, unmet: list[Verdict]) -> Iterator[Outcome]:
         yield Outcome.CRASHED
     if _is_unexamined(report):
         yield Outcome.NOT_EXAMINED
-    if any(each.is_suspected for each in unmet) or (report.exit == 0 and not _got_anything(report)):
+    is_incomplete = "client-output" in kinds or not _got_anything(report)
+    if any(each.is_suspected for each in unmet) or (report.exit == 0 and is_incomplete):
         yield Outcome.SUSPECTED
     if Outcome.HAMMERED in names:
         yield Outcome.HAMMERED

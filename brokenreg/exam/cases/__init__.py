@@ -64,7 +64,8 @@ class Case:
 
     def scenario(self, seed: int) -> Scenario:
         """Return the scenario of a run. Every client may fail in it: that is judged afterwards."""
-        client = {"image": _DEFAULT_IMAGE, "intact": "true", **(self.document.get("client") or {})}
+        copies = {"intact": "true"} if self.action == "pull" else {}
+        client = {"image": _DEFAULT_IMAGE, **copies, **(self.document.get("client") or {})}
         client["image"] = client["image"].replace(SEED, str(seed))
         return scenario_of({**self.document, "name": self.name, "client": {**client, "exit": "any"}})
 
