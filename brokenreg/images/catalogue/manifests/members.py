@@ -84,10 +84,10 @@ class ManifestDigest(ImageKind):
 
     name = "manifest-digest"
     clients = (
-        "No client pulls it: `invalid checksum digest format`, or 400 from the registry. With `form- "
-        "bare`, skopeo to a folder crashes: `panic: no ':' separator in digest`. With `form- "
-        "traversal`, no client writes outside its folder. skopeo to a folder requests that digest, "
-        "and ctr requests `/tmp/brokenreg-escaped-...` of the registry."
+        "No client pulls it: `invalid checksum digest format`, or 400 from the registry. With "
+        "`form-bare`, skopeo to a folder crashes: `panic: no ':' separator in digest`. With "
+        "`form-traversal`, no client writes outside its folder. skopeo to a folder requests that "
+        "digest, and ctr requests `/tmp/brokenreg-escaped-...` of the registry."
     )
     sources = f'CVE-2024-3727 (containers/image); {_DESCRIPTOR}, "Digests"'
     example = "form-traversal"

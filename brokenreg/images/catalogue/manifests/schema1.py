@@ -24,9 +24,9 @@ class ManifestSchema1(ImageKind):
 
     name = "manifest-schema1"
     clients = (
-        "All pull it, except that oras downloads nothing and reports success. The same holds for "
-        "`form-tampered`: none of them verifies the signature. docker and ctr do not pull `form- "
-        "unsigned`: `missing signature key`, `not found`."
+        "skopeo, podman, buildah, docker and ctr pull it, and also `form-tampered`, so they do not "
+        "verify the signature. docker and ctr do not pull `form-unsigned`: `missing signature key`, "
+        "`not found`. oras downloads nothing and reports success."
     )
     sources = 'distribution, docs/spec/manifest-v2-1.md and "Content Digests"; libtrust'
     example = "form-unsigned"
