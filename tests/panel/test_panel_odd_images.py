@@ -20,7 +20,17 @@ SMALLER = {"content-gzip-bomb": "content-gzip-bomb_size-20mib"}
 MOST_BLOBS = 8
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+FORMS = [
+    *("config-env_form-nul", "config-env_form-surrogate", "config-user_form-newline"),
+    *("config-not-json_form-utf-16", "config-not-json_form-truncated", "config-large_size-256mib"),
+    *("manifest-deep_depth-1000000", "manifest-large_size-8mib", "manifest-not-json_form-html"),
+    *("manifest-encoding_form-utf-16", "manifest-encoding_form-latin-1", "manifest-encoding_form-surrogate"),
+    *("manifest-digest_form-traversal", "manifest-annotations_form-list", "index-empty_form-null"),
+]
+"""Other forms of kinds whose documents are odd."""
+
+
+@pytest.mark.parametrize("name", [*CATALOGUE, *FORMS])
 async def test_all_texts_are_harmless(name: str) -> None:
     async with registry(TrafficLog()) as runtime:
         await runtime.images.image("broken/image", SMALLER.get(name, name))

@@ -133,6 +133,13 @@ def plain(folder: Path) -> Iterator[Upstream]:
 
 
 @contextmanager
+def with_schema_1(folder: Path) -> Iterator[Upstream]:
+    """Run one that accepts schema 1 with a valid signature."""
+    with _serving(folder, {"compatibility": {"schema1": {"enabled": True}}}) as host:
+        yield Upstream(host, folder)
+
+
+@contextmanager
 def htpasswd(folder: Path) -> Iterator[Upstream]:
     """Run one with Basic authentication for `USER` and `PASSWORD`."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, utils
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.images.catalogue.reading import Reader, diff_id, image_of, members, read, unpacked
+from tests.proxy.upstreams import with_schema_1
 
 MIB = 1024**2
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -145,6 +148,35 @@ def test_schema_1_unsigned() -> None:
     assert "signatures" not in image.root
     assert_schema_1(image, image.root)
     assert image.media_type(image.image.root) == f"{SCHEMA_1}+json"
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "words"),
+    [
+        ("signed", 201, ""),
+        ("tampered", 400, "manifest failed signature verification"),
+        ("unsigned", 400, "manifest invalid"),
+    ],
+)
+def test_docker_registry_verifies_schema_1(tmp_path: Path, form: str, status: int, words: str) -> None:
+    image = read(f"manifest-schema1_form-{form}")
+    root = image.image.root
+    with with_schema_1(tmp_path) as registry, httpx.Client(base_url=registry.url, trust_env=False) as http:
+        for layer in image.root["fsLayers"]:
+            digest = layer["blobSum"]
+            upload = http.post("/v2/broken/image/blobs/uploads/").headers["location"]
+            http.put(
+                httpx.URL(upload).copy_add_param("digest", digest), content=image.blob({"digest": digest})
+            )
+        response = http.put(
+            f"/v2/broken/image/manifests/{image.root['tag']}",
+            content=image.manifest_bytes(root),
+            headers={"content-type": image.media_type(root)},
+        )
+    assert response.status_code == status
+    assert words in response.text
+    if status == 201:
+        assert response.headers["docker-content-digest"] == root
 
 
 @pytest.mark.parametrize("size", [4096, 4 * MIB, 5 * MIB, 8 * MIB])
