@@ -22,7 +22,7 @@ _HEAD = """\
 # What real clients do
 
 `make clients` generated this page on {date}. It runs each case with a real client and a new brokenreg.
-What it says about requests comes from the log of exchanges. Other versions may behave differently: run
+What the page says about requests comes from the log of exchanges. Other versions may behave differently: run
 `make clients` to see what yours do.
 
 | client | version | pulls | pushes |
@@ -42,7 +42,7 @@ and DIR a folder.
 """
 
 _NEWER = """\
-Newer versions are reported to do more. containerd repeats 500, 503 and 504 once (containerd#10898).
+Newer versions are reported to do more. containerd retries once after a 500, 503 or 504 (containerd#10898).
 containers/image, which skopeo and podman use, resumes a layer with Range after its first cut, and treats a
 200 in response to a Range request as an error.
 """

@@ -50,8 +50,8 @@ class Error(RespondingFault):
     name = "error"
     default_endpoint = "manifest"
     clients = (
-        "containerd 1.6, skopeo and podman give up at a 503. Newer containerd repeats 500, 503 and 504 "
-        "once (containerd#10898). Docker requests a layer again immediately and after 5 s; it "
+        "containerd 1.6, skopeo and podman give up at a 503. Newer containerd retries once after a 500, 503 "
+        "or 504 (containerd#10898). Docker requests a layer again immediately and after 5 s; it "
         "requests a manifest with HEAD and then GET, and does not retry. HTML bodies break clients that "
         "parse them (kaniko#584, claircore#1748)."
     )
