@@ -1,7 +1,8 @@
 """Makes brokenreg the mirror of this node's containerd until SIGTERM, then removes what it wrote.
 
 Environment: REGISTRIES (names, separated by spaces), NODE and PORT (the address of brokenreg), and FOLDER
-(containerd's config_path). If one of the files exists and has another origin, it writes nothing, and fails.
+(containerd's config_path). If one of the files exists and was not written by this program, the program writes
+nothing, and fails.
 """
 
 from __future__ import annotations
