@@ -55,7 +55,7 @@ class Counts:
             case "reference":
                 return f"{target.repository}:{target.reference}"
             case "client":
-                return f"{exchange.client.rpartition(':')[0]} {exchange.user_agent}"
+                return client_of(exchange)
         return ""
 
 
@@ -69,10 +69,10 @@ class Attempts:
         # Ordered by the latest request. `LRUCache` would take five times as long.
         self._counts: OrderedDict[tuple[str, ...], int] = OrderedDict()
 
-    def count(self, exchange: Exchange) -> int:
-        """Count a request, and return its number, from 1."""
+    def count(self, exchange: Exchange, client: str = "") -> int:
+        """Count a request, and return its number, from 1; `client` is whose requests are counted together."""
         target, counts = exchange.target, self._counts
-        key = (target.namespace, *target.faults, *_requested(exchange))
+        key = (target.namespace, client, *target.faults, *_requested(exchange))
         if max(map(len, key)) > MAX_KEY:
             key = tuple(map(shorten, key))
         attempt = counts[key] = counts.get(key, 0) + 1
@@ -85,6 +85,11 @@ class Attempts:
         """Forget the counts of a namespace, so that they start again from 1."""
         for key in [key for key in self._counts if key[0] == namespace]:
             del self._counts[key]
+
+
+def client_of(exchange: Exchange) -> str:
+    """Return what identifies a client in counts: its address and its User-Agent header."""
+    return f"{exchange.client.rpartition(':')[0]} {exchange.user_agent}"
 
 
 def draw_of(seed: int, rule: str, exchange: Exchange, attempt: int) -> int:

@@ -52,10 +52,14 @@ class _NoPathError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PathRule:
-    """A rule that an image path expresses, and the part of the path that its counters belong to."""
+    """A rule that an image path expresses, and the part of the path that its counters belong to.
+
+    Of the rules with the same `profile`, the path with that profile, only the first that matches is applied.
+    """
 
     rule: Rule
     path: str
+    profile: str = ""
 
 
 class PathRules:
@@ -69,11 +73,15 @@ class PathRules:
 
         Faults in a prefix are applied to pulls and pushes. `broken/<fault>` can only be pulled.
         """
-        rules = [
-            PathRule(rule, "/".join((_WITH, *target.faults[place:], target.repository, *which)))
-            for place, spelled in enumerate(target.faults)
-            for rule, *which in _rules_of_prefix(spelled)
-        ]
+        rules: list[PathRule] = []
+        for place, spelled in enumerate(target.faults):
+            path = "/".join((_WITH, *target.faults[place:], target.repository))
+            if spelled.startswith(PROFILE):
+                rules += (
+                    PathRule(rule, f"{path}/{number}", path) for number, rule in _rules_of_profile(spelled)
+                )
+            else:
+                rules.append(PathRule(_rule_of_prefix(spelled), path))
         if target.is_reserved and method in ("GET", "HEAD"):
             rules += self._rules_of_image(target)
         return rules
@@ -119,21 +127,18 @@ def prefix_of(rule: Rule) -> str:
     return f"{RESERVED}with/{component}/"
 
 
-def _rules_of_prefix(spelled: str) -> Iterator[tuple[Rule] | tuple[Rule, str]]:
-    """Yield the rules of `broken/with/<fault>/` or `broken/as/<profile>/`, those of a profile with a number.
+def _rules_of_profile(spelled: str) -> Iterator[tuple[int, Rule]]:
+    """Yield the rules of `broken/as/<profile>/` with their numbers, from 1.
 
     A path cannot reach what happens before there is a path.
     """
-    if not spelled.startswith(PROFILE):
-        yield (_rule_of_prefix(spelled),)
-        return
     try:
         profile = profile_of(spelled.removeprefix(PROFILE))
     except ScenarioError as error:
         raise OCIError(404, ErrorCode.NAME_UNKNOWN, str(error)) from None
     for number, rule in enumerate(profile.scenario.rules, start=1):
         if rule.endpoint != Endpoint.CONNECT:
-            yield rule, str(number)
+            yield number, rule
 
 
 @lru_cache(_CACHED)

@@ -8,7 +8,7 @@ from itertools import count
 from cachetools import LRUCache
 
 from brokenreg.rules.active_rule import ActiveRule, RuleHit, places_of
-from brokenreg.rules.counters import Attempts
+from brokenreg.rules.counters import Attempts, client_of, shorten
 from brokenreg.rules.path_rules import PathRule
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_book import RuleBook
@@ -41,7 +41,7 @@ class RuleBooks:
         self._positions = positions
         self._ids = count(1)
         self._books: dict[str, RuleBook] = {}
-        self._paths: LRUCache[tuple[str, str], ActiveRule] = LRUCache(_MAX_PATHS)
+        self._paths: LRUCache[tuple[str, str, str], ActiveRule] = LRUCache(_MAX_PATHS)
         self._attempts = Attempts()
         self.reset("")
 
@@ -79,9 +79,10 @@ class RuleBooks:
     def find(self, namespace: str, rule: EvaluatedRule) -> ActiveRule | None:
         """Return the rule of an outcome with its counters; None if it was removed or replaced."""
         book = self._books.get(namespace)
-        active = book.get(rule.id) if book is not None and rule.id else None
-        active = active or self._paths.get((namespace, rule.source))
-        return active if active is not None and active.evaluated is rule else None
+        if book is not None and rule.id:
+            return active if (active := book.get(rule.id)) and active.evaluated is rule else None
+        found = (active for key, active in self._paths.items() if key[:2] == (namespace, rule.source))
+        return next((active for active in found if active.evaluated is rule), None)
 
     def __len__(self) -> int:
         """Return the number of rules in all namespaces."""
@@ -118,27 +119,52 @@ class RuleBooks:
         hits = []
         book = self._books.get(exchange.target.namespace)
         seed = self._seed if book is None else book.seed
-        attempt = self._attempts.count(exchange)
+        has_profile = any(each.profile for each in path_rules)
+        attempt = self._attempts.count(exchange, _client(exchange) if has_profile else "")
         places = places_of(exchange, self._positions)
+        applied: set[str] = set()
         for path_rule in path_rules:
             rule = path_rule.rule
             if exchange.target.endpoint not in rule.endpoints() or not rule.applies_to(exchange.method):
                 continue
-            active = self._path_rule(exchange.target.namespace, path_rule)
+            if path_rule.profile in applied:
+                continue
+            active = self._path_rule(exchange, path_rule, path_rules)
             if not active.may_match(exchange):
                 continue
             hit = active.evaluate(exchange, seed, path_rule.path, attempt, places)
             if hit is None:
                 continue
             hits.append(hit)
+            if path_rule.profile:
+                applied.add(path_rule.profile)
             if any(fault.is_final for fault in hit.faults):
                 break  # the faults inside it are never reached
         return hits
 
-    def _path_rule(self, namespace: str, path_rule: PathRule) -> ActiveRule:
-        """Return the active rule of a path; its counters continue if the path was requested recently."""
-        key = namespace, path_rule.path
+    def _path_rule(
+        self, exchange: Exchange, path_rule: PathRule, path_rules: Sequence[PathRule]
+    ) -> ActiveRule:
+        """Return the active rule of a path; its counters continue if the path was requested recently.
+
+        The rules of a profile count each client separately.
+        """
+        client = _client(exchange) if path_rule.profile else ""
+        key = exchange.target.namespace, path_rule.path, client
         active = self._paths.get(key)
         if active is None:
             active = self._paths[key] = ActiveRule(path_rule.rule, 0, path_rule.path)
+        if path_rule.rule.after is not None:
+            active.awaited = next(
+                (
+                    self._path_rule(exchange, other, ())
+                    for other in path_rules
+                    if (other.profile, other.rule.name) == (path_rule.profile, path_rule.rule.after)
+                ),
+                None,
+            )
         return active
+
+
+def _client(exchange: Exchange) -> str:
+    return shorten(client_of(exchange))

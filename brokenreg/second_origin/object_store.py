@@ -35,6 +35,14 @@ from brokenreg.traffic.recorder import exchange_of, target_of, with_target
 from brokenreg.traffic.redaction import redact_target
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
+_CAPTCHA = (
+    b"<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>Please confirm that you are a "
+    b"person</h1><p>This page needs JavaScript and cookies.</p></body></html>\n"
+)
+_LANDING_PAGE = (
+    b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>\n".ljust(11_485) + b"</body></html>\n"
+)
+_PAGES = {Answer.HTML: _PAGE, Answer.CAPTCHA: _CAPTCHA, Answer.LANDING_PAGE: _LANDING_PAGE}
 _TOKEN_LIFETIME = 300
 _INVALID_AUTHENTICATION = SignedURLError(
     "InvalidAuthenticationInfo", "Authentication information is not given in the correct format."
@@ -68,9 +76,15 @@ class ObjectStore:
         if signed.hops or signed.answer is Answer.LOOP:
             onward = signed if signed.answer is Answer.LOOP else replace(signed, hops=signed.hops - 1)
             await respond_plain(send, signed.status, {"location": self._origin.spell(scope, onward)})
-        elif signed.answer is Answer.HTML:
+        elif signed.answer in _PAGES:
             exchange_of(scope).has_wrong_bytes = True
-            await respond_plain(send, 200, {"content-type": "text/html; charset=utf-8"}, _PAGE)
+            await respond_plain(
+                send, 200, {"content-type": "text/html; charset=utf-8"}, _PAGES[signed.answer]
+            )
+        elif signed.answer is Answer.LIMITED:
+            await respond_plain(send, 429, {})
+        elif signed.answer is Answer.EXPIRED_R2:
+            await _refuse(send, 403, SignedURLError("ExpiredRequest", "Request has expired"))
         elif signed.answer is Answer.NOT_FOUND:
             await _refuse(send, 404, SignedURLError("NoSuchKey", "The specified key does not exist."))
         elif signed.answer is Answer.REJECTS_AUTHORIZATION and header(scope, b"authorization") is not None:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qsl, quote, urlencode
 
-SIGNATURE = "signature"
-"""The query parameter that holds the signature."""
+SIGNATURE = "sig"
+"""The query parameter that holds the signature, as in a shared access signature (SAS) of Azure."""
 
 _TERMS = "terms"
 _UNSIGNED = "digest"
@@ -55,6 +55,14 @@ class Answer(StrEnum):
     CONTENT = "content"
     HTML = "html"
     """200 with an HTML page, as from a login portal."""
+    LANDING_PAGE = "landing-page"
+    """200 with an HTML page of 11,500 bytes."""
+    CAPTCHA = "captcha"
+    """200 with an HTML page that asks for a proof that the client is a person."""
+    EXPIRED_R2 = "expired-r2"
+    """403 with the XML document that R2 sends for an expired URL."""
+    LIMITED = "limited"
+    """429 without a body."""
     NOT_FOUND = "not-found"
     """404 with an XML document."""
     REJECTS_AUTHORIZATION = "rejects-authorization"

@@ -20,7 +20,7 @@ from tests.registry.pushing import error_of
             {"fault": "truncate", "match": {"metod": "GET"}},
             "match.metod: unknown field: did you mean method?",
         ),
-        ({"fault": {"type": "not-found", "x": 1}}, "fault.x: unknown field: use processed"),
+        ({"fault": {"type": "not-found", "x": 1}}, "fault.x: unknown field: use attestations or processed"),
         (
             {"fault": {"type": "hold", "at": "foo"}},
             'fault.at: invalid value "foo": use headers, or bytes, such as 65536 or 64KiB',

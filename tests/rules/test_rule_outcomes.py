@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from brokenreg.faults.context import RuleMemory
@@ -88,3 +89,34 @@ def test_a_rule_remembers_one_object_of_each_class() -> None:
     assert memory.get(Numbers) == [1]
     assert memory.get(Counter) == {"a": 1}
     assert RuleMemory().get(Numbers) == []
+
+
+def test_of_a_profile_in_a_path_only_the_first_rule_that_matches_is_applied() -> None:
+    rules = books()
+    first, second = (PathRule(rule_of({"fault": "latency"}), f"p/{place}", "p") for place in (1, 2))
+    around, within = (PathRule(rule_of({"fault": "latency"}), name) for name in ("around", "within"))
+    hits = rules.evaluate(exchange(), [around, first, second, within])
+    assert [hit.active.source for hit in hits] == ["around", "p/1", "within"]
+
+
+def test_a_rule_of_a_profile_in_a_path_waits_for_another_one() -> None:
+    rules = books()
+    begins = rule_of({"name": "begins", "fault": "error", "skip": 1, "times": 1})
+    follows = rule_of({"name": "follows", "fault": "reset", "match": {"endpoint": "any"}, "after": "begins"})
+    path_rules = [PathRule(follows, "p/1", "p"), PathRule(begins, "p/2", "p")]
+    evaluated = [rules.evaluate(exchange(), path_rules) for _ in range(4)]
+    assert [[hit.active.label for hit in hits] for hits in evaluated] == [
+        [],
+        ["begins"],
+        ["follows"],
+        ["follows"],
+    ]
+
+
+def test_the_counts_of_a_profile_in_a_path_are_those_of_a_client() -> None:
+    rules = books()
+    path_rules = [PathRule(rule_of({"fault": "error", "times": 1, "match": {"attempt": 1}}), "p/1", "p")]
+    clients = [replace(exchange(), client=client) for client in ("127.0.0.1:1", "127.0.0.2:1", "127.0.0.1:2")]
+    hits = [rules.evaluate(each, path_rules) for each in clients]
+    assert [len(each) for each in hits] == [1, 1, 0]
+    assert rules.find("", hits[1][0].outcome.rule) is hits[1][0].active

@@ -147,7 +147,7 @@ def encode(*, coding: Literal["gzip", "deflate", "zstd"] = "gzip", header: bool 
 
 
 @with_parameters
-def negotiate(*, form: Literal["not-found", "not-acceptable", "convert"] = "not-found") -> Fault:
+def negotiate(*, form: Literal["not-found", "not-acceptable", "convert", "schema1"] = "not-found") -> Fault:
     """Sends a manifest only if Accept names its media type.
 
     A range such as `*/*` names all types; a request without Accept names none. `form` selects the response to
@@ -157,6 +157,8 @@ def negotiate(*, form: Literal["not-found", "not-acceptable", "convert"] = "not-
     - `not-acceptable`: 406
     - `convert`: the manifest with the media types of Docker instead of those of OCI, or the reverse, if
       Accept names the other type; it has another digest, under which nothing is found. Otherwise, 404
+    - `schema1`: whatever Accept names, the manifest of an image in Docker's old format, schema 1, with a
+      signature; it has another digest, under which nothing is found. An index gets a 404
 
     The default endpoint is `manifest`.
 

@@ -48,7 +48,7 @@ def tag_pages(
 def referrers(
     *,
     form: Literal[
-        "not-found", "bad-request", "html", "redirect", "empty", "none", "wrong-type", "paged"
+        "not-found", "bad-request", "html", "redirect", "cut-off", "empty", "none", "wrong-type", "paged"
     ] = "not-found",
 ) -> Fault:
     """Responds incorrectly to requests for the referrers of a manifest.
@@ -59,6 +59,7 @@ def referrers(
       the tag `sha256-<hex>`
     - `html`: 200 with an HTML page
     - `redirect`: 307 to an HTML page at the second origin
+    - `cut-off`: 303 to the second origin with a URL that lacks the digest, and a 429 there
     - `empty`: 200 without a body
     - `none`: an empty index
     - `wrong-type`: a document that is not an index

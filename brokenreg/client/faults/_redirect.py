@@ -11,7 +11,17 @@ from brokenreg.client.faults.fault import Fault, with_parameters
 def redirect(
     *,
     form: Literal[
-        "works", "expired", "head-only", "not-found", "rejects-authorization", "html", "loop", "dead"
+        "works",
+        "expired",
+        "expired-r2",
+        "head-only",
+        "not-found",
+        "rejects-authorization",
+        "html",
+        "landing-page",
+        "captcha",
+        "loop",
+        "dead",
     ] = "works",
     status: int = 307,
     get_only: bool = False,
@@ -24,11 +34,14 @@ def redirect(
     `form` selects what happens at that URL:
 
     - `works`: the content is served
-    - `expired`: 403 with an XML body
+    - `expired`: 403 with an XML body (AccessDenied), as at S3
+    - `expired-r2`: 403 with an XML body (ExpiredRequest), as at R2
     - `head-only`: the URL is valid only for HEAD, and GET gets a 403
     - `not-found`: 404 with an XML body
     - `rejects-authorization`: 400 with an XML body if the client sends Authorization, as at Azure
     - `html`: 200 with an HTML page
+    - `landing-page`: 200 with an HTML page of 11,500 bytes, as from Artifactory
+    - `captcha`: 200 with an HTML page that asks for a proof that the client is a person
     - `loop`: a redirect to itself
     - `dead`: the URL has a port that refuses connections
 

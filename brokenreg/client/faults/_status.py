@@ -57,6 +57,7 @@ def status(*, status: int = 200) -> Fault:
 def rate_limit(
     *,
     quota: int = 0,
+    used: int = 0,
     window: float | str = 60.0,
     by: Literal["client", "all"] = "client",
     retry_after: Literal["seconds", "date", "absent", "garbage", "huge"] = "seconds",
@@ -82,13 +83,16 @@ def rate_limit(
       but not in a 429
     - `none`: no headers
 
-    If `count_head` is false, HEAD is neither counted nor refused, as at Docker Hub.
+    With `docker-hub`, the addresses of one /64 network of IPv6 are one client. If `count_head` is false, HEAD
+    is neither counted nor refused, as at Docker Hub. `used` is how many requests the first window has counted
+    before its first one: if it equals `quota`, none is left.
 
     The default endpoint is `manifest`.
 
     Parameters:
 
     - `quota`: number of requests allowed per window; 0 allows none
+    - `used`: number of requests that the first window starts with
     - `window`: length of the window
     - `by`: whose requests are counted together
     - `retry_after`: form of the Retry-After header
@@ -100,13 +104,17 @@ def rate_limit(
 
 
 @with_parameters
-def not_found(*, processed: bool = False) -> Fault:
+def not_found(*, attestations: bool = False, processed: bool = False) -> Fault:
     """Responds with 404 and the error code that fits the request, for example BLOB_UNKNOWN.
+
+    With `attestations`, this applies only to the manifests of attestations, whose layers are statements of
+    in-toto; use it with endpoint `manifest`. An index of buildx has one for each platform.
 
     The default endpoint is `layer`.
 
     Parameters:
 
+    - `attestations`: only the manifests of attestations
     - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,
       PUT, PATCH and DELETE are carried out
     """

@@ -127,6 +127,7 @@ class Referrers(Fault):
       the tag `sha256-<hex>`
     - `html`: 200 with an HTML page
     - `redirect`: 307 to an HTML page at the second origin
+    - `cut-off`: 303 to the second origin with a URL that lacks the digest, and a 429 there
     - `empty`: 200 without a body
     - `none`: an empty index
     - `wrong-type`: a document that is not an index
@@ -139,9 +140,9 @@ class Referrers(Fault):
     clients = "Clients that look for signatures are affected (oras-go#633, go-containerregistry#1647)."
     example = "form-html"
 
-    form: Literal["not-found", "bad-request", "html", "redirect", "empty", "none", "wrong-type", "paged"] = (
-        Field("not-found", description="the response")
-    )
+    form: Literal[
+        "not-found", "bad-request", "html", "redirect", "cut-off", "empty", "none", "wrong-type", "paged"
+    ] = Field("not-found", description="the response")
 
     async def apply(self, context: FaultContext) -> None:
         match self.form:
@@ -160,6 +161,10 @@ class Referrers(Fault):
                     context.scope, context.scope["path"], answer=Answer.HTML
                 )
                 await context.respond(307, {"location": url})
+            case "cut-off":
+                path = context.scope["path"].rpartition("/")[0] + "/"
+                url = context.registry_view.origin.url(context.scope, path, answer=Answer.LIMITED)
+                await context.respond(303, {"location": url})
             case "empty":
                 await context.respond(200, {"content-type": OCI_INDEX})
             case "wrong-type":

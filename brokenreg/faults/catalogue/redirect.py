@@ -13,7 +13,10 @@ from brokenreg.second_origin.signed_urls import LIFETIME, Allowed, Answer
 from brokenreg.traffic.exchange import Exchange
 
 _ANSWERS = {
+    "captcha": Answer.CAPTCHA,
+    "expired-r2": Answer.EXPIRED_R2,
     "html": Answer.HTML,
+    "landing-page": Answer.LANDING_PAGE,
     "loop": Answer.LOOP,
     "not-found": Answer.NOT_FOUND,
     "rejects-authorization": Answer.REJECTS_AUTHORIZATION,
@@ -26,11 +29,14 @@ class Redirect(RespondingFault):
     `form` selects what happens at that URL:
 
     - `works`: the content is served
-    - `expired`: 403 with an XML body
+    - `expired`: 403 with an XML body (AccessDenied), as at S3
+    - `expired-r2`: 403 with an XML body (ExpiredRequest), as at R2
     - `head-only`: the URL is valid only for HEAD, and GET gets a 403
     - `not-found`: 404 with an XML body
     - `rejects-authorization`: 400 with an XML body if the client sends Authorization, as at Azure
     - `html`: 200 with an HTML page
+    - `landing-page`: 200 with an HTML page of 11,500 bytes, as from Artifactory
+    - `captcha`: 200 with an HTML page that asks for a proof that the client is a person
     - `loop`: a redirect to itself
     - `dead`: the URL has a port that refuses connections
 
@@ -51,7 +57,17 @@ class Redirect(RespondingFault):
     example = "form-expired"
 
     form: Literal[
-        "works", "expired", "head-only", "not-found", "rejects-authorization", "html", "loop", "dead"
+        "works",
+        "expired",
+        "expired-r2",
+        "head-only",
+        "not-found",
+        "rejects-authorization",
+        "html",
+        "landing-page",
+        "captcha",
+        "loop",
+        "dead",
     ] = Field("works", description="what happens at the URL")
     status: int = Field(307, ge=300, le=399, description="status of the redirect, 300 to 399")
     get_only: bool = Field(False, description="whether HEAD is not redirected")

@@ -11,7 +11,7 @@ from pydantic import Field
 from brokenreg.faults.catalogue.base import READS, Fault
 from brokenreg.faults.context import FaultContext, Head
 from brokenreg.http.asgi import Scope
-from brokenreg.oci.digests import Digest
+from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import (
     DOCKER_CONFIG,
@@ -24,7 +24,8 @@ from brokenreg.oci.mediatypes import (
     OCI_MANIFEST,
     has_too_many_values,
 )
-from brokenreg.oci.target import Endpoint
+from brokenreg.oci.schema1 import SCHEMA1, schema1_payload, sign_schema1
+from brokenreg.oci.target import Endpoint, Target
 
 _PAIRS = (
     (DOCKER_MANIFEST, OCI_MANIFEST),
@@ -46,6 +47,8 @@ class Negotiate(Fault):
     - `not-acceptable`: 406
     - `convert`: the manifest with the media types of Docker instead of those of OCI, or the reverse, if
       Accept names the other type; it has another digest, under which nothing is found. Otherwise, 404
+    - `schema1`: whatever Accept names, the manifest of an image in Docker's old format, schema 1, with a
+      signature; it has another digest, under which nothing is found. An index gets a 404
     """
 
     name = "negotiate"
@@ -55,13 +58,16 @@ class Negotiate(Fault):
     clients = "Clients whose Accept header lacks a type cannot pull images of that type."
     example = "form-not-found"
 
-    form: Literal["not-found", "not-acceptable", "convert"] = Field(
+    form: Literal["not-found", "not-acceptable", "convert", "schema1"] = Field(
         "not-found", description="the response if Accept does not name the type"
     )
 
     async def apply(self, context: FaultContext) -> None:
         head, body = await context.fetch(scope={**context.scope, "method": "GET"})
         stored = (head.get("content-type") or "").partition(";")[0].strip()
+        if self.form == "schema1" and head.is_success:
+            await self._send_schema1(context, head, body)
+            return
         named = _accepted(context.scope)
         if not head.is_success or _names(named, stored):
             reason = f"Accept names {stored}" if head.is_success else f"the status is {head.status}"
@@ -70,18 +76,55 @@ class Negotiate(Fault):
         elif self.form == "convert" and _names(named, _OTHERS.get(stored, "")):
             converted = await asyncio.to_thread(_converted, body)
             head.set("content-type", _OTHERS[stored])
-            digest = Digest.of(converted)
-            head.set("docker-content-digest", digest)
-            head.set("etag", f'"{digest}"')
-            head.set("content-length", str(len(converted)))
+            _set_content(head, Digest.of(converted), converted)
             await self._send(context, head, converted)
         else:
             status = 406 if self.form == "not-acceptable" else 404
             message = f"OCI or Docker type {stored} found, but the Accept header does not name it"
             await context.respond_error(OCIError(status, ErrorCode.MANIFEST_UNKNOWN, message))
 
+    async def _send_schema1(self, context: FaultContext, head: Head, body: bytes) -> None:
+        payload = await asyncio.to_thread(_as_schema1, context.exchange.target, body)
+        if payload is None:
+            message = "This manifest does not exist in schema 1"
+            await context.respond_error(OCIError(404, ErrorCode.MANIFEST_UNKNOWN, message))
+            return
+        signed = await asyncio.to_thread(sign_schema1, payload)
+        head.set("content-type", SCHEMA1)
+        _set_content(head, Digest.of(payload), signed)
+        await self._send(context, head, signed)
+
     async def _send(self, context: FaultContext, head: Head, body: bytes) -> None:
         await context.send_response(head, b"" if context.exchange.method == "HEAD" else body)
+
+
+def _set_content(head: Head, digest: Digest, body: bytes) -> None:
+    head.set("docker-content-digest", digest)
+    head.set("etag", f'"{digest}"')
+    head.set("content-length", str(len(body)))
+
+
+def _as_schema1(target: Target, body: bytes) -> bytes | None:
+    """Return the manifest of an image in schema 1, not signed yet; None for anything else."""
+    document = _document(body)
+    layers = None if document is None else document.get("layers")
+    if not isinstance(layers, list):
+        return None
+    found = [each.get("digest") for each in layers if isinstance(each, dict)]
+    digests = [digest for digest in found if isinstance(digest, str)]
+    if not digests or len(digests) < len(layers):
+        return None
+    tag = "latest" if is_digest(target.reference) else target.reference
+    return schema1_payload(target.name, tag, digests)
+
+
+def _document(body: bytes) -> dict[str, Any] | None:
+    """Return a JSON object; None for anything else."""
+    try:
+        document = None if has_too_many_values(body) else json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _accepted(scope: Scope) -> set[str]:
@@ -96,11 +139,8 @@ def _names(ranges: set[str], media_type: str) -> bool:
 
 def _converted(body: bytes) -> bytes:
     """Return a manifest with the other media types; one that is not JSON stays as it is."""
-    try:
-        document = None if has_too_many_values(body) else json.loads(body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
+    document = _document(body)
+    if document is None:
         return body
     return json.dumps(_with_other_types(document), separators=(",", ":"), ensure_ascii=False).encode(
         "utf-8", "surrogatepass"

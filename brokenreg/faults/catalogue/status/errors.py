@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
+import json
 from typing import Literal
 
 from pydantic import Field
 
-from brokenreg.faults.catalogue.base import Fault, RespondingFault
+from brokenreg.faults.catalogue.base import READS, Fault, RespondingFault
 from brokenreg.faults.catalogue.headers import HeaderValue
 from brokenreg.faults.context import FaultContext, Head, ResponseFilter
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.mediatypes import IN_TOTO, has_too_many_values
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 
@@ -92,7 +95,11 @@ class Error(RespondingFault):
 
 
 class NotFound(RespondingFault):
-    """Responds with 404 and the error code that fits the request, for example BLOB_UNKNOWN."""
+    """Responds with 404 and the error code that fits the request, for example BLOB_UNKNOWN.
+
+    With `attestations`, this applies only to the manifests of attestations, whose layers are statements of
+    in-toto; use it with endpoint `manifest`. An index of buildx has one for each platform.
+    """
 
     name = "not-found"
     default_endpoint = "layer"
@@ -102,11 +109,48 @@ class NotFound(RespondingFault):
     )
     example = ""
 
+    attestations: bool = Field(False, description="only the manifests of attestations")
+
+    @property
+    def is_final(self) -> bool:
+        return super().is_final and not self.attestations
+
+    async def apply(self, context: FaultContext) -> None:
+        if not self.attestations:
+            await super().apply(context)
+        elif context.exchange.method not in READS or context.exchange.endpoint is not Endpoint.MANIFEST:
+            context.no_effect("the request is not for a manifest")
+            await context.forward()
+        else:
+            await self._hide_attestation(context)
+
+    async def _hide_attestation(self, context: FaultContext) -> None:
+        head, body = await context.fetch(scope={**context.scope, "method": "GET"})
+        if head.is_success and await asyncio.to_thread(_is_attestation, body):
+            await self.respond(context)
+            return
+        context.no_effect("this is not the manifest of an attestation")
+        await context.send_response(head, b"" if context.exchange.method == "HEAD" else body)
+
     async def respond(self, context: FaultContext) -> None:
         target = context.exchange.target
         code = unknown_code(target.endpoint)
         detail = {"reference": target.reference} if target.reference else None
         await context.respond_error(OCIError(404, code, "Not found, on purpose", detail=detail))
+
+
+def _is_attestation(body: bytes) -> bool:
+    """Return whether a document is a manifest whose layers are all statements of in-toto."""
+    try:
+        document = None if has_too_many_values(body) else json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    layers = document.get("layers") if isinstance(document, dict) else None
+    return (
+        isinstance(layers, list)
+        and bool(layers)
+        and all(isinstance(each, dict) and each.get("mediaType") == IN_TOTO for each in layers)
+    )
 
 
 class HeadDiffers(Fault):

@@ -14,7 +14,6 @@ from brokenreg.faults.catalogue.parameters import Duration
 from brokenreg.faults.context import FaultContext, Head
 from brokenreg.http.dates import http_date
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.traffic.exchange import Exchange
 
 _MAX_CLIENTS = 10_000
 
@@ -45,7 +44,9 @@ class RateLimit(Fault):
       but not in a 429
     - `none`: no headers
 
-    If `count_head` is false, HEAD is neither counted nor refused, as at Docker Hub.
+    With `docker-hub`, the addresses of one /64 network of IPv6 are one client. If `count_head` is false, HEAD
+    is neither counted nor refused, as at Docker Hub. `used` is how many requests the first window has counted
+    before its first one: if it equals `quota`, none is left.
     """
 
     name = "rate-limit"
@@ -58,6 +59,7 @@ class RateLimit(Fault):
     example = "quota-2_window-1m"
 
     quota: int = Field(0, ge=0, le=10**9, description="number of requests allowed per window; 0 allows none")
+    used: int = Field(0, ge=0, le=10**9, description="number of requests that the first window starts with")
     window: Duration = Field(60.0, gt=0, description="length of the window")
     by: Literal["client", "all"] = Field("client", description="whose requests are counted together")
     retry_after: Literal["seconds", "date", "absent", "garbage", "huge"] = Field(
@@ -71,28 +73,25 @@ class RateLimit(Fault):
         "You have reached your pull rate limit", max_length=1024, description="message of a 429"
     )
 
-    def inapplicable_reason(self, exchange: Exchange) -> str | None:
-        if exchange.method == "HEAD" and not self.count_head:
-            return "HEAD is not counted"
-        return super().inapplicable_reason(exchange)
-
     async def apply(self, context: FaultContext) -> None:
         address = context.exchange.client.rpartition(":")[0].strip("[]")
-        client = address if self.by == "client" else ""
+        source = source_of(address) if self.headers == "docker-hub" else address
+        client = source if self.by == "client" else ""
+        is_counted = self.count_head or context.exchange.method != "HEAD"
         now = time.monotonic()
         windows = context.memory.get(_Windows)
-        began, used = windows.get(client, (now, 0))
+        began, used = windows.get(client, (now, self.used))
         if now >= began + self.window:
             began, used = now, 0
-        windows[client] = began, used + 1
-        left = began + self.window - now
-        if used >= self.quota:
-            await context.respond_error(self._refusal(left))
+        used += is_counted
+        windows[client] = began, used
+        if is_counted and used > self.quota:
+            await context.respond_error(self._refusal(began + self.window - now))
             return
-        context.no_effect(f"{used + 1} of {self.quota} in this window")
+        context.no_effect(f"{used} of {self.quota} in this window" if is_counted else "HEAD is not counted")
 
         def add_limits(head: Head) -> None:
-            for name, value in self._headers(self.quota - used - 1, address).items():
+            for name, value in self._headers(max(0, self.quota - used), source).items():
                 head.add(name, value)
 
         await context.forward_changed(add_limits)
@@ -110,13 +109,12 @@ class RateLimit(Fault):
             headers["retry-after"] = str(10 * 365 * 24 * 3600)
         return OCIError(429, ErrorCode.TOOMANYREQUESTS, self.message, headers=headers)
 
-    def _headers(self, remaining: int, address: str) -> dict[str, str]:
+    def _headers(self, remaining: int, source: str) -> dict[str, str]:
         if self.headers == "none":
             return {}
         window = f";w={max(1, round(self.window))}"
         headers = {"ratelimit-limit": f"{self.quota}{window}", "ratelimit-remaining": f"{remaining}{window}"}
-        source = {"docker-ratelimit-source": source_of(address)} if self.headers == "docker-hub" else {}
-        return headers | source
+        return headers | ({"docker-ratelimit-source": source} if self.headers == "docker-hub" else {})
 
 
 def source_of(address: str) -> str:
