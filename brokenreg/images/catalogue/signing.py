@@ -1,4 +1,4 @@
-"""Signatures with the public example key of RFC 6979, section A.2.5, which proves nothing to anybody.
+"""Signatures with the example key of RFC 6979, section A.2.5. They prove nothing, because the key is public.
 
 They are deterministic, because the digests of an image must not change.
 """
@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-_SECRET = 0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721
+_EXAMPLE_KEY = 0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721
 _SIGNED_AT = "1970-01-01T00:00:00Z"
 _GROUP, _GROUPED = 4, 30
 _COORDINATE = 32
@@ -23,7 +23,7 @@ def sign(data: bytes) -> bytes:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    key = ec.derive_private_key(_SECRET, ec.SECP256R1())
+    key = ec.derive_private_key(_EXAMPLE_KEY, ec.SECP256R1())
     return key.sign(data, ec.ECDSA(SHA256(), deterministic_signing=True))
 
 
@@ -54,7 +54,7 @@ def _public_jwk() -> dict[str, str]:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    key = ec.derive_private_key(_SECRET, ec.SECP256R1()).public_key()
+    key = ec.derive_private_key(_EXAMPLE_KEY, ec.SECP256R1()).public_key()
     point = key.public_numbers()
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     letters = base64.b32encode(hashlib.sha256(der).digest()[:_GROUPED]).decode()

@@ -19,7 +19,7 @@ class ArtifactEmptyConfig(ImageKind):
     """The artifact has the empty configuration, `{}`, and an `artifactType`. This is valid.
 
     It has one file as its layer. With `layer-empty`, the layer is the empty configuration as well, because a
-    manifest needs at least one layer.
+    manifest should have at least one layer.
     """
 
     name = "artifact-empty-config"

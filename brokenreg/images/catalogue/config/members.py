@@ -18,7 +18,7 @@ class ConfigCreated(ImageKind):
 
     name = "config-created"
     clients = (
-        'skopeo and oras pull it. podman, buildah, docker and ctr do not: `cannot parse """ as '
+        'skopeo and oras pull it. podman, buildah, docker and ctr do not: `cannot parse "\\"" as '
         '"2006"`. All pull `form-absent` and `form-null`.'
     )
     sources = (
@@ -59,7 +59,7 @@ class ConfigPlatform(ImageKind):
     clients = (
         "All pull it, whatever the architecture: docker, podman and ctr on amd64 pull `s390x` too. "
         "docker does not pull `member-os` with `form-unknown` or `form-other`: `operating system is "
-        "not supported`."
+        "not supported`, `cannot be used on this platform`."
     )
     sources = 'image-spec, "config.md": `architecture` and `os` are required, as Go lists them'
     example = "member-os_form-absent"

@@ -100,7 +100,7 @@ class IndexVariants(ImageKind):
 class IndexAttestation(ImageKind):
     """The index has, besides the image, an attestation for the platform `unknown/unknown`. This is valid.
 
-    BuildKit adds such attestations to all images. With `order-only`, the index has only the attestation.
+    BuildKit adds one to each image by default. With `order-only`, the index has only the attestation.
     """
 
     name = "index-attestation"

@@ -13,9 +13,9 @@ _DESCRIPTOR = 'image-spec, "descriptor.md"'
 
 
 class ManifestAnnotations(ImageKind):
-    """The annotations of the manifest are not an object of texts.
+    """The annotations of the manifest are not an object whose values are texts.
 
-    One of them is a number, a boolean, null or an object; or all of them are a list.
+    One value is a number, a boolean, null or an object. With `form-list`, the annotations are a list.
     """
 
     name = "manifest-annotations"
@@ -78,8 +78,8 @@ class ManifestDigest(ImageKind):
     """The digest of a second layer is malformed.
 
     With `form-upper` it has capital letters, with `form-short` half of its digits, with `form-algorithm` an
-    algorithm that nobody knows, with `form-bare` no algorithm, and with `form-traversal` it is a path that
-    leads out of the folder of a client that uses it as a name of a file.
+    unknown algorithm, with `form-bare` no algorithm, and with `form-traversal` it is a path that leads out of
+    the folder of a client that uses it as the name of a file.
     """
 
     name = "manifest-digest"
