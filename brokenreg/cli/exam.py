@@ -38,6 +38,9 @@ The placeholders are those of "brokenreg run".
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.option("--pull", metavar="COMMAND", help="The command that pulls {image}; the same as -- COMMAND.")
+@click.option(
+    "--push", metavar="COMMAND", help="The command that pushes oci:{layout}:v1 or {archive} as {image}."
+)
 @click.option("--list", "list_", metavar="COMMAND", help="The command that lists the tags of {repository}.")
 @click.option("--only", metavar="GLOB", default="*", help="Only the cases whose names match.")
 @click.option(
@@ -61,6 +64,7 @@ The placeholders are those of "brokenreg run".
 @click.argument("command", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
 def exam(
     pull: str | None,
+    push: str | None,
     list_: str | None,
     command: tuple[str, ...],
     only: str,
@@ -75,7 +79,7 @@ def exam(
     In each case, something fails as it has failed in real registries. If an outcome is not good, the exit
     status is 1; with --baseline, if it is worse than before.
     """
-    commands = _commands(pull, list_, command)
+    commands = _commands(pull, push, list_, command)
     written = checked_files({name.strip("_"): path for name, path in files.items() if path is not None})
     with explained():
         from brokenreg.exam.examination import Examination
@@ -93,14 +97,17 @@ def exam(
     sys.exit(_report(examination, results, known))
 
 
-def _commands(pull: str | None, list_: str | None, command: tuple[str, ...]) -> dict[Action, tuple[str, ...]]:
+def _commands(
+    pull: str | None, push: str | None, list_: str | None, command: tuple[str, ...]
+) -> dict[Action, tuple[str, ...]]:
     if pull is not None and command:
         raise click.UsageError("--pull and -- COMMAND are the same: use one of them")
-    given = {"pull": command or tuple(shlex.split(pull or "")), "list": tuple(shlex.split(list_ or ""))}
-    found: dict[Action, tuple[str, ...]] = {}
-    for action in ("pull", "list"):
-        if given[action]:
-            found[action] = given[action]
+    given: dict[Action, tuple[str, ...]] = {
+        "pull": command or tuple(shlex.split(pull or "")),
+        "push": tuple(shlex.split(push or "")),
+        "list": tuple(shlex.split(list_ or "")),
+    }
+    found = {action: words for action, words in given.items() if words}
     if not found:
         raise click.UsageError(
             'no command: write it after "--", such as: brokenreg exam -- ./pull.sh {image}'
@@ -143,7 +150,7 @@ def _examine(examination: Examination) -> list[CaseResult]:
         click.echo(_line(result, len(results), total, left))
 
     jobs = min(examination.options.jobs, total)
-    with stop_signals() as signals, server_processes(jobs) as servers:
+    with stop_signals() as signals, server_processes(jobs, ["--offline"]) as servers:
         try:
             signals.run(examine(examination, servers, done))
         except InterruptedRunError as error:

@@ -35,6 +35,7 @@ Placeholders, which are also variables such as BROKENREG_IMAGE:
   {workdir}        an empty folder, which is removed after the run
   {username}, {password}, {auth_file}     credentials, and a config.json with them
   {ca_file}        the CAs to trust
+  {layout}, {archive}     an image to push: an OCI layout, with the tag v1, and an archive of it
 """
 
 

@@ -80,11 +80,11 @@ def local_registry(options: Sequence[str] = (), *, timeout: float = START) -> It
 
 
 @contextmanager
-def server_processes(number: int) -> Iterator[list[ServerProcess]]:
+def server_processes(number: int, options: Sequence[str] = ()) -> Iterator[list[ServerProcess]]:
     """Start servers, which are perhaps not ready yet, and stop them all at the end."""
     servers: list[ServerProcess] = []
     try:
-        servers += (ServerProcess() for _ in range(number))
+        servers += (ServerProcess(options) for _ in range(number))
         yield servers
     finally:
         for each in servers:

@@ -110,7 +110,7 @@ async def _job(
 ) -> None:
     for case in pending:
         seed = examination.seed_of(case)
-        task = Task(None, case.scenario(seed))
+        task = Task(None, case.scenario(seed), pushes=case.action == "push")
         options = replace(examination.options, command=examination.commands[case.action], seed=seed)
         async with client_process(passes_on=False) as client:
             registry = await find_registry()

@@ -30,6 +30,7 @@ from brokenreg.exam.judging import (
 )
 from brokenreg.exam.options import RunOptions
 from brokenreg.exam.placeholders import Values
+from brokenreg.exam.pushed import pushed_verdict
 from brokenreg.exam.report import EXCHANGES, OUTPUT, RunReport, Verdict
 from brokenreg.exam.run_values import RunningRegistry, digest_namespace, values_of_run
 from brokenreg.exam.secrets_of_runs import without_secrets
@@ -103,6 +104,13 @@ class Run:
             *self._client_verdicts(client),
             *await self._intact_verdicts(control, Path(values.workdir), client, own),
         ]
+        if self._task.pushes:
+            await control.load_scenario("rules: []")  # our own requests must not fail
+            verdicts.append(
+                await pushed_verdict(
+                    self._registry.registry_url, values.repository, values.tag, values.ca_file, client.status
+                )
+            )
         exchanges = sorted([*elsewhere, *own], key=lambda each: each["id"])
         details = await fetch_details(control, exchanges, verdicts) if options.with_details else ()
         report = RunReport(
@@ -126,13 +134,17 @@ class Run:
         task, seed = self._task, self._seed
         await self._forget_the_run_before(control)
         values, _ = await asyncio.gather(
-            values_of_run(task, self._options.command, self._registry, self._namespace, self._client.folder),
+            self._values(),
             control.load_scenario(task.text(seed, for_everyone=False)),
         )
         self._secrets.append(values.password)
         if task.has_rules_for_everyone:
             await control.load_scenario(task.text(seed, for_everyone=True), namespace="")
         return values
+
+    async def _values(self) -> Values:
+        command, folder = self._options.command, self._client.folder
+        return await values_of_run(self._task, command, self._registry, self._namespace, folder, self._seed)
 
     async def _forget_the_run_before(self, control: AsyncClient) -> None:
         """Remove what belongs to no namespace. On a shared registry, it belongs to others."""

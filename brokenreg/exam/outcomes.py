@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     HUNG = "hung"
     """It was still running when its time was up."""
     SUSPECTED = "suspected"
-    """It ended with status 0, although it got no content or not all of it, or only with wrong bytes."""
+    """It ended with status 0, although it, or the registry, got nothing, a part, or only wrong bytes."""
     LEAKED = "leaked a credential"
     """It sent a credential to the second origin."""
     ACCEPTED = "accepted wrong bytes"

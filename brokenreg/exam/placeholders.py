@@ -12,7 +12,7 @@ from pathlib import Path
 
 NAMES = (
     *("registry", "registry_url", "control_url", "image", "repository", "tag", "digest"),
-    *("workdir", "username", "password", "auth_file", "ca_file"),
+    *("workdir", "username", "password", "auth_file", "ca_file", "layout", "archive"),
 )
 """The placeholders, without braces."""
 
@@ -35,6 +35,9 @@ class Values:
     password: str
     auth_file: str
     ca_file: str
+    layout: str = ""
+    archive: str = ""
+    """Where an image to push is: an OCI layout, and an archive; both empty if none is needed."""
 
     def fill(self, command: Sequence[str]) -> list[str]:
         """Return the arguments with each placeholder replaced. Other text in braces stays."""

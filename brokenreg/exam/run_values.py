@@ -6,16 +6,19 @@ import os
 import secrets
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 
+from brokenreg.concurrency import in_own_thread
 from brokenreg.exam.errors import RunError
+from brokenreg.exam.image_to_push import ImageToPush, write_image
 from brokenreg.exam.placeholders import Values, uses, write_auth_file, write_ca_file
 from brokenreg.exam.tasks import Task
 
 _DIGEST_TIME = 30.0
-_MANIFESTS = ", ".join(
+MANIFESTS = ", ".join(
     (
         *("application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"),
         "application/vnd.docker.distribution.manifest.v2+json",
@@ -39,11 +42,12 @@ class RunningRegistry:
 
 
 async def values_of_run(
-    task: Task, command: tuple[str, ...], registry: RunningRegistry, namespace: str, folder: Path
+    task: Task, command: tuple[str, ...], registry: RunningRegistry, namespace: str, folder: Path, seed: int
 ) -> Values:
     """Return the values of a run in a namespace, and write the files that they name to `folder`.
 
-    The digest is requested in the namespace of `digest_namespace`. Raise `RunError`.
+    The content of an image to push depends on `seed`. The digest of any other is requested in that
+    of `digest_namespace`. Raise `RunError`.
     """
     name = f"broken/in/{namespace}/{task.image}"
     repository, tag = _split(name)
@@ -52,8 +56,9 @@ async def values_of_run(
     workdir.mkdir()
     config.mkdir(mode=0o700)
     ca_file = write_ca_file(config, registry.authority)
-    is_needed = uses(command, "digest") or task.image.startswith("broken/random:")
-    digest = ""
+    to_push = await _image_to_push(task, command, folder, seed, f"{registry.host}/{name}")
+    is_needed = to_push is None and (uses(command, "digest") or task.image.startswith("broken/random:"))
+    digest = to_push.digest if to_push is not None else ""
     if is_needed:
         image = f"broken/in/{digest_namespace(namespace)}/{task.image}"
         digest = await _digest(registry.registry_url, image, ca_file, is_required=uses(command, "digest"))
@@ -70,7 +75,20 @@ async def values_of_run(
         password=password,
         auth_file=str(write_auth_file(config, registry.host, username, password)),
         ca_file=str(ca_file),
+        layout=str(to_push.layout) if to_push is not None else "",
+        archive=str(to_push.archive) if to_push is not None else "",
     )
+
+
+async def _image_to_push(
+    task: Task, command: tuple[str, ...], folder: Path, seed: int, name: str
+) -> ImageToPush | None:
+    """Write an image to push, if the command is to push one."""
+    if not task.pushes and not uses(command, "layout") and not uses(command, "archive"):
+        return None
+    path = folder / "pushed"
+    path.mkdir()
+    return await in_own_thread(partial(write_image, path, seed, name), "an image to push")
 
 
 def digest_namespace(namespace: str) -> str:
@@ -87,7 +105,7 @@ async def _digest(url: str, image: str, ca_file: Path, *, is_required: bool) -> 
     try:
         async with httpx.AsyncClient(timeout=_DIGEST_TIME, verify=verify, trust_env=False) as http:
             head = await http.head(
-                f"{url}/v2/{repository}/manifests/{reference}", headers={"accept": _MANIFESTS}
+                f"{url}/v2/{repository}/manifests/{reference}", headers={"accept": MANIFESTS}
             )
     except httpx.HTTPError as error:
         raise RunError(f"the digest of the image is unknown: {error}") from None

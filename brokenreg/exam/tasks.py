@@ -26,10 +26,14 @@ _WITHOUT_NAMESPACE = (Endpoint.CONNECT, Endpoint.PING, Endpoint.CATALOG)
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A scenario to run a command against. `file` is None for a registry without any rule."""
+    """A scenario to run a command against. `file` is None for a registry without any rule.
+
+    If the command `pushes`, it gets an image to push, and is judged by what is in the registry then.
+    """
 
     file: Path | None
     scenario: Scenario
+    pushes: bool = False
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ def exam(tmp_path: Path, stub: str, *options: str) -> subprocess.CompletedProces
     command = [sys.executable, "-m", "brokenreg", "exam", "--timeout", "5s", *options]
     env = environment(tmp_path, PYTHONPATH=str(STUBS.parents[2]))
     client = ["--", sys.executable, str(STUBS / f"{stub}.py")]
+    if stub.startswith("push"):
+        client = ["--push", shlex.join(client[1:])]
     done = subprocess.run(
         [*command, *client], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=120
     )
@@ -50,6 +53,11 @@ def outcomes(tmp_path: Path, stub: str, *options: str) -> dict[str, str]:
         ("hammers", {"manifest-always-503": "hammered"}),
         ("hangs", {"manifest-503": "hung"}),
         ("crashes", {"manifest-503": "crashed", "layer-corrupt": "failed cleanly"}),
+        (
+            "push",
+            {"tag-503": "recovered", "upload-lost": "recovered", "upload-location-foreign": "failed cleanly"},
+        ),
+        ("push_of_a_part", {"tag-no-digest": "not examined", "upload-503": "suspected"}),
         ("never_asks", {"manifest-503": "not examined", "layer-corrupt": "not examined"}),
     ],
 )

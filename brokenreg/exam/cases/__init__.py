@@ -65,11 +65,13 @@ class Case:
     def scenario(self, seed: int) -> Scenario:
         """Return the scenario of a run. Every client may fail in it: that is judged afterwards."""
         copies = {"intact": "true"} if self.action == "pull" else {}
-        client = {"image": _DEFAULT_IMAGE, **copies, **(self.document.get("client") or {})}
+        image = _IMAGE_TO_PUSH if self.action == "push" else _DEFAULT_IMAGE
+        client = {"image": image, **copies, **(self.document.get("client") or {})}
         client["image"] = client["image"].replace(SEED, str(seed))
         return scenario_of({**self.document, "name": self.name, "client": {**client, "exit": "any"}})
 
 
+_IMAGE_TO_PUSH = "exam/app:v1"
 _DEFAULT_IMAGE = f"broken/random:layers-3_size-64kib_seed-{SEED}"
 
 

@@ -41,6 +41,7 @@ class Puller:
     """The methods that the other stubs change."""
 
     attempts = 4
+    actions = "pull"
 
     def __init__(self) -> None:
         self.connection = HTTPConnection(os.environ["BROKENREG_REGISTRY"], timeout=TIMEOUT)
@@ -106,7 +107,7 @@ class Puller:
         realm = urlsplit(urljoin(f"http://{os.environ['BROKENREG_REGISTRY']}/", parts.get("realm", "")))
         if realm.netloc != os.environ["BROKENREG_REGISTRY"]:
             sys.exit(f"401: {realm.netloc} is not trusted with a password")
-        query = {"scope": f"repository:{self.repository}:pull"}
+        query = {"scope": f"repository:{self.repository}:{self.actions}"}
         query |= {name: parts[name] for name in ("service",) if name in parts}
 
         def fetch() -> bytes | HTTPResponse:
