@@ -23,6 +23,9 @@ _NO_BASE = Base()
 TOKEN_PATH = "/token"  # noqa: S105 - a path, not a password
 """The path of the token service."""
 
+ARTIFACTORY = "/artifactory/api/docker"
+"""A path below which Artifactory has the same API again."""
+
 
 class Endpoint(StrEnum):
     """The endpoints, with their names in rules and filters."""
@@ -125,6 +128,8 @@ def parse_target(path: str, query: str = "", own: Collection[str] = (), base: Ba
 
 def _parse(path: str, upstream: str, base: Base) -> Target:
     """Return the target of a path; `upstream` is the one in the query, or empty."""
+    if path.startswith(f"{ARTIFACTORY}/v2/"):
+        return replace(_parse(path.removeprefix(ARTIFACTORY), upstream, base), root=ARTIFACTORY)
     root, rest = _split_root(path, base)
     if not (upstream or root):
         return _parse_path(path, base)

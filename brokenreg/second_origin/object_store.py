@@ -28,6 +28,8 @@ from brokenreg.http.asgi import (
 from brokenreg.http.dates import rfc3339
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
+from brokenreg.registry.auth.access import bearer
+from brokenreg.registry.auth.users import unauthorized
 from brokenreg.registry.responses import respond_error
 from brokenreg.second_origin.origin import SecondOrigin
 from brokenreg.second_origin.signed_urls import Allowed, Answer, SignedURL, SignedURLError, has_terms
@@ -89,6 +91,9 @@ class ObjectStore:
             await _refuse(send, 404, SignedURLError("NoSuchKey", "The specified key does not exist."))
         elif signed.answer is Answer.REJECTS_AUTHORIZATION and header(scope, b"authorization") is not None:
             await _refuse(send, 400, _INVALID_AUTHENTICATION)
+        elif signed.answer is Answer.CHALLENGE and header(scope, b"authorization") is None:
+            challenge = bearer(self._origin.token_realm(scope), [])
+            await respond_error(send, unauthorized("authentication required", challenge))
         elif signed.path == TOKEN_PATH:
             await self._give_token(scope, send)
         else:

@@ -67,6 +67,8 @@ class Answer(StrEnum):
     """404 with an XML document."""
     REJECTS_AUTHORIZATION = "rejects-authorization"
     """400 with an XML document to a request with Authorization, else the content."""
+    CHALLENGE = "challenge"
+    """401 with a challenge to a request without Authorization, else the content."""
     LOOP = "loop"
     """A redirect to the same URL."""
 

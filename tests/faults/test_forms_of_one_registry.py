@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -95,3 +96,19 @@ def test_schema1(each: Registry) -> None:
     assert upper["parent"] == lower["id"]
     assert "parent" not in lower
     assert each.ask(pushed.manifest_path("broken/with/negotiate_form-schema1/", "none")).status == 404
+
+
+def test_a_second_challenge_as_at_artifactory(each: Registry) -> None:
+    pushed = each.push(1000)
+    for path in (pushed.layer_path(prefix("form-artifactory")), pushed.manifest_path()):
+        with each.rule(fault={"type": "redirect", "form": "artifactory"}, match={"endpoint": "manifest"}):
+            url = location_of(each.ask(path))
+        assert urlsplit(url).path == f"/artifactory/api/docker{path}"
+        for method in ("GET", "HEAD"):
+            challenged = follow(each, url, method)
+            assert challenged.status == 401
+            assert "scope=" not in (challenged.header("www-authenticate") or "scope=")
+        there = follow(each, url, headers=[("authorization", "Bearer token")])
+        assert there.status == 200
+        assert there.body in (pushed.layers[0], pushed.manifest)
+        assert each.ask(f"/artifactory/api/docker{pushed.manifest_path()}").body == pushed.manifest

@@ -118,3 +118,11 @@ def test_a_request_for_a_token_of_a_bad_name(name: str) -> None:
     assert target.endpoint is Endpoint.TOKEN
     assert target.error is not None
     assert target.error.code == "NAME_INVALID"
+
+
+def test_a_path_below_that_of_artifactory() -> None:
+    target = parse_target("/artifactory/api/docker/v2/team/app/manifests/v1")
+    assert (target.endpoint, target.repository, target.reference) == (Endpoint.MANIFEST, "team/app", "v1")
+    assert target.root == "/artifactory/api/docker"
+    assert parse_target("/artifactory/api/docker/v2/").endpoint is Endpoint.PING
+    assert parse_target("/artifactory/api/docker/team/app/manifests/v1").endpoint is Endpoint.OTHER

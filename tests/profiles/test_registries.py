@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import httpx
 
 from tests import raw_http
 from tests.profiles.conftest import Served
@@ -110,3 +113,26 @@ def test_nexus_hyphen_digest(serve: Serve) -> None:
     assert served.ask(by_digest).body == served.content.image.manifest
     assert served.ask(served.manifest("index")).body == served.content.index
     assert served.ask(served.manifest(), "HEAD").status == 200
+
+
+def test_artifactory_anonymous(serve: Serve) -> None:
+    served = serve("artifactory-anonymous")
+    realm = f'Bearer realm="{served.running.url}/token",service="brokenreg"'
+    for path in [served.manifest(), served.layer] + ([] if served.is_path else ["/v2/"]):
+        challenged = served.ask(path)
+        assert (challenged.status, challenged.header("www-authenticate")) == (401, realm)
+    for path, content in (
+        (served.manifest(), served.content.image.manifest),
+        (served.layer, served.content.image.layers[0]),
+        (served.config, served.content.image.config),
+    ):
+        moved = served.ask(path, headers=[("Authorization", "Bearer token")])
+        assert moved.status_line == b"HTTP/1.1 302 Found"
+        there = urlsplit(moved.header("location") or "")
+        assert there.path == f"/artifactory/api/docker{path}"
+        again = served.follow(moved)
+        assert again.status_code == 401
+        token_service = f"{there.scheme}://{there.netloc}/token"
+        assert again.headers["www-authenticate"] == f'Bearer realm="{token_service}",service="brokenreg"'
+        token = httpx.get(token_service).json()["token"]
+        assert served.follow(moved, {"authorization": f"Bearer {token}"}).content == content

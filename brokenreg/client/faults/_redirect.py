@@ -17,6 +17,7 @@ def redirect(
         "head-only",
         "not-found",
         "rejects-authorization",
+        "artifactory",
         "html",
         "landing-page",
         "captcha",
@@ -39,6 +40,8 @@ def redirect(
     - `head-only`: the URL is valid only for HEAD, and GET gets a 403
     - `not-found`: 404 with an XML body
     - `rejects-authorization`: 400 with an XML body if the client sends Authorization, as at Azure
+    - `artifactory`: 401 with another challenge, without a scope, unless the client sends Authorization. The
+      path of the URL begins with /artifactory/api/docker
     - `html`: 200 with an HTML page
     - `landing-page`: 200 with an HTML page of 11,500 bytes, as from Artifactory
     - `captcha`: 200 with an HTML page that asks for a proof that the client is a person

@@ -9,10 +9,12 @@ from pydantic import Field
 from brokenreg.faults.catalogue.base import BLOB, READS, WRITES, Fault, RespondingFault
 from brokenreg.faults.catalogue.parameters import Duration
 from brokenreg.faults.context import FaultContext
+from brokenreg.oci.target import ARTIFACTORY
 from brokenreg.second_origin.signed_urls import LIFETIME, Allowed, Answer
 from brokenreg.traffic.exchange import Exchange
 
 _ANSWERS = {
+    "artifactory": Answer.CHALLENGE,
     "captcha": Answer.CAPTCHA,
     "expired-r2": Answer.EXPIRED_R2,
     "html": Answer.HTML,
@@ -34,6 +36,8 @@ class Redirect(RespondingFault):
     - `head-only`: the URL is valid only for HEAD, and GET gets a 403
     - `not-found`: 404 with an XML body
     - `rejects-authorization`: 400 with an XML body if the client sends Authorization, as at Azure
+    - `artifactory`: 401 with another challenge, without a scope, unless the client sends Authorization. The
+      path of the URL begins with /artifactory/api/docker
     - `html`: 200 with an HTML page
     - `landing-page`: 200 with an HTML page of 11,500 bytes, as from Artifactory
     - `captcha`: 200 with an HTML page that asks for a proof that the client is a person
@@ -63,6 +67,7 @@ class Redirect(RespondingFault):
         "head-only",
         "not-found",
         "rejects-authorization",
+        "artifactory",
         "html",
         "landing-page",
         "captcha",
@@ -94,9 +99,10 @@ class Redirect(RespondingFault):
 
     async def respond(self, context: FaultContext) -> None:
         query = context.scope["query_string"].decode("latin-1")
+        root = ARTIFACTORY if self.form == "artifactory" else ""
         url = context.registry_view.origin.url(
             context.scope,
-            f"{context.scope['path']}?{query}",
+            f"{root}{context.scope['path']}?{query}",
             allowed=Allowed.HEAD if self.form == "head-only" else None,
             lifetime=-1 if self.form == "expired" else self.lifetime,
             answer=_ANSWERS.get(self.form, Answer.CONTENT),
