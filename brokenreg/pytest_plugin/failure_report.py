@@ -12,6 +12,13 @@ from brokenreg.wording import printable
 _UNEXPLAINED = ("added-later", "disabled", "not-evaluated")
 """Outcomes of rules that say nothing about the exchange."""
 
+_CONNECT = "connect"
+_OF_ALL = ("end", "first-request", "faults-applied")
+"""Events that do not say why a connection has no request."""
+
+_MOST_OUTSIDE = 10
+"""Maximum number of exchanges outside of the namespace of a test that are shown."""
+
 _MOST_RULES = 5
 """Maximum number of rules that are explained for one exchange."""
 
@@ -35,6 +42,30 @@ def exchange_lines(exchange: ExchangeDetail) -> Iterator[str]:
     explained = [each for each in exchange["rules"] if each["outcome"] not in _UNEXPLAINED]
     for each in explained[:_MOST_RULES]:
         yield _indented(_explanation(each))
+
+
+def nothing_in(client: Client, since: int, *, is_shared: bool) -> Iterator[str]:
+    """Yield that a namespace has no exchanges, and what arrived outside of it after the exchange `since`.
+
+    On a shared server, that is what other clients sent.
+    """
+    missing = f"no exchanges in namespace {client.namespace}"
+    if is_shared:
+        yield f"{missing}: the client sent no request, or used a name that is not from image or random_image"
+        return
+    found = client.exchanges(namespace="", after=since, limit=_MOST_OUTSIDE)
+    if not found:
+        yield f"{missing}, nor outside of it: the client did not connect"
+    elif all(each["endpoint"] == _CONNECT for each in found):
+        yield f"{missing}: the client connected, but sent no request"
+    else:
+        yield f"{missing}, but outside of it: use names from image or random_image"
+    for each in details(client, [each["id"] for each in found]):
+        yield from exchange_lines(each)
+        if each["endpoint"] == _CONNECT:
+            yield from (
+                _indented(event["text"]) for event in each["timeline"] if event["kind"] not in _OF_ALL
+            )
 
 
 def _explanation(rule: RuleExplanation) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Unpack
@@ -14,7 +14,7 @@ from brokenreg.client.exchange_text import line
 from brokenreg.client.faults import ConnectFault, Fault
 from brokenreg.client.request_documents import Expectation, NewRule, RuleFields
 from brokenreg.pytest_plugin.applied_rule import AppliedRule
-from brokenreg.pytest_plugin.failure_report import details, exchange_lines
+from brokenreg.pytest_plugin.failure_report import details, exchange_lines, nothing_in
 from brokenreg.pytest_plugin.pushing import push
 from brokenreg.wording import counted
 
@@ -145,13 +145,22 @@ class TestRegistry:
         lines = [f"({counted(omitted, 'earlier exchange')} omitted)"] if omitted else []
         for each in details(self.client, [each["id"] for each in shown]):
             lines += exchange_lines(self._explained.get(each["id"], each))
-        return "\n".join(lines) or "no exchanges: the client sent no request"
+        return "\n".join(lines or self._nothing())
+
+    def _nothing(self) -> Iterator[str]:
+        return nothing_in(self.client, self._since, is_shared=self._is_shared)
 
     def _nearest(self, verdict: Verdict) -> str:
-        """Return the exchanges nearest to an unmet verdict, as lines that follow it."""
+        """Return the exchanges nearest to an unmet verdict, as lines that follow it.
+
+        If the test has no exchanges, they are those outside of its namespace, if any.
+        """
         found = details(self.client, verdict["nearest"])
         lines = [text for each in found for text in exchange_lines(each)]
-        return "\n".join(["\nnearest exchanges:", *lines]) if lines else ""
+        if lines:
+            return "\n".join(["\nnearest exchanges:", *lines])
+        outside = [] if self.client.exchanges(limit=1) else list(self._nothing())
+        return "\n".join(["", *outside]) if len(outside) > 1 else ""
 
     def _rule_failed(self, verdict: Verdict) -> str:
         """Keep what became of the rules in each exchange, because the server explains only current rules."""

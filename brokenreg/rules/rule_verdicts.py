@@ -89,7 +89,7 @@ def _explained(active: ActiveRule, recent: Sequence[Exchange]) -> tuple[str, lis
     if active.applied:
         return "no other request matched", applied[-MOST_NEAREST:]
     if not near:
-        return "there was no request", []
+        return "there was no request in its namespace", []
     fewest = min(map(len, near.values()))
     nearest = [each for each, mismatches in near.items() if len(mismatches) == fewest][-MOST_NEAREST:]
     return f"no request matched (nearest: {', '.join(near[nearest[-1]][:_FEW])})", nearest

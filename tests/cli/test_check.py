@@ -45,7 +45,7 @@ def test_expectations_are_met_one_by_one(tmp_path: Path) -> None:
                 "✗ it fails once: fault:error  got 0, want exactly 1",
                 "✗ the client retries: endpoint:manifest status:200  got 0, want at least 1",
                 r"✓ none\x1b[31m lists: endpoint:tags  got 0, want at most 0",
-                "✗ rule 1: applied  got 0: there was no request, want at least 1",
+                "✗ rule 1: applied  got 0: there was no request in its namespace, want at least 1",
             ],
         )
         url = f"{running.url}/v2/broken/random/manifests/layers-1_size-10"

@@ -130,7 +130,7 @@ def test_one_that_ignores_its_namespace_on_a_shared_server(tmp_path: Path) -> No
     (asks,) = (each for each in bad.lines if "the client sends requests" in each)
     assert asks.startswith("✗ the client sends requests  got no request in its namespace, broken/in/run-")
     assert asks.endswith("the client never asked, or it ignores {image}, want at least 1 request")
-    assert bad.says("✗ the reset: applied  got 0: there was no request, want at least 1")
+    assert bad.says("✗ the reset: applied  got 0: there was no request in its namespace, want at least 1")
 
 
 def test_one_that_never_asks(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_without_the_fixture():
     assert re.search(r"\n +rule \d+: applied to match 1, 1 time so far\n", said)
     assert re.search(r"\n +typo: did not match: repository is not libary/\*\n", said)
     assert re.search(r"E +nearest exchanges:\nE +1  .* 503 +GET /v2/broken/in/test-1/.*fault error", said)
-    assert sections[1] == "no exchanges: the client sent no request"
+    assert sections[1] == "no exchanges in namespace test-2, nor outside of it: the client did not connect"
     nearest = "nearest: repository is not libary/*"
     assert f"rule typo: applied: got 0: no request matched ({nearest}), want at least 1" in said
     assert "rule faults.error(): applied: got 1: no other request matched, want at least 2" in said
@@ -75,6 +75,79 @@ def test_without_the_fixture():
     assert re.search(r"E +AssertionError: rule second: .*\nE +rule first: applied: got 0: there was no", said)
     assert "contextlib.py" not in said
     assert "pytest_plugin/registry.py" not in said
+
+
+OUTSIDE = (
+    GET
+    + """
+def outside(brokenreg):
+    get(f"{brokenreg.registry}/broken/random:layers-1_size-1024")
+
+def test_expectation(brokenreg):
+    outside(brokenreg)
+    brokenreg.expect("status:200")
+
+def test_rule(brokenreg):
+    with brokenreg.rule(faults.error()):
+        outside(brokenreg)
+
+def test_after_these(brokenreg):
+    brokenreg.expect("status:200")
+"""
+)
+WORKS = "GET /v2/broken/random/manifests/layers-1_size-1024"
+
+
+def test_requests_outside_of_the_namespace(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(OUTSIDE)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=3)
+    said = result.stdout.str()
+    assert "applied: got 0: there was no request in its namespace, want at least 1" in said
+    for name in ("test-1", "test-2"):
+        outside = f"no exchanges in namespace {name}, but outside of it: use names from image or random_image"
+        assert re.search(rf"E +{outside}\nE + \d  .* 200 +{WORKS} ", said), "beside the error"
+        assert re.search(rf"brokenreg: exchanges of this test -+\n{outside}\n +\d  .* 200 +{WORKS} ", said)
+    assert "no exchanges in namespace test-3, nor outside of it: the client did not connect" in said
+
+
+def test_requests_outside_of_the_namespace_of_a_shared_server(
+    pytester: pytest.Pytester, own_process: BrokenregProcess
+) -> None:
+    pytester.makepyfile(OUTSIDE)
+    options = ("-p", "no:cacheprovider", "--brokenreg-url", own_process.control, "-k", "test_expectation")
+    said = pytester.runpytest_subprocess(*options).stdout.str()
+    assert re.search(
+        r"no exchanges in namespace test-\w+-1: the client sent no request, or used a name", said
+    )
+    assert WORKS not in said, "perhaps of others"
+
+
+def test_connections_without_a_request(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        GET
+        + """
+import pytest
+
+def test_plain_http(brokenreg):
+    with pytest.raises(httpx.TransportError):
+        get(brokenreg.random_image())
+    brokenreg.expect("status:200")
+
+def test_untrusted(brokenreg):
+    with pytest.raises(httpx.TransportError):
+        httpx.get(brokenreg.registry_url)
+    brokenreg.expect("status:200")
+"""
+    )
+    options = ("-p", "no:cacheprovider", "-o", "brokenreg_options=--offline --tls self-signed")
+    result = pytester.runpytest_subprocess(*options)
+    result.assert_outcomes(failed=2)
+    said = result.stdout.str()
+    for name, reason in (("test-1", "http request"), ("test-2", "the client sent alert unknown_ca")):
+        first = f"no exchanges in namespace {name}: the client connected, but sent no request"
+        rest = rf"\n +\d+ .*\(connection\).*\n +TLS handshake failed: {reason}\n"
+        assert re.search(f"exchanges of this test -+\n{first}{rest}", said)
 
 
 def test_faults_of_connections_and_invalid_rules(
@@ -105,7 +178,7 @@ def test_misspelt(brokenreg):
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, failed=3)
     said = result.stdout.str()
-    assert "rule faults.accept(form='close'): applied: got 0: there was no request, want" in said
+    assert "rule faults.accept(form='close'): applied: got 0: there was no request in its namespace" in said
     assert 'UsageError: fault.status: invalid value "999": use 400 to 599' in said
     assert "UsageError: cuont: unknown field: did you mean count?" in said
     assert "brokenreg/client" not in said

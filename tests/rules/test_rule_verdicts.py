@@ -86,8 +86,9 @@ def test_times_for_each_reference() -> None:
 
 
 def test_without_a_request_and_before_the_rule() -> None:
-    assert verdict({}).got == "0: there was no request"
-    assert verdict({"match": {"client": "x"}}, *pull(LAYER, started=1)).got == "0: there was no request"
+    none = "0: there was no request in its namespace"
+    assert verdict({}).got == none
+    assert verdict({"match": {"client": "x"}}, *pull(LAYER, started=1)).got == none
 
 
 def test_only_some_rules_are_explained() -> None:
