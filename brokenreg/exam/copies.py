@@ -8,7 +8,8 @@ import json
 import re
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,14 +32,24 @@ class CopyError(ValueError):
     """This is no copy of an image."""
 
 
-def problem_of_layout(folder: Path) -> str:
-    """Return what is wrong with an OCI layout (image-spec, "Image Layout"); empty if it is intact."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a copy. `digest` is that of the blob, if it is about one."""
+
+    text: str
+    digest: str = ""
+    is_missing: bool = False
+    """Whether something is not there. Otherwise, what is there is wrong."""
+
+
+def problem_of_layout(folder: Path) -> Problem | None:
+    """Return what is wrong with an OCI layout (image-spec, "Image Layout"); None if it is intact."""
     names = (f"{each.parent.name}:{each.name}" for each in sorted(folder.glob("blobs/*/*")) if each.is_file())
-    return _problem_of_layout(lambda name: _open(folder, name), names)
+    return _worst(_problems_of_layout(lambda name: _open(folder, name), names))
 
 
-def problem_of_folder(folder: Path) -> str:
-    """Return what is wrong with a `dir:` copy of skopeo and podman; empty if it is intact.
+def problem_of_folder(folder: Path) -> Problem | None:
+    """Return what is wrong with a `dir:` copy of skopeo and podman; None if it is intact.
 
     Raise `CopyError` if no manifest names a blob: it is a file of something else.
     """
@@ -46,19 +57,10 @@ def problem_of_folder(folder: Path) -> str:
     named = {name: _digests_in(_document(_open(folder, name))) for name in sorted(manifests)}
     if not any(named.values()):
         raise CopyError("manifest.json names no blob")
-    for digests in named.values():
-        for digest in digests:
-            algorithm, _, encoded = digest.partition(":")
-            names = (encoded, f"{encoded}.manifest.json", f"{algorithm}-{encoded}")
-            present = [each for each in names if (folder / each).is_file()]
-            if not present:
-                return f"{digest} is missing"
-            if problem := _problem_of_blob(_open(folder, present[0]), digest):
-                return problem
-    return ""
+    return _worst(_problems_of_folder(folder, (each for digests in named.values() for each in digests)))
 
 
-def problem_of_archive(path: Path) -> str:
+def problem_of_archive(path: Path) -> Problem | None:
     """Return what is wrong with an oci-archive or docker-archive. Raise `CopyError` if it is neither."""
     try:
         with tarfile.open(path) as archive:
@@ -70,14 +72,24 @@ def problem_of_archive(path: Path) -> str:
 
             if "index.json" in members and "oci-layout" in members:
                 blobs = (each.split("/")[1:] for each in members if re.fullmatch(r"blobs/\w+/\w+", each))
-                return _problem_of_layout(opened, (":".join(each) for each in blobs))
+                return _worst(_problems_of_layout(opened, (":".join(each) for each in blobs)))
             if "manifest.json" in members:
-                return _problem_of_docker_archive(opened)
+                return _worst(_problems_of_docker_archive(opened))
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         if path.suffix == ".tar":
-            return f"not a complete archive ({error})"
+            return Problem(f"not a complete archive ({error})", is_missing=True)
         raise CopyError(str(error)) from None
     raise CopyError("not an archive of an image")
+
+
+def _worst(problems: Iterable[Problem]) -> Problem | None:
+    """Return the first problem with what is there, or else the first thing that is missing."""
+    missing = None
+    for each in problems:
+        if not each.is_missing:
+            return each
+        missing = missing or each
+    return missing
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -87,16 +99,24 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield each
 
 
-def _problem_of_layout(opened: Opener, blobs: Iterator[str]) -> str:
+def _problems_of_folder(folder: Path, digests: Iterable[str]) -> Iterator[Problem]:
+    for digest in digests:
+        algorithm, _, encoded = digest.partition(":")
+        names = (encoded, f"{encoded}.manifest.json", f"{algorithm}-{encoded}")
+        present = next((each for each in names if (folder / each).is_file()), encoded)
+        yield from _problems_of_blob(_open(folder, present), digest)
+
+
+def _problems_of_layout(opened: Opener, blobs: Iterable[str]) -> Iterator[Problem]:
     for digest in blobs:
-        if problem := _problem_of_blob(opened(_blob(digest)), digest):
-            return problem
+        yield from _problems_of_blob(opened(_blob(digest)), digest)
     index = opened("index.json")
     if index is None:
-        return "index.json is missing"
+        yield Problem("index.json is missing", is_missing=True)
+        return
     document = _document(index)
     if not document.get("manifests"):
-        return "index.json names no image"
+        yield Problem("index.json names no image", is_missing=True)
     waiting, known = [(each, 0) for each in _digests_in(document)], set()
     while waiting:
         digest, depth = waiting.pop()
@@ -105,30 +125,28 @@ def _problem_of_layout(opened: Opener, blobs: Iterator[str]) -> str:
         known.add(digest)
         blob = opened(_blob(digest))
         if blob is None:
-            return f"{digest} is missing"
+            yield _missing(digest)
         waiting += [(each, depth + 1) for each in _digests_in(_document(blob))]
-    return ""
 
 
-def _problem_of_docker_archive(opened: Opener) -> str:
-    """Return what is wrong: the configuration has its digest as name, and those of the unpacked layers."""
+def _problems_of_docker_archive(opened: Opener) -> Iterator[Problem]:
+    """Yield what is wrong: the configuration has its digest as name, and those of the unpacked layers."""
     images = _document(opened("manifest.json"), list)
     if not images or not all(isinstance(each, dict) for each in images):
-        return "manifest.json names no image"
+        yield Problem("manifest.json names no image", is_missing=True)
+        return
     for image in images:
         name = str(image.get("Config", ""))
         encoded = name.rpartition("/")[2].removesuffix(".json")
-        if problem := _problem_of_blob(opened(name), f"sha256:{encoded}"):
-            return problem
+        yield from _problems_of_blob(opened(name), f"sha256:{encoded}")
         root = _document(opened(name)).get("rootfs")
         promised = _list(root.get("diff_ids")) if isinstance(root, dict) else []
         layers = _list(image.get("Layers"))
         if len(layers) != len(promised):
-            return f"{counted(len(layers), 'layer')}, but the configuration has {len(promised)}"
-        for layer, digest in zip(layers, promised, strict=True):
-            if problem := _problem_of_blob(_unpacked(opened(str(layer))), str(digest)):
-                return problem
-    return ""
+            text = f"{counted(len(layers), 'layer')}, but the configuration has {len(promised)}"
+            yield Problem(text, is_missing=len(layers) < len(promised) or not promised)
+        for layer, digest in zip(layers, promised, strict=False):
+            yield from _problems_of_blob(_unpacked(opened(str(layer))), str(digest))
 
 
 def _unpacked(blob: IO[bytes] | None) -> IO[bytes] | None:
@@ -139,21 +157,26 @@ def _unpacked(blob: IO[bytes] | None) -> IO[bytes] | None:
     return gzip.open(blob) if start == _GZIP else blob  # type: ignore[return-value]
 
 
-def _problem_of_blob(blob: IO[bytes] | None, digest: str) -> str:
+def _problems_of_blob(blob: IO[bytes] | None, digest: str) -> Iterator[Problem]:
     try:
         promised = Digest.parse(digest)
     except OCIError:
-        return f"{digest[:200]} is not a digest"
+        yield Problem(f"{digest[:200]} is not a digest")
+        return
     if blob is None:
-        return f"{digest} is missing"
+        yield _missing(digest)
+        return
     hasher, left = hashlib.new(promised.algorithm), _MOST_BYTES
     with blob:
         while left > 0 and (piece := blob.read(_PIECE)):
             hasher.update(piece)
             left -= len(piece)
-    if Digest.from_hash(hasher) == promised:
-        return ""
-    return f"{digest} has other bytes ({hasher.hexdigest()[:12]}...)"
+    if Digest.from_hash(hasher) != promised:
+        yield Problem(f"{digest} has other bytes ({hasher.hexdigest()[:12]}...)", digest)
+
+
+def _missing(digest: str) -> Problem:
+    return Problem(f"{digest} is missing", digest, is_missing=True)
 
 
 def _digests_in(document: Any) -> list[str]:

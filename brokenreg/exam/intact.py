@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brokenreg.client.documents import Exchange
-from brokenreg.exam.copies import CopyError, problem_of_archive, problem_of_folder, problem_of_layout
+from brokenreg.exam.copies import (
+    CopyError,
+    Problem,
+    problem_of_archive,
+    problem_of_folder,
+    problem_of_layout,
+)
 from brokenreg.exam.report import Verdict
 
 _MOST_ENTRIES = 20_000
+_NEAREST = 5
 
 
 @dataclass(slots=True)
@@ -20,13 +27,18 @@ class Copies:
     """The copies that were found: how many are good, and what is wrong with the others."""
 
     good: int = 0
-    problems: list[str] = field(default_factory=list)
+    bad: list[Problem] = field(default_factory=list)
 
-    def add(self, name: str, problem: str) -> None:
-        if problem:
-            self.problems.append(f"{name}: {problem}" if name != "." else problem)
-        else:
+    @property
+    def problems(self) -> list[str]:
+        """Return what is wrong, as text."""
+        return [each.text for each in self.bad]
+
+    def add(self, name: str, problem: Problem | None) -> None:
+        if problem is None:
             self.good += 1
+        else:
+            self.bad.append(replace(problem, text=f"{name}: {problem.text}") if name != "." else problem)
 
 
 def copies_in(workdir: Path) -> Copies:
@@ -36,7 +48,7 @@ def copies_in(workdir: Path) -> Copies:
     for folder, folders, files in os.walk(workdir):
         seen += len(folders) + len(files)
         if seen > _MOST_ENTRIES:
-            found.problems.append(f"more than {_MOST_ENTRIES} files: too many to verify")
+            found.bad.append(Problem(f"more than {_MOST_ENTRIES} files: too many to verify"))
             return found
         here = Path(folder)
         try:
@@ -50,7 +62,7 @@ def copies_in(workdir: Path) -> Copies:
                 for name in sorted(files):
                     _add_archive(found, workdir, here / name)
         except OSError as error:
-            found.problems.append(f"{error.filename}: {error.strerror}")
+            found.bad.append(Problem(f"{error.filename}: {error.strerror}"))
     return found
 
 
@@ -65,13 +77,17 @@ def intact_verdict(
     """Return whether a copy is there and intact, or whether the client seems to have accepted wrong bytes.
 
     `with_wrong_bytes` are the exchanges that delivered other bytes than their digest promises. If the client
-    `may_fail` and did, it need not leave a copy.
+    `may_fail` and did, it need not leave a copy, and what it left may be incomplete.
     """
     copies = copies_in(workdir)
     never_good = _only_wrong(exchanges, with_wrong_bytes)
+    has_failed = bool(status) and may_fail
+    wrong = [each for each in copies.bad if not each.is_missing]
     is_suspected = False
-    if copies.problems:
-        got = "; ".join(copies.problems[:3])
+    if copies.bad:
+        shown = wrong or copies.bad
+        got = "; ".join(each.text for each in shown[:3])
+        got += ", because the client failed" if has_failed and not wrong else ""
     elif copies.good:
         got = f"{copies.good} intact" if copies.good > 1 else "intact"
     elif status == 0 and never_good:
@@ -80,13 +96,12 @@ def intact_verdict(
             f"suspected: no copy in {{workdir}}, but the client exited with 0, and it got {never_good[0]} "
             "only with wrong bytes"
         )
-    elif status and may_fail:
+    elif has_failed:
         got = "no copy, because the client failed"
     else:
         got = "no OCI layout, archive or dir: copy in {workdir}"
-    has_failed = bool(status) and may_fail
-    is_met = (bool(copies.good) or has_failed) and not copies.problems
-    nearest = [] if is_met else [each["id"] for each in with_wrong_bytes][-5:]
+    is_met = not wrong if has_failed else bool(copies.good) and not copies.bad
+    nearest = [] if is_met else _nearest(wrong or copies.bad, exchanges, with_wrong_bytes)
     want = "a copy in {workdir} whose bytes match their digests"
     return Verdict(
         name="the client's copy",
@@ -95,9 +110,21 @@ def intact_verdict(
         got=got,
         met=is_met,
         is_suspected=is_suspected,
-        nearest=tuple(nearest),
-        has_wrong_bytes=bool(copies.problems),
+        nearest=tuple(nearest[-_NEAREST:]),
+        has_wrong_bytes=bool(wrong),
+        is_incomplete=bool(copies.bad) and not wrong,
     )
+
+
+def _nearest(
+    problems: Sequence[Problem], exchanges: Sequence[Exchange], with_wrong_bytes: Sequence[Exchange]
+) -> list[int]:
+    """Return the exchanges of the blobs that are a problem, or else those that delivered wrong bytes."""
+    digests = {each.digest for each in problems if each.digest}
+    if any(each.is_missing for each in problems):
+        return [each["id"] for each in exchanges if each["reference"] in digests]
+    of_blobs = [each["id"] for each in with_wrong_bytes if each["reference"] in digests]
+    return of_blobs or [each["id"] for each in with_wrong_bytes]
 
 
 def _add_archive(found: Copies, workdir: Path, path: Path) -> None:

@@ -80,7 +80,8 @@ def _outcomes(report: RunReport, unmet: list[Verdict]) -> Iterator[Outcome]:
         yield Outcome.CRASHED
     if _is_unexamined(report):
         yield Outcome.NOT_EXAMINED
-    is_incomplete = "client-output" in kinds or not _got_anything(report)
+    has_gap = any(each.is_incomplete for each in unmet)
+    is_incomplete = has_gap or "client-output" in kinds or not _got_anything(report)
     if any(each.is_suspected for each in unmet) or (report.exit == 0 and is_incomplete):
         yield Outcome.SUSPECTED
     if Outcome.HAMMERED in names:

@@ -33,6 +33,9 @@ class Verdict:
     has_wrong_bytes: bool = False
     """Whether the client was seen to have kept bytes that do not match their digest."""
 
+    is_incomplete: bool = False
+    """Whether the client left a copy in which something is missing, but nothing is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunReport:

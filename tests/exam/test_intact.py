@@ -9,11 +9,17 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from brokenreg.exam.intact import copies_in
+from brokenreg.client.documents import Exchange
+from brokenreg.exam.intact import copies_in, intact_verdict
+from brokenreg.exam.outcomes import Outcome, outcome_of
+from brokenreg.exam.report import Verdict
 from tests.clients import layouts
+from tests.exam.reports import exchange as full_exchange
+from tests.exam.reports import report
 from tests.exam.running import run
 
 
@@ -112,6 +118,55 @@ def test_documents_that_name_nothing_are_no_copies(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").unlink()
     problem = "manifest.json names no image"
     assert copies_in(tmp_path).problems == [f"empty.tar: {problem}", f"strange.tar: {problem}"]
+
+
+def exchange(number: int, reference: str) -> Exchange:
+    return cast("Exchange", {"id": number, "reference": reference, "status": 200, "ended": "complete"})
+
+
+@pytest.mark.parametrize("make", [layout, plain_folder])
+def test_a_client_that_fails_may_leave_an_incomplete_copy(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    blob = make(tmp_path)
+    content = blob.read_bytes()
+    blob.unlink()
+    digest = f"sha256:{blob.name}"
+    found = [exchange(1, "sha256:another"), exchange(2, digest)]
+
+    allowed = intact_verdict(tmp_path, 1, found, found[:1], may_fail=True)
+    assert allowed.met
+    assert allowed.got.endswith(f"{digest} is missing, because the client failed")
+    assert not allowed.nearest
+
+    for status, may_fail in ((0, True), (1, False), (None, True)):
+        unmet = intact_verdict(tmp_path, status, found, found[:1], may_fail=may_fail)
+        assert (unmet.met, unmet.is_incomplete, unmet.has_wrong_bytes) == (False, True, False)
+        assert unmet.nearest == (2,)
+
+    blob.write_bytes(content[:-1])
+    wrong = intact_verdict(tmp_path, 1, found, found, may_fail=True)
+    assert (wrong.met, wrong.is_incomplete, wrong.has_wrong_bytes) == (False, False, True)
+    assert wrong.nearest == (2,)
+
+
+def test_a_client_that_exits_with_0_and_left_an_incomplete_copy_has_not_accepted_wrong_bytes() -> None:
+    copy = Verdict("the client's copy", "client-intact", "intact", "missing", met=False, is_incomplete=True)
+    assert outcome_of(report("it", copy, exchanges=[full_exchange(1)])) is Outcome.SUSPECTED
+    assert outcome_of(report("it", copy, exchanges=[full_exchange(1)], status=1)) is Outcome.FAILED_CLEANLY
+
+
+def test_wrong_bytes_are_found_although_another_blob_is_missing(tmp_path: Path) -> None:
+    layer = plain_folder(tmp_path)
+    config = next(
+        each for each in tmp_path.iterdir() if each.name not in (layer.name, "manifest.json", "copy")
+    )
+    config.unlink()
+    assert copies_in(tmp_path).problems[0].endswith(" is missing")
+    layer.write_bytes(b"wrong")
+    assert f"sha256:{layer.name} has other bytes" in copies_in(tmp_path).problems[0]
+    verdict = intact_verdict(tmp_path, 1, [], [], may_fail=True)
+    assert (verdict.met, verdict.has_wrong_bytes) == (False, True)
 
 
 _ACCEPTS_ANYTHING = """
