@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulCommand
+from brokenreg.cli.client_command import ClientCommand
+from brokenreg.cli.commands import WHOLE_NUMBER
 from brokenreg.cli.exit_status import CouldNotRunError
 from brokenreg.cli.options import FILE
 from brokenreg.cli.run import checked_files, explained, seconds
@@ -36,7 +37,7 @@ The placeholders are those of "brokenreg run".
 """
 
 
-@click.command(cls=HelpfulCommand, epilog=_EPILOG)
+@click.command(cls=ClientCommand, epilog=_EPILOG)
 @click.option("--pull", metavar="COMMAND", help="The command that pulls {image}; the same as -- COMMAND.")
 @click.option(
     "--push", metavar="COMMAND", help="The command that pushes oci:{layout}:v1 or {archive} as {image}."

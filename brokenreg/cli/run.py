@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulCommand
+from brokenreg.cli.client_command import ClientCommand
+from brokenreg.cli.commands import WHOLE_NUMBER
 from brokenreg.cli.exit_status import CouldNotRunError
 from brokenreg.cli.options import FILE
 from brokenreg.quick_imports import quick_imports
@@ -55,14 +56,14 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command(cls=HelpfulCommand, epilog=_EPILOG)
+@click.command(cls=ClientCommand, epilog=_EPILOG)
 @click.option(
     "--scenario",
     "scenarios",
-    metavar="FILE|profile:NAME",
-    type=FILE,
+    metavar="FILE|FOLDER|GLOB|profile:NAME",
+    type=click.Path(path_type=Path),
     multiple=True,
-    help="Run the command against this scenario, or this profile; can be repeated.",
+    help="Run the command against this scenario, all scenarios of a folder, or a profile; can be repeated.",
 )
 @click.option(
     "--url",
@@ -116,15 +117,17 @@ def _run(scenarios: Sequence[Path], options: RunOptions, files: Mapping[str, Pat
     The servers start first and stop while the report is written, because both take a while.
     """
     from brokenreg.client.local_server import server_processes
+    from brokenreg.exam.scenario_files import scenario_files
     from brokenreg.exam.stop_signals import stop_signals
 
-    jobs = min(options.jobs, max(len(scenarios), 1))
+    files_of_scenarios = scenario_files(scenarios)
+    jobs = min(options.jobs, max(len(files_of_scenarios), 1))
     with stop_signals() as signals, server_processes(0 if options.is_shared else jobs) as servers:
         with quick_imports():
             from brokenreg.exam.runs import run_all
             from brokenreg.exam.tasks import tasks_of
 
-        results = signals.run(run_all(tasks_of(scenarios, options.url), options, servers))
+        results = signals.run(run_all(tasks_of(files_of_scenarios, options.url), options, servers))
         for each in servers:
             each.terminate()
         return _report(results, files)

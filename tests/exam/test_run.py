@@ -254,6 +254,19 @@ def test_signals(tmp_path: Path, number: signal.Signals) -> None:
     assert_nothing_left(tmp_path)
 
 
+@pytest.mark.parametrize("given", ["scenarios", "scen*/*.yaml"])
+def test_a_folder_or_a_glob_is_all_its_scenarios(tmp_path: Path, given: str) -> None:
+    folder = tmp_path / "scenarios"
+    folder.mkdir()
+    for name in ("second", "first"):
+        write(folder, f"name: {name}\nrequests: none", f"{name}.yaml")
+    (folder / "notes.txt").write_text("no scenario")
+    done = run(tmp_path, "--scenario", given, "--", "true")
+    assert done.returncode == 0, done.stderr
+    names = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("✓")]
+    assert names == ["first", "second"]
+
+
 @pytest.mark.parametrize("delay", [0.05, 0.3, 0.6])
 def test_a_signal_while_it_starts(tmp_path: Path, delay: float) -> None:
     process = start(tmp_path, "--", "sleep", "60")
@@ -275,6 +288,18 @@ def test_a_signal_while_it_starts(tmp_path: Path, delay: float) -> None:
         (["--junit", "none/j.xml", "--", "true"], 3, "the folder does not exist"),
         (["--", "no-such-command"], 3, "cannot run no-such-command: No such file"),
         (["--url", "127.0.0.1:1", "--", "true"], 3, "no control API responds"),
+        (
+            ["--scenario", "a.yaml", "b.yaml", "c.yaml", "--", "true"],
+            2,
+            'unexpected argument "b.yaml" before "--"',
+        ),
+        (
+            ["--scenario", "bad.yaml", "curl", "-s", "x"],
+            2,
+            'no option "-s": if it is one of the client, write "--"',
+        ),
+        (["--scenario", "tmp", "--", "true"], 2, 'no .yaml file in the folder "tmp"'),
+        (["--scenario", "none*.yaml", "--", "true"], 2, 'no file matches "none*.yaml"'),
     ],
 )
 def test_errors(tmp_path: Path, arguments: list[str], status: int, says: str) -> None:
