@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shlex
 import sys
@@ -15,15 +14,14 @@ import click
 
 from brokenreg.cli.client_command import ClientCommand
 from brokenreg.cli.commands import WHOLE_NUMBER
-from brokenreg.cli.exit_status import CouldNotRunError
 from brokenreg.cli.options import FILE
 from brokenreg.cli.run import checked_files, explained, seconds
 from brokenreg.wording import counted, printable, quoted
 
 if TYPE_CHECKING:
     from brokenreg.exam.cases import Action, Case
+    from brokenreg.exam.earlier_results import EarlierResults
     from brokenreg.exam.examination import CaseResult, Examination
-    from brokenreg.exam.outcomes import Outcome
 
 _EPILOG = """
 \b
@@ -32,6 +30,7 @@ Examples:
   brokenreg exam --only 'layer-*' --html exam.html -- ./pull.sh {image}
   brokenreg exam --json exam.json -- ./pull.sh {image}
   brokenreg exam --baseline exam.json -- ./pull.sh {image}
+  brokenreg exam --cleanup 'docker rmi {image}' -- docker pull {image}
 \b
 The placeholders are those of "brokenreg run".
 """
@@ -43,6 +42,9 @@ The placeholders are those of "brokenreg run".
     "--push", metavar="COMMAND", help="The command that pushes oci:{layout}:v1 or {archive} as {image}."
 )
 @click.option("--list", "list_", metavar="COMMAND", help="The command that lists the tags of {repository}.")
+@click.option(
+    "--cleanup", metavar="COMMAND", help="A command that removes {image} from the client, after each case."
+)
 @click.option("--only", metavar="GLOB", default="*", help="Only the cases whose names match.")
 @click.option(
     "--timeout", metavar="DURATION", default="20s", show_default=True, help="Time limit for each case."
@@ -59,6 +61,16 @@ The placeholders are those of "brokenreg run".
 @click.option(
     "--baseline", metavar="FILE", type=FILE, help="Fail only for what is worse than in this --json file."
 )
+@click.option(
+    "--resume", is_flag=True, help="Go on with the exam in the --json file: examine what is not in it."
+)
+@click.option(
+    "--merge",
+    metavar="FILE",
+    type=FILE,
+    multiple=True,
+    help="Add the results in this --json file to --json and --html. Repeat it for more files.",
+)
 @click.option("--json", "json_", metavar="FILE", type=FILE, help="Write the outcomes as JSON.")
 @click.option("--junit", metavar="FILE", type=FILE, help="Write the outcomes as JUnit XML.")
 @click.option("--html", metavar="FILE", type=FILE, help="Write a report for people, as one HTML file.")
@@ -68,11 +80,14 @@ def exam(
     push: str | None,
     list_: str | None,
     command: tuple[str, ...],
+    cleanup: str | None,
     only: str,
     timeout: str,
     seed: int | None,
     jobs: int,
     baseline: Path | None,
+    resume: bool,
+    merge: tuple[Path, ...],
     **files: Path | None,
 ) -> None:
     """Examine a client: run it in each case, and say what it did there.
@@ -83,19 +98,51 @@ def exam(
     commands = _commands(pull, push, list_, command)
     written = checked_files({name.strip("_"): path for name, path in files.items() if path is not None})
     with explained():
+        from brokenreg.exam.earlier_results import earlier_results
+        from brokenreg.exam.exam_files import write_files
         from brokenreg.exam.examination import Examination
         from brokenreg.exam.options import RunOptions
 
-        options = RunOptions(command=(), timeout=seconds(timeout), jobs=jobs, with_details="html" in written)
+        options = RunOptions(
+            command=(),
+            timeout=seconds(timeout),
+            jobs=jobs,
+            cleanup=tuple(shlex.split(cleanup or "")),
+            with_details="html" in written,
+        )
         chosen = [each for each in _cases(only) if each.action in commands]
         if not chosen:
             raise click.UsageError(f"--only: no case for {' or '.join(commands)} matches {quoted(only)}")
-        base = secrets.randbelow(10**6) if seed is None else seed
-        examination = Examination(chosen, commands, options, base)
-        known = {} if baseline is None else _baseline(baseline)
-        results = _examine(examination)
-        _write(written, examination, results)
-    sys.exit(_report(examination, results, known))
+        known = {} if baseline is None else earlier_results("--baseline", baseline).outcomes
+        merged = [earlier_results("--merge", each) for each in merge]
+        before = _before(written.get("json"), commands) if resume else None
+        if seed is None:
+            seed = secrets.randbelow(10**6) if before is None else before.seed
+        done = () if before is None else before.results
+        names = {each.case.name for each in done}
+        left = [each for each in chosen if each.name not in names]
+        examination = Examination(left, commands, options, seed)
+        results = _examine(examination, before, written.get("json"), merged)
+        write_files(written, examination, results, before, merged)
+    sys.exit(_report(examination, results, len(results) - len(done), known))
+
+
+def _before(path: Path | None, commands: dict[Action, tuple[str, ...]]) -> EarlierResults | None:
+    """Return the results to go on with; None if there are none yet."""
+    from brokenreg.exam.earlier_results import earlier_results
+    from brokenreg.exam.tasks import redacted
+
+    if path is None:
+        raise click.UsageError("--resume goes on with the results in a file: name it with --json")
+    if not path.exists():
+        return None
+    found = earlier_results("--resume", path)
+    for action, command in commands.items():
+        if found.commands.get(action, given := shlex.join(redacted(command))) != given:
+            raise click.UsageError(
+                f"--resume: {path} has the results of another command to {action}: {found.commands[action]}"
+            )
+    return found
 
 
 def _commands(
@@ -122,41 +169,42 @@ def _cases(only: str) -> list[Case]:
     return cases(only)
 
 
-def _baseline(path: Path) -> dict[str, Outcome]:
-    """Return the outcomes in a file that `--json` wrote."""
-    from brokenreg.exam.outcomes import Outcome
+def _examine(
+    examination: Examination,
+    before: EarlierResults | None,
+    json_file: Path | None,
+    merged: Sequence[EarlierResults],
+) -> list[CaseResult]:
+    """Run the client in all cases, and print each outcome. After a signal, return what is done.
 
-    try:
-        document = json.loads(path.read_bytes())
-        return {each["name"]: Outcome(each["outcome"]) for each in document["cases"]}
-    except OSError as error:
-        raise CouldNotRunError(f"--baseline: {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
-        raise click.UsageError(f"--baseline: {path} is not a file that brokenreg exam --json wrote") from None
-
-
-def _examine(examination: Examination) -> list[CaseResult]:
-    """Run the client in all cases, and print each outcome. After a signal, return what is done."""
+    The results are those of before, too. After each case, all are written, so that a kill loses none.
+    """
     from brokenreg.client.local_server import server_processes
     from brokenreg.exam.errors import InterruptedRunError
+    from brokenreg.exam.exam_files import write_json
     from brokenreg.exam.examination import examine
     from brokenreg.exam.stop_signals import stop_signals
 
+    done_before = [] if before is None else list(before.results)
     results: list[CaseResult] = []
     started, total = time.monotonic(), len(examination.cases)
 
     def done(result: CaseResult) -> None:
         results.append(result)
+        if json_file is not None:
+            write_json(json_file, examination, [*done_before, *results], before, merged)
         left = (time.monotonic() - started) / len(results) * (total - len(results))
         click.echo(_line(result, len(results), total, left))
 
     jobs = min(examination.options.jobs, total)
+    if not total:
+        return done_before
     with stop_signals() as signals, server_processes(jobs, ["--offline"]) as servers:
         try:
             signals.run(examine(examination, servers, done))
         except InterruptedRunError as error:
             click.echo(f"{error}: {counted(total - len(results), 'case')} not examined", err=True)
-    return results
+    return [*done_before, *results]
 
 
 def _line(result: CaseResult, number: int, total: int, left: float) -> str:
@@ -166,31 +214,14 @@ def _line(result: CaseResult, number: int, total: int, left: float) -> str:
     return printable(f"{mark} {result.case.name:32} {result.words}  ({took}; {number} of {total}{estimate})")
 
 
-def _write(files: dict[str, Path], examination: Examination, results: Sequence[CaseResult]) -> None:
-    from brokenreg.exam.examination import document_of
-
-    reports = [each.report for each in sorted(results, key=lambda each: each.case.name)]
-    for name, path in files.items():
-        if name == "json":
-            path.write_text(json.dumps(document_of(examination, results), indent=2) + "\n", encoding="utf-8")
-        elif name == "junit":
-            from brokenreg.exam.junit import junit_xml
-
-            path.write_bytes(junit_xml(reports))
-        else:
-            from brokenreg.exam.html_report import html_report
-
-            path.write_text(html_report(reports, title="brokenreg exam", noun="case"), encoding="utf-8")
-
-
-def _report(examination: Examination, results: Sequence[CaseResult], known: dict[str, Any]) -> int:
+def _report(examination: Examination, results: Sequence[CaseResult], new: int, known: dict[str, Any]) -> int:
     """Print the table and the lines that repeat what went wrong, and return the exit status."""
     from brokenreg.exam.examination import worse
 
     bad = worse(results, known)
     for line in _summary(results, bad):
         click.echo(printable(line))
-    if len(results) < len(examination.cases):
+    if new < len(examination.cases):
         return 3
     return 1 if bad else 0
 

@@ -34,6 +34,7 @@ class CaseResult:
     outcome: Outcome
     clarity: tuple[str, ...]
     report: RunReport
+    requests: int
 
     @property
     def is_good(self) -> bool:
@@ -57,7 +58,9 @@ class CaseResult:
             "names": list(self.clarity),
             "exit": self.report.exit,
             "duration": round(self.report.duration, 3),
-            "requests": len(self.report.exchanges),
+            "requests": self.requests,
+            "started": round(self.report.started, 3),
+            "command": list(self.report.command),
             "seed": self.report.seed,
             "repeat": self.report.repeat,
         }
@@ -78,11 +81,18 @@ class Examination:
         digest = hashlib.sha256(f"{self.seed} {case.name}".encode()).digest()
         return int.from_bytes(digest[:8]) % _SEEDS
 
+    @property
+    def shown_commands(self) -> dict[str, str]:
+        """Return the commands without secrets."""
+        return {action: shlex.join(redacted(command)) for action, command in self.commands.items()}
+
     def repeat(self, case: Case) -> str:
         """Return the command line that examines the client in that case again, without secrets."""
         command = self.commands[case.action]
         words = ["brokenreg", "exam", "--only", case.name, "--seed", str(self.seed)]
         words += ["--timeout", f"{self.options.timeout:g}s"]
+        if self.options.cleanup:
+            words += ["--cleanup", shlex.join(redacted(self.options.cleanup))]
         words += (
             ["--", *redacted(command)]
             if case.action == "pull"
@@ -127,17 +137,16 @@ def _judged(case: Case, report: RunReport) -> CaseResult:
     good = " or ".join(case.about.good)
     nearest = next((each.nearest for each in report.verdicts if not each.met), ())
     verdict = Verdict("outcome", "outcome", good, outcome, outcome in case.about.good, nearest=nearest)
-    result = CaseResult(case, outcome, clarity, replace(report, verdicts=(verdict,)))
+    result = CaseResult(case, outcome, clarity, replace(report, verdicts=(verdict,)), len(report.exchanges))
     return replace(result, report=replace(result.report, verdicts=(replace(verdict, got=result.words),)))
 
 
 def document_of(examination: Examination, results: Sequence[CaseResult]) -> dict[str, Any]:
     """Return all results as JSON, for a baseline or another report."""
-    commands = {action: shlex.join(redacted(command)) for action, command in examination.commands.items()}
     return {
         "version": __version__,
         "seed": examination.seed,
-        "commands": commands,
+        "commands": examination.shown_commands,
         "cases": [each.document() for each in sorted(results, key=lambda each: each.case.name)],
     }
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from brokenreg.client import AsyncClient, ControlError
 from brokenreg.client.documents import Exchange
 from brokenreg.client.request_documents import Expectation
 from brokenreg.concurrency import in_own_thread, shielded
-from brokenreg.exam.client_process import ClientProcess, ClientResult
+from brokenreg.exam.client_process import ClientProcess, ClientResult, client_process
 from brokenreg.exam.details import fetch_details
 from brokenreg.exam.intact import intact_verdict
 from brokenreg.exam.judging import (
@@ -40,6 +40,9 @@ from brokenreg.redaction import REDACTED, redact_text
 _SETTLE = 2.0
 _PAUSE = 0.005
 """Seconds that exchanges have to end once the client has ended, and between two looks."""
+
+_CLEANUP = 60.0
+"""Seconds that a command has to remove what a client keeps."""
 
 _FORGET = 1.0
 """Seconds that a shared registry has to forget a run."""
@@ -111,6 +114,8 @@ class Run:
                     self._registry.registry_url, values.repository, values.tag, values.ca_file, client.status
                 )
             )
+        if options.cleanup:
+            await _clean_up(values.fill(options.cleanup), environment)
         exchanges = sorted([*elsewhere, *own], key=lambda each: each["id"])
         details = await fetch_details(control, exchanges, verdicts) if options.with_details else ()
         report = RunReport(
@@ -201,6 +206,12 @@ async def _forget(control: AsyncClient, *namespaces: str) -> None:
     with contextlib.suppress(ControlError, TimeoutError):
         async with asyncio.timeout(_FORGET):
             await asyncio.gather(*map(control.reset, namespaces))
+
+
+async def _clean_up(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run the command that removes what the client keeps. It may fail: perhaps there is nothing."""
+    async with client_process(passes_on=False) as process:
+        await process.run(command, environment, _CLEANUP)
 
 
 async def _settled(control: AsyncClient) -> list[Exchange]:

@@ -16,6 +16,9 @@ class RunOptions:
     token: str | None = None
     jobs: int = 1
     with_har: bool = False
+    cleanup: tuple[str, ...] = ()
+    """A command that removes what the client keeps, after each run; empty if there is none."""
+
     with_details: bool = False
     """Whether a report has the details of exchanges."""
 

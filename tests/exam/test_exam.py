@@ -101,12 +101,51 @@ def test_with_a_baseline_only_what_got_worse_fails(tmp_path: Path) -> None:
     assert exam(tmp_path, "crashes", "--baseline", "before.json", *only).returncode == 1
 
 
+def test_an_exam_goes_on_where_it_was(tmp_path: Path) -> None:
+    only = ("--json", "exam.json", "--only")
+    assert exam(tmp_path, "pull", *only, "manifest-40*", "--seed", "5").returncode == 0
+    done = exam(tmp_path, "pull", *only, "manifest-[45]0[0-3]*", "--resume")
+    assert "manifest-404" not in done.stdout
+    document = json.loads((tmp_path / "exam.json").read_text())
+    assert [each["name"] for each in document["cases"]] == [
+        *("manifest-403", "manifest-404", "manifest-405-html", "manifest-408"),
+        *("manifest-500", "manifest-502-html", "manifest-503"),
+    ]
+    assert document["seed"] == 5
+    assert not (tmp_path / "exam.json.part").exists()
+    done = exam(tmp_path, "impatient", *only, "manifest-404", "--resume")
+    assert done.returncode == 2
+    assert "has the results of another command to pull" in done.stderr
+
+
+def test_results_of_others_are_merged(tmp_path: Path) -> None:
+    only = ("--only", "manifest-503")
+    assert exam(tmp_path, "impatient", "--json", "old.json", *only).returncode == 1
+    more = ("--merge", "old.json", "--json", "exam.json", "--html", "exam.html")
+    assert exam(tmp_path, "pull", *only, *more).returncode == 0
+    merged = json.loads((tmp_path / "exam.json").read_text())["merged"]
+    assert merged["old"]["cases"][0]["outcome"] == "gave up too soon"
+    page = (tmp_path / "exam.html").read_text()
+    assert "manifest-503 · old" in page
+    assert "got gave up too soon, want recovered" in page
+
+
+def test_the_cleanup_runs_after_each_case(tmp_path: Path) -> None:
+    cleanup = f"sh -c 'echo {{image}} >> {tmp_path}/removed; ls {{workdir}} >> {tmp_path}/left; exit 1'"
+    done = exam(tmp_path, "pull", "--only", "manifest-50[03]", "--cleanup", cleanup)
+    assert done.returncode == 0, done.stdout
+    assert len((tmp_path / "removed").read_text().splitlines()) == 2
+    assert (tmp_path / "left").read_text() == "copy\ncopy\n"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (("--only", "absent"), '--only: no case for pull matches "absent"'),
         (("--baseline", "absent.json"), "--baseline: absent.json: No such file or directory"),
         (("--pull", "x"), "use one of them"),
+        (("--resume",), "name it with --json"),
+        (("--merge", "absent.json"), "--merge: absent.json: No such file or directory"),
         (("--html", "absent/exam.html"), "the folder does not exist"),
     ],
 )
