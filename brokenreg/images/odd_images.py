@@ -194,7 +194,7 @@ class OddImages:
             message = f"{_WAITING} odd images are being made: try again in a moment"
             raise OCIError(503, ErrorCode.UNAVAILABLE, message, headers={"retry-after": "1"})
         image = await self._threads.run(kind.image)
-        digests = [*dict.fromkeys((*image.manifests, *image.blobs, *image.referrers))]
+        digests = [*dict.fromkeys((image.root, *image.manifests, *image.blobs, *image.referrers))]
         await self._store.put(
             [
                 (_PREFIX + digest, _Record(digest=digest, tag=kind.tag).model_dump_json())

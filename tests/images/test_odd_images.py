@@ -74,6 +74,14 @@ def test_a_digest_is_known_after_a_restart(tmp_path: Path) -> None:
         assert httpx.get(by_digest).content == manifest.content
 
 
+def test_the_digest_of_a_large_index_is_known_after_a_restart(tmp_path: Path) -> None:
+    with brokenreg(tmp_path) as server:
+        index = httpx.get(f"{server.url}{URL}/manifests/index-many")
+    with brokenreg(tmp_path) as server:
+        by_digest = f"{server.url}{URL}/manifests/{digest_of(index.content)}"
+        assert httpx.get(by_digest).content == index.content
+
+
 async def test_memory_is_bounded() -> None:
     images = OddImages(DictStore(), memory=200_000)
     first = await images.image("index-empty")
