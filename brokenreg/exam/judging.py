@@ -34,9 +34,13 @@ def verdict_of(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> Ve
     )
 
 
-def request_verdict(exchanges: Sequence[Exchange], elsewhere: Sequence[Exchange], namespace: str) -> Verdict:
+def request_verdict(
+    exchanges: Sequence[Exchange], elsewhere: Sequence[Exchange], namespace: str, *, has_tls: bool
+) -> Verdict:
     """Return whether the client sent any request to the namespace of its run."""
-    got = counted(len(exchanges), "request") if exchanges else _never_asked(elsewhere, namespace)
+    got = _never_asked(elsewhere, namespace, has_tls=has_tls)
+    if exchanges:
+        got = counted(len(exchanges), "request")
     return Verdict(
         name="the client sends requests",
         kind="requests",
@@ -102,13 +106,21 @@ def _exit(status: int) -> str:
         return f"ended by signal {-status}"
 
 
-def _never_asked(elsewhere: Sequence[Exchange], namespace: str) -> str:
+def _never_asked(elsewhere: Sequence[Exchange], namespace: str, *, has_tls: bool) -> str:
     """Return that no request arrived, and which ones arrived outside of the namespace."""
+    where = f"broken/in/{namespace}/..."
     if not elsewhere:
-        where = f"broken/in/{namespace}/..."
         return f"no request in its namespace, {where}: the client never asked, or it ignores {{image}}"
-    paths = list(dict.fromkeys(each["path"] for each in elsewhere))[:_FEW_NAMES]
+    asked = [each for each in elsewhere if each["endpoint"] != "connect"]
+    if not asked:
+        why = (
+            "the client may not trust the certificate, see {ca_file}, or it does not use https://"
+            if has_tls
+            else "the client may use https://, but the registry has no TLS"
+        )
+        return f"{counted(len(elsewhere), 'connection')}, no request: {why}"
+    paths = list(dict.fromkeys(each["path"] for each in asked))[:_FEW_NAMES]
     return (
-        f"the client never asked for an image in its namespace, broken/in/{namespace}/..., "
+        f"the client never asked for an image in its namespace, {where}, "
         f"but for {', '.join(paths)}: use {{image}}"
     )

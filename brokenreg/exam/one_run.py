@@ -177,7 +177,8 @@ class Run:
         if self._task.scenario.requests is None:
             counted = elsewhere if self._task.has_rules_for_everyone else []
             asked = [*own, *(each for each in counted if each["endpoint"] == "connect")]
-            yield request_verdict(asked, elsewhere, self._namespace)
+            has_tls = self._registry.registry_url.startswith("https:")
+            yield request_verdict(asked, elsewhere, self._namespace, has_tls=has_tls)
         else:
             yield from silence_verdicts(elsewhere)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import ssl
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,9 @@ NAMES = (
     *("workdir", "username", "password", "auth_file", "ca_file", "layout", "archive"),
 )
 """The placeholders, without braces."""
+
+_CA_VARIABLES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+"""The variables that name a file of CAs: for OpenSSL and Go, curl, Python's requests, and Node."""
 
 _PLACEHOLDER = re.compile(rf"\{{({'|'.join(NAMES)})\}}")
 
@@ -49,7 +53,7 @@ class Values:
         paths = {
             "DOCKER_CONFIG": str(Path(self.auth_file).parent),
             "REGISTRY_AUTH_FILE": self.auth_file,
-            "SSL_CERT_FILE": self.ca_file,
+            **dict.fromkeys(_CA_VARIABLES, self.ca_file),
         }
         # A CI often has a proxy for the internet, which cannot reach this registry.
         direct = {name: _listed(base.get(name, ""), self.registry) for name in ("NO_PROXY", "no_proxy")}
@@ -78,8 +82,8 @@ def write_auth_file(folder: Path, registry: str, username: str, password: str) -
 
 def write_ca_file(folder: Path, authority: Path | None) -> Path:
     """Write the CAs that this machine trusts, and that of the registry, and return the path."""
-    trusted = ssl.get_default_verify_paths().cafile
-    files = [Path(each) for each in (trusted, authority) if each is not None]
+    trusted = [ssl.get_default_verify_paths().cafile, *map(os.environ.get, _CA_VARIABLES)]
+    files = dict.fromkeys(Path(each) for each in [*trusted, authority] if each)
     path = folder / "ca.pem"
     path.write_bytes(b"\n".join(each.read_bytes() for each in files if each.is_file()))
     return path

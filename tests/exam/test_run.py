@@ -208,6 +208,29 @@ def test_a_registry_with_tls(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_machine_s_own_cas_do_not_hide_that_of_the_registry(tmp_path: Path) -> None:
+    variables = ("CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    (tmp_path / "own.pem").write_text("# a CA of this machine\n")
+    own = dict.fromkeys(variables, str(tmp_path / "own.pem"))
+    script = f"import os; print(*(open(os.environ[each]).read() for each in {variables}))"
+    done = run(tmp_path, "--", sys.executable, "-c", script, BROKENREG_TLS="self-signed", **own)
+    assert done.stdout.count("# a CA of this machine") == len(variables)
+    assert done.stdout.count("BEGIN CERTIFICATE") >= len(variables)
+
+
+def test_a_client_that_does_not_trust_the_certificate(tmp_path: Path) -> None:
+    trusts_nothing = GET[2].replace(
+        "urlopen(url", "urlopen(url, context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)"
+    )
+    client = (GET[0], "-c", f"import ssl; {trusts_nothing}")
+    done = run(tmp_path, "--", *client, MANIFEST, BROKENREG_TLS="self-signed")
+    assert done.returncode == 1
+    says = "got 1 connection, no request: the client may not trust the certificate, see {ca_file}"
+    assert says in done.stdout
+    done = run(tmp_path, "--", *GET, "https://{registry}/v2/")
+    assert "got 1 connection, no request: the client may use https://, but" in done.stdout
+
+
 def test_a_registry_with_a_login(tmp_path: Path) -> None:
     script = (
         "import json, os, sys, urllib.request\n"
