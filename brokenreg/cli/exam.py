@@ -112,7 +112,9 @@ def exam(
         )
         chosen = [each for each in _cases(only) if each.action in commands]
         if not chosen:
-            raise click.UsageError(f"--only: no case for {' or '.join(commands)} matches {quoted(only)}")
+            raise click.UsageError(
+                f"--only: no case for {' or '.join(commands)} has a name like {quoted(only)}"
+            )
         known = {} if baseline is None else earlier_results("--baseline", baseline).outcomes
         merged = [earlier_results("--merge", each) for each in merge]
         before = _before(written.get("json"), commands) if resume else None

@@ -118,9 +118,10 @@ def _is_unexamined(report: RunReport) -> bool:
 
 
 def _got_anything(report: RunReport) -> bool:
-    """Return whether the registry has sent anything that a client can want."""
+    """Return whether a client got or pushed any content. A manifest alone is none: it only names content."""
     return any(
         each["endpoint"] not in _WITHOUT_CONTENT
+        and (each["endpoint"] != "manifest" or each["method"] == "PUT")
         and (each["status"] or 0) < 300
         and each["ended"] == "complete"
         for each in report.exchanges

@@ -49,6 +49,7 @@ def outcomes(tmp_path: Path, stub: str, *options: str) -> dict[str, str]:
         ("impatient", {"manifest-503": "gave up too soon", "layer-cut": "gave up too soon"}),
         ("keeps_wrong_bytes", {"layer-corrupt": "accepted wrong bytes", "layer-cut": "recovered"}),
         ("accepts_wrong_bytes", {"layer-corrupt": "suspected", "manifest-503": "recovered"}),
+        ("manifest_only", {"layer-cut": "not examined", "manifest-503": "suspected"}),
         ("leaks", {"redirect-credentials": "leaked a credential"}),
         ("hammers", {"manifest-always-503": "hammered"}),
         ("hangs", {"manifest-503": "hung"}),
@@ -141,7 +142,7 @@ def test_the_cleanup_runs_after_each_case(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--only", "absent"), '--only: no case for pull matches "absent"'),
+        (("--only", "absent"), '--only: no case for pull has a name like "absent"'),
         (("--baseline", "absent.json"), "--baseline: absent.json: No such file or directory"),
         (("--pull", "x"), "use one of them"),
         (("--resume",), "name it with --json"),
