@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from brokenreg.exam.errors import RunError
 from brokenreg.exam.one_run import Run
 from brokenreg.exam.options import RunOptions
 from brokenreg.exam.outcomes import RANKS, Outcome, clarity_of, outcome_of
+from brokenreg.exam.registry_variables import with_variables
 from brokenreg.exam.report import RunReport, Verdict
 from brokenreg.exam.run_values import RunningRegistry
 from brokenreg.exam.runs import ready_registry, together
@@ -98,7 +100,7 @@ class Examination:
             if case.action == "pull"
             else [f"--{case.action}", shlex.join(redacted(command))]
         )
-        return shlex.join(words)
+        return with_variables(shlex.join(words), os.environ)
 
 
 async def examine(

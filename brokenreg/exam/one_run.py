@@ -31,6 +31,7 @@ from brokenreg.exam.judging import (
 from brokenreg.exam.options import RunOptions
 from brokenreg.exam.placeholders import Values
 from brokenreg.exam.pushed import pushed_verdict
+from brokenreg.exam.registry_variables import with_variables
 from brokenreg.exam.report import EXCHANGES, OUTPUT, RunReport, Verdict
 from brokenreg.exam.run_values import RunningRegistry, digest_namespace, values_of_run
 from brokenreg.exam.secrets_of_runs import without_secrets
@@ -125,7 +126,7 @@ class Run:
             started=started,
             duration=client.duration,
             command=redacted(options.command),
-            repeat=repeat_line(options.command, self._task, self._seed, options.repeated),
+            repeat=self._repeat(),
             exit=client.status,
             verdicts=tuple(verdicts),
             exchanges=tuple(exchanges),
@@ -133,6 +134,11 @@ class Run:
             details=details,
         )
         return without_secrets(RunResult(report, client.output, client.dropped, har), self._secrets)
+
+    def _repeat(self) -> str:
+        options = self._options
+        line = repeat_line(options.command, self._task, self._seed, options.repeated)
+        return line if options.is_shared else with_variables(line, os.environ)
 
     async def _prepare(self, control: AsyncClient) -> Values:
         """Load the scenario, and return the values. Rules for everyone belong to no namespace."""

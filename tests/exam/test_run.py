@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from brokenreg.exam.registry_variables import with_variables
 from tests.exam.running import GET, MANIFEST, assert_nothing_left, run, start
 from tests.process import run_here
 from tests.server import brokenreg
@@ -57,7 +58,8 @@ def test_a_client_that_gives_up(tmp_path: Path) -> None:
     assert "✗ twice: applied  got 1: no other request matched, want at least 2" in done.stdout
     assert "✗ the client's exit status  got exit status 1, want exit status 0" in done.stdout
     assert (
-        "  seed 7; to repeat this run:\n    brokenreg run --scenario scenario.yaml --seed 7 " in done.stdout
+        "  seed 7; to repeat this run:\n    BROKENREG_OFFLINE=1 brokenreg run --scenario scenario.yaml --seed 7 "
+        in done.stdout
     )
 
     suite = ElementTree.parse(tmp_path / "j.xml").getroot()[0]
@@ -79,6 +81,30 @@ def test_the_line_that_repeats_a_run_works(tmp_path: Path) -> None:
     again = run(tmp_path, "--scenario", "scenario.yaml", "--seed", seed, "--", *RETRIES, MANIFEST)
     assert again.stdout.split("\n\n")[0] == first.stdout.split("\n\n")[0]
     assert again.returncode == 1
+
+
+def test_the_line_that_repeats_a_run_has_the_variables_of_its_registry(tmp_path: Path) -> None:
+    variables = {
+        "BROKENREG_AUTH": "token",
+        "BROKENREG_AUTH_USER": "joe:hunter2 eve:pw",
+        "CERT_FILE": "a b.pem",
+    }
+    for_others = {
+        "BROKENREG_LISTEN": "127.0.0.1:1",
+        "BROKENREG_CONTROL_TOKEN": "t0ken",
+        "BROKENREG_IMAGE": "x",
+    }
+    line = with_variables("brokenreg run", {**variables, **for_others, "HOME": "/root", "BROKENREG_TLS": ""})
+    users = "BROKENREG_AUTH_USER='joe:*** eve:***'"
+    assert line == f"CERT_FILE='a b.pem' BROKENREG_AUTH=token {users} brokenreg run"
+
+    done = run(tmp_path, "--junit", "j.xml", "--", "false", BROKENREG_TLS="self-signed")
+    says = "BROKENREG_TLS=self-signed BROKENREG_OFFLINE=1 brokenreg run --seed "
+    assert f"    {says}" in done.stdout
+    assert says in (tmp_path / "j.xml").read_text()
+    with brokenreg(tmp_path / "data") as running:
+        done = run(tmp_path, "--url", running.control, "--", "false")
+    assert "    brokenreg run --seed " in done.stdout
 
 
 def test_several_scenarios_are_one_run_each(tmp_path: Path) -> None:
