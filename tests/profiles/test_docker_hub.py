@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.profiles.conftest import Served
+import httpx
+import pytest
+
+from brokenreg.rules.profiles import profile_of
+from tests.profiles.conftest import REPOSITORY, Content, Served
+from tests.server import brokenreg
 
 Serve = Callable[[str], Served]
 
@@ -63,3 +68,27 @@ def test_blobs_500(serve: Serve) -> None:
     served = serve("docker-hub-blobs-500")
     assert served.ask(served.manifest()).body == served.content.image.manifest
     assert [served.ask(path).status for path in (served.config, served.layer) * 2] == [500] * 4
+
+
+def test_an_index_costs_two_pulls(content: Content) -> None:
+    """With two pulls left, it is pulled once. HEAD costs nothing."""
+    rule = profile_of("docker-hub-rate-limited").scenario.rules[0].written()
+    rule["fault"]["used"] = 98
+    with brokenreg(content.data) as running:
+        assert httpx.put(f"{running.control}/v1/scenario", json={"rules": [rule]}).is_success
+        served = Served(running, "", content)
+        paths = (served.manifest("index"), served.manifest(served.manifest_digest), served.manifest("index"))
+        pulls = [(served.ask(path, "HEAD"), served.ask(path)) for path in paths]
+    assert [(head.status, got.status) for head, got in pulls] == [(200, 200), (200, 200), (200, 429)]
+    left = [answer.header("ratelimit-remaining") for pull in pulls for answer in pull]
+    assert left == ["2;w=21600", "1;w=21600", "1;w=21600", "0;w=21600", "0;w=21600", None]
+
+
+def test_the_source_of_an_ipv6_client(content: Content) -> None:
+    scenario = ("--scenario", "profile:docker-hub-rate-limited")
+    try:
+        with brokenreg(content.data, "--listen", "[::1]:0", *scenario) as running:
+            head = httpx.head(f"{running.url}/v2/{REPOSITORY}/manifests/v1")
+    except OSError as error:
+        pytest.skip(f"no IPv6: {error}")
+    assert head.headers["docker-ratelimit-source"] == "::/64"
