@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,9 +32,10 @@ from brokenreg.registry.auth.token_service import TokenService
 from brokenreg.registry.auth.users import Users
 from brokenreg.registry.request import CatalogSettings, Services
 from brokenreg.rules.path_rules import fault_images
+from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_books import RuleBooks
-from brokenreg.rules.scenario import SourcedScenario
-from brokenreg.runtime.operations import expects_repetitions
+from brokenreg.rules.scenario import ScenarioError, SourcedScenario
+from brokenreg.runtime.operations import check_registry, expects_repetitions
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.runtime.status import Status
 from brokenreg.second_origin.credential_trap import CredentialTrap
@@ -123,7 +124,7 @@ class Server:
             None if identity is None else identity.flawed,
             proxy.naming,
         )
-        scenarios = _scenarios(settings.scenario)
+        scenarios = _scenarios(settings)
         rules = RuleBooks(settings.seed, view.positions, scenarios)
         self.runtime = Runtime(
             settings=settings,
@@ -214,10 +215,16 @@ def _identity(settings: Settings, folder: Path) -> Identity | None:
     return identity_of(settings, folder)
 
 
-def _scenarios(paths: Sequence[Path]) -> list[SourcedScenario]:
-    """Return the scenarios of `--scenario`. Raise `ScenarioError`."""
-    if not paths:
+def _scenarios(settings: Settings) -> list[SourcedScenario]:
+    """Return the scenarios of `--scenario`. Raise `ScenarioError` if the registry lacks what one needs."""
+    if not settings.scenario:
         return []
     from brokenreg.rules.scenario_text import load_scenario
 
-    return [load_scenario(path) for path in paths]
+    loaded = [load_scenario(path) for path in settings.scenario]
+    for path, each in zip(settings.scenario, loaded, strict=True):
+        try:
+            check_registry(settings, each.scenario)
+        except FieldError as error:
+            raise ScenarioError(f"{path}: {error}", error.where) from None
+    return loaded

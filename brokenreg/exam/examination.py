@@ -7,7 +7,6 @@ import os
 import shlex
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from brokenreg import __version__
@@ -19,10 +18,11 @@ from brokenreg.exam.errors import RunError
 from brokenreg.exam.one_run import Run
 from brokenreg.exam.options import RunOptions
 from brokenreg.exam.outcomes import RANKS, Outcome, clarity_of, outcome_of
+from brokenreg.exam.own_registries import OwnRegistries
 from brokenreg.exam.registry_variables import with_variables
 from brokenreg.exam.report import RunReport, Verdict
 from brokenreg.exam.run_values import RunningRegistry
-from brokenreg.exam.runs import ready_registry, together
+from brokenreg.exam.runs import together
 from brokenreg.exam.tasks import Task, redacted
 
 _SEEDS = 2**31
@@ -104,20 +104,20 @@ class Examination:
 
 
 async def examine(
-    examination: Examination, servers: Sequence[ServerProcess], done: Callable[[CaseResult], None]
+    examination: Examination, servers: list[ServerProcess], done: Callable[[CaseResult], None]
 ) -> None:
     """Run the client in all cases, and call `done` with each result. There is a job for each server.
 
     Raise `RunError` or `ControlError`. The first error ends all runs.
     """
     pending = iter(examination.cases)
-    await together([_job(pending, examination, partial(ready_registry, each), done) for each in servers])
+    await together([_job(pending, examination, OwnRegistries(each, servers).find, done) for each in servers])
 
 
 async def _job(
     pending: Iterator[Case],
     examination: Examination,
-    find_registry: Callable[[], Awaitable[RunningRegistry]],
+    find_registry: Callable[[Task], Awaitable[RunningRegistry]],
     done: Callable[[CaseResult], None],
 ) -> None:
     for case in pending:
@@ -125,7 +125,7 @@ async def _job(
         task = Task(None, case.scenario(seed), pushes=case.action == "push")
         options = replace(examination.options, command=examination.commands[case.action], seed=seed)
         async with client_process(passes_on=False) as client:
-            registry = await find_registry()
+            registry = await find_registry(task)
             try:
                 result = await Run(task, options, registry, client).result()
             except UnreachableError:

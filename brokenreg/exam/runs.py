@@ -11,28 +11,30 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from brokenreg.client import AsyncClient, NotStartedError, UnreachableError
+from brokenreg.client import AsyncClient, UnreachableError, UsageError
 from brokenreg.client.local_server import ServerProcess
 from brokenreg.concurrency import in_own_thread
 from brokenreg.exam.client_process import client_process, print_bytes
-from brokenreg.exam.errors import RunError
+from brokenreg.exam.errors import RunError, RunUsageError
 from brokenreg.exam.one_run import Run, RunResult
 from brokenreg.exam.options import RunOptions
+from brokenreg.exam.own_registries import OwnRegistries
 from brokenreg.exam.run_values import RunningRegistry
 from brokenreg.exam.tasks import Task
 from brokenreg.wording import counted, printable
 
-FindRegistry = Callable[[], Awaitable[RunningRegistry]]
+FindRegistry = Callable[[Task], Awaitable[RunningRegistry]]
 
 
 async def run_all(
-    tasks: Sequence[Task], options: RunOptions, servers: Sequence[ServerProcess]
+    tasks: Sequence[Task], options: RunOptions, servers: list[ServerProcess]
 ) -> list[RunResult]:
     """Run all tasks, and return their results in the same order. Raise `RunError` or `ControlError`.
 
-    There is a server for each job; with `--url`, there is none. The first error ends all runs.
+    There is a server for each job; with `--url`, there is none. Servers for scenarios that need more are
+    added. The first error ends all runs.
     """
-    registries = [partial(ready_registry, each) for each in servers] or [
+    registries: list[FindRegistry] = [OwnRegistries(each, servers).find for each in servers] or [
         partial(shared_registry, options)
     ] * options.jobs
     pending, results = iter(enumerate(tasks)), dict[int, RunResult]()
@@ -52,13 +54,15 @@ async def _job(
     """Run the tasks that no other job has begun. `printing` says that there are other jobs."""
     for number, task in pending:
         async with client_process(passes_on=printing is None) as client:  # it starts while the registry does
-            registry = await find_registry()
+            registry = await find_registry(task)
             try:
                 result = results[number] = await Run(task, options, registry, client).result()
             except UnreachableError:
                 if options.is_shared:
                     raise
                 raise RunError("the registry ended during the run") from None
+            except UsageError as error:
+                raise RunUsageError(f"--scenario {task.file or task.name}: {error.detail}") from None
         if printing is not None:
             async with printing:
                 await in_own_thread(partial(_print, result), "output of a run")
@@ -82,16 +86,7 @@ def _print(result: RunResult) -> None:
     print_bytes(text.encode(errors="replace"))
 
 
-async def ready_registry(server: ServerProcess) -> RunningRegistry:
-    """Wait for a server. Raise `RunError` if it does not start."""
-    try:
-        found = await in_own_thread(server.ready, "start of the registry")
-    except NotStartedError as error:
-        raise RunError(str(error)) from None
-    return RunningRegistry(found.registry_url, found.control_url, found.authority)
-
-
-async def shared_registry(options: RunOptions) -> RunningRegistry:
+async def shared_registry(options: RunOptions, _: Task) -> RunningRegistry:
     """Return the registry of `--url`. Raise `ControlError`."""
     assert options.url is not None  # noqa: S101 - without servers, there is a URL
     async with AsyncClient(options.url, token=options.token) as control:

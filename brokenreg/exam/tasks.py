@@ -50,6 +50,11 @@ class Task:
         return self.scenario.client or ClientExpectation()
 
     @property
+    def server_options(self) -> tuple[str, ...]:
+        """Return options of `brokenreg serve` for a registry with all that the scenario needs."""
+        return () if self.scenario.registry is None else tuple(self.scenario.registry.options())
+
+    @property
     def has_rules_for_everyone(self) -> bool:
         return any(map(_is_for_everyone, self.scenario.rules))
 

@@ -11,6 +11,7 @@ from brokenreg.rules.client_expectation import ClientExpectation
 from brokenreg.rules.counters import Attempts
 from brokenreg.rules.expectation_counts import Expectations
 from brokenreg.rules.expectations import Verdict
+from brokenreg.rules.registry_needs import RegistryNeeds
 from brokenreg.rules.rule import FieldError, Rule
 from brokenreg.rules.rule_verdicts import rule_verdicts
 from brokenreg.rules.scenario import MAX_RULES, Scenario, SourcedScenario
@@ -70,6 +71,8 @@ class RuleBook:
         self.expectations = Expectations()
         self.client: ClientExpectation | None = None
         """What the scenario expects of the client."""
+        self.registry = RegistryNeeds()
+        """What the scenarios need of the registry. It has all of it."""
         self._namespace = namespace
         self._positions = positions
         self._ids = ids
@@ -90,7 +93,8 @@ class RuleBook:
         """Return whether the book equals a new one, so that it can be dropped."""
         is_named = self.name is not None or self.seed != self._first_seed
         has_expectations = self.expectations.requests is not None or any(True for _ in self.expectations)
-        return not (self._rules or is_named or has_expectations or self.client)
+        has_needs = self.registry != RegistryNeeds()
+        return not (self._rules or is_named or has_expectations or has_needs or self.client)
 
     def add(self, rule: Rule, source: str) -> ActiveRule:
         """Add a rule at the end.
@@ -190,6 +194,7 @@ class RuleBook:
         self.name = None
         self.expectations.clear()
         self.client = None
+        self.registry = RegistryNeeds()
         self._load(sourced, prepared)
 
     def _load(self, sourced: SourcedScenario, prepared: list[ActiveRule]) -> None:
@@ -197,6 +202,7 @@ class RuleBook:
         if sourced.scenario.seed is not None:
             self.seed = sourced.scenario.seed
         self.client = sourced.scenario.client or self.client
+        self.registry = self.registry.merged(sourced.scenario.registry)
         self._rules += prepared
         self._index = None
         self.expectations.load(sourced.scenario.expect, sourced.scenario.requests)
@@ -209,6 +215,7 @@ class RuleBook:
             seed=self.seed,
             rules=rules,
             expect=tuple(self.expectations),
+            registry=self.registry if self.registry != RegistryNeeds() else None,
             client=self.client,
             requests=self.expectations.requests,
         )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from brokenreg.rules.client_expectation import ClientExpectation
 from brokenreg.rules.expectations import Expectation
+from brokenreg.rules.registry_needs import RegistryNeeds
 from brokenreg.rules.rule import FieldError, Rule, rule_of
 
 MAX_RULES = 1000
@@ -44,6 +45,7 @@ class Scenario(BaseModel):
     expect: tuple[Expectation, ...] = Field(
         (), max_length=MAX_RULES, description="expectations: how many exchanges should match a filter"
     )
+    registry: RegistryNeeds | None = Field(None, description="what the registry must have")
     client: ClientExpectation | None = Field(None, description="what `brokenreg run` expects of the client")
     requests: Literal["none"] | None = Field(None, description="`none`: no request may arrive")
 
@@ -86,6 +88,8 @@ def scenario_of(document: Any) -> Scenario:
 def written(scenario: Scenario) -> dict[str, Any]:
     """Return the scenario as JSON, without defaults."""
     document = scenario.model_dump(mode="json", exclude_none=True, include={"name", "seed", "requests"})
+    if scenario.registry is not None:
+        document["registry"] = scenario.registry.model_dump(mode="json", exclude_none=True)
     document["rules"] = [rule.written() for rule in scenario.rules]
     if scenario.client is not None:
         document["client"] = scenario.client.model_dump(mode="json", exclude_defaults=True)

@@ -137,7 +137,7 @@ def test_verdicts(client_env: dict[str, str], short_folder: Path, tmp_path: Path
     need(*PROGRAMS[name], root=name == "podman")
     files = [word for each in RED for word in ("--scenario", str(SCENARIOS / each))]
     with environment({**client_env, "SHORT": str(short_folder)}):
-        done = run(tmp_path, *files, "--junit", "junit.xml", "--", *COMMANDS[name], BROKENREG_AUTH="token")
+        done = run(tmp_path, *files, "--junit", "junit.xml", "--", *COMMANDS[name])
     assert done.returncode == 1, done.stderr
     found = verdicts(tmp_path / "junit.xml")
     for file, red in RED.items():
@@ -158,7 +158,7 @@ def test_none_is_green_without_its_fault(skopeo: Client, client_env: dict[str, s
         (healthy / file).write_text(text)
     files = [word for each in RED for word in ("--scenario", str(healthy / each))]
     with environment(client_env):
-        done = run(tmp_path, *files, "--junit", "junit.xml", "--", *SKOPEO, BROKENREG_AUTH="token")
+        done = run(tmp_path, *files, "--junit", "junit.xml", "--", *SKOPEO)
     assert done.stdout.count("\n✗ ") == len(RED), done.stdout
     for file, found in zip(RED, verdicts(tmp_path / "junit.xml").values(), strict=True):
         rules = {each.name or "" for each in load_scenario(SCENARIOS / file).scenario.rules}

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from brokenreg.config.settings import Settings
 from brokenreg.control.routes import YAML, APIRequest, Query
 from brokenreg.control.rules import replace_scenario
 from brokenreg.faults.catalogue import CATALOGUE
@@ -165,7 +166,7 @@ def test_reset_of_one_namespace_keeps_breakpoints(registry: Brokenreg, control: 
 async def test_a_reset_meanwhile_does_not_lose_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread reads the scenario, which takes effect after the reset."""
     books = RuleBooks(0, lambda _: ())
-    runtime: Any = SimpleNamespace(rules=books, log=TrafficLog())
+    runtime: Any = SimpleNamespace(rules=books, log=TrafficLog(), settings=Settings())
     prepare = RuleBook.prepare
 
     def prepare_during_a_reset(book: RuleBook, sourced: SourcedScenario) -> list[ActiveRule]:

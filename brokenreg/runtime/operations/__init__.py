@@ -36,6 +36,7 @@ from brokenreg.runtime.operations.repositories import (
 from brokenreg.runtime.operations.resets import forget_exchanges, reset
 from brokenreg.runtime.operations.rules import (
     add_rule,
+    check_registry,
     clear_rules,
     find_rule,
     load_scenario,
@@ -51,6 +52,7 @@ __all__ = [
     "add_rule",
     "carry_out",
     "carry_out_all",
+    "check_registry",
     "clear_breakpoints",
     "clear_rules",
     "corrupt",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from brokenreg.config.settings import Settings
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import FieldError, Rule
 from brokenreg.rules.rule_book import RuleBook
-from brokenreg.rules.scenario import MAX_RULES, ScenarioError, SourcedScenario
+from brokenreg.rules.scenario import MAX_RULES, Scenario, ScenarioError, SourcedScenario
 from brokenreg.runtime.errors import Kind, NotFoundError, operation_errors
 from brokenreg.runtime.operations.filters import prepare_scenario
 from brokenreg.runtime.runtime import Runtime
@@ -66,6 +67,13 @@ def clear_rules(runtime: Runtime, namespace: str) -> None:
         runtime.rules.book(namespace).clear()
 
 
+def check_registry(settings: Settings, scenario: Scenario) -> None:
+    """Raise `FieldError` if the registry lacks what a scenario needs."""
+    if scenario.registry is not None:
+        has_tls = settings.tls is not None or settings.cert is not None
+        scenario.registry.check(settings.auth, has_tls=has_tls)
+
+
 async def load_scenario(
     runtime: Runtime, namespace: str, read: Callable[[], SourcedScenario], source: str = ""
 ) -> RuleBook:
@@ -77,6 +85,7 @@ async def load_scenario(
     with operation_errors():
         sourced = await asyncio.to_thread(read)
         try:
+            check_registry(runtime.settings, sourced.scenario)
             prepared = await asyncio.to_thread(runtime.rules.book(namespace).prepare, sourced)
         except FieldError as error:
             message = f"{source}: {error}" if source else str(error)
