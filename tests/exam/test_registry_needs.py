@@ -58,8 +58,10 @@ def test_each_scenario_has_what_it_needs(tmp_path: Path, jobs: str) -> None:
 def test_the_line_that_repeats_a_run_needs_no_environment(tmp_path: Path) -> None:
     (tmp_path / "token.yaml").write_text(f"{TOKEN}\nclient: {{exit: failure}}")
     done = run(tmp_path, "--scenario", "token.yaml", "--", *CLIENT)
-    (line,) = (each for each in done.stdout.splitlines() if each.startswith("    brokenreg run"))
-    again = run(tmp_path, *shlex.split(line)[2:])
+    (line,) = (each for each in done.stdout.splitlines() if " brokenreg run --scenario" in each)
+    before, *words = shlex.split(line)
+    again = run(tmp_path, *words[2:])
+    assert before == "BROKENREG_OFFLINE=1", "only what the scenario does not say"
     assert (done.returncode, again.returncode) == (1, 1)
     assert "http: 401 Bearer" in done.stdout
     assert "http: 401 Bearer" in again.stdout
