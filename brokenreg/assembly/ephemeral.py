@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from brokenreg.config.settings import Settings
 
 _STANDARD_INPUT = 0
 _PIECE = 4096
+_ENDED = "brokenreg: standard input ended, stopping: with --ephemeral, it must be a pipe that stays open"
 
 
 @contextlib.contextmanager
@@ -27,14 +30,25 @@ def in_temporary_folder(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update={"data": Path(folder)})
 
 
-def stop_when_input_ends() -> None:
-    """Send SIGTERM to this process when standard input ends. What it contains is ignored."""
+def stop_when_input_ends(is_ready: threading.Event) -> None:
+    """Send SIGTERM to this process when standard input ends. What it contains is ignored.
+
+    If nothing keeps standard input open, for instance because a shell started this process in the background,
+    a line says so.
+    """
     # A thread, because an event loop can wait for pipes, but not for files such as /dev/null.
-    threading.Thread(target=_stop_when_input_ends, name="standard input", daemon=True).start()
+    threading.Thread(
+        target=_stop_when_input_ends, args=[is_ready], name="standard input", daemon=True
+    ).start()
 
 
-def _stop_when_input_ends() -> None:
+def _stop_when_input_ends(is_ready: threading.Event) -> None:
+    is_pipe = False
     with contextlib.suppress(OSError):  # closed by whoever started us, which is an end, too
+        mode = os.fstat(_STANDARD_INPUT).st_mode
+        is_pipe = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
         while os.read(_STANDARD_INPUT, _PIECE):
             continue
+    if not is_pipe or not is_ready.is_set():
+        print(_ENDED, file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGTERM)

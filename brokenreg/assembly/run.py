@@ -71,8 +71,14 @@ async def serve_ephemeral(settings: Settings) -> int:
     Return the exit status. Raise what `serve` raises.
     """
     with _stop_signals() as stop, in_temporary_folder(settings) as changed:
-        stop_when_input_ends()
-        await _serve(changed, stop, lambda _, ready: print(ready, flush=True))
+        is_ready = threading.Event()
+
+        def announce(_: Server, ready: str) -> None:
+            is_ready.set()
+            print(ready, flush=True)
+
+        stop_when_input_ends(is_ready)
+        await _serve(changed, stop, announce)
     return 0
 
 

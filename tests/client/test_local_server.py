@@ -128,8 +128,14 @@ def test_it_stops_when_its_input_ends(tmp_path: Path) -> None:
     command += ["--control", "127.0.0.1:0"]
     environment = clean_environment(TMPDIR=str(tmp_path))
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     ) as server:
+        assert server.stderr is not None
         assert server.stdout is not None
         assert server.stdin is not None
         ready = json.loads(server.stdout.readline())
@@ -137,8 +143,20 @@ def test_it_stops_when_its_input_ends(tmp_path: Path) -> None:
         httpx.get(f"{ready['registry']}/v2/")
         server.stdin.close()
         assert server.stdout.read() == ""  # no line for the exchange
+        assert server.stderr.read() == ""  # this is how a program stops it
     assert server.returncode == 0
     assert_gone(server.pid, ready["registry"], ready["control"], Path(ready["data"]))
+
+
+@pytest.mark.parametrize("has_pipe", [True, False])
+def test_without_an_open_input_it_says_why_it_stops(tmp_path: Path, has_pipe: bool) -> None:
+    command = [sys.executable, "-m", "brokenreg", "serve", "--ephemeral", "--offline"]
+    command += ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]
+    environment = clean_environment(TMPDIR=str(tmp_path))
+    given = {"input": ""} if has_pipe else {"stdin": subprocess.DEVNULL}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=20, **given)
+    assert done.returncode == 0
+    assert done.stderr.startswith("brokenreg: standard input ended, stopping: with --ephemeral, ")
 
 
 def test_a_folder_of_its_own_excludes_another(tmp_path: Path) -> None:
