@@ -1,6 +1,7 @@
 """The cases of the exam: for each, a scenario, and what an outcome means in it.
 
-Each kind of odd image is a case, made by `odd_images`. All others are files of this package.
+Each kind of odd image is a case, made by `odd_images`, and each profile, made by `of_profiles`. All others are
+files of this package.
 
 A case is a scenario file with more keys: `summary`, `why` (why it matters), `sources`, `good` (the outcomes
 that a client should have) and `is_timing_bound`. The folder is the action that it examines; the file name
@@ -24,7 +25,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from brokenreg.exam.cases import odd_images
+from brokenreg.exam.cases import odd_images, of_profiles
 from brokenreg.exam.outcomes import Outcome
 from brokenreg.rules.scenario import Scenario, scenario_of
 from brokenreg.rules.yaml_text import read_yaml
@@ -90,6 +91,7 @@ def _all_cases() -> tuple[Case, ...]:
         if each.name.endswith(_SUFFIX)
     ]
     found += (_case("pull", name, document) for name, document in odd_images.documents(SEED))
+    found += (_case("pull", name, document) for name, document in of_profiles.documents())
     return tuple(sorted(found, key=lambda each: (ACTIONS.index(each.action), each.name)))
 
 
