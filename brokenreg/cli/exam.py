@@ -59,10 +59,12 @@ The placeholders are those of "brokenreg run".
     help="Examine N cases at the same time, each with a registry of its own.",
 )
 @click.option(
-    "--baseline", metavar="FILE", type=FILE, help="Fail only for what is worse than in this --json file."
+    "--baseline", metavar="FILE", type=FILE, help="Fail only if an outcome is worse than in this --json file."
 )
 @click.option(
-    "--resume", is_flag=True, help="Go on with the exam in the --json file: examine what is not in it."
+    "--resume",
+    is_flag=True,
+    help="Continue the exam in the --json file: examine only the cases that are not in it.",
 )
 @click.option(
     "--merge",
@@ -90,10 +92,10 @@ def exam(
     merge: tuple[Path, ...],
     **files: Path | None,
 ) -> None:
-    """Examine a client: run it in each case, and say what it did there.
+    """Examine a client: run it in each case, and report what it did.
 
     In each case, something fails as it has failed in real registries. If an outcome is not good, the exit
-    status is 1; with --baseline, if it is worse than before.
+    status is 1; with --baseline, only if it is worse than before.
     """
     commands = _commands(pull, push, list_, command)
     written = checked_files({name.strip("_"): path for name, path in files.items() if path is not None})

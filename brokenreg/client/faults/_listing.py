@@ -19,9 +19,9 @@ def tag_pages(
     """Lists tags in pages that clients often handle incorrectly.
 
     `invented` adds that many fabricated tags. `page` is the page size, even if the client requests larger
-    pages or none. `cap` refuses a larger `n` with 400 (code PAGINATION_NUMBER_INVALID), or with `refusal` set
-    to `ecr`, with 405 (code UNSUPPORTED) and a message about `maxResults`. `link` selects what
-    is wrong with the Link to the next page:
+    pages or none. `cap` refuses a larger `n` with 400 (code PAGINATION_NUMBER_INVALID), or, with `refusal`
+    set to `ecr`, with 405 (code UNSUPPORTED) and a message about `maxResults`. `link` selects what is wrong
+    with the Link to the next page:
 
     - `honest`: nothing
     - `absent`: it is missing although there is another page

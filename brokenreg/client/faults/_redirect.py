@@ -44,7 +44,7 @@ def redirect(
       path of the URL begins with /artifactory/api/docker
     - `html`: 200 with an HTML page
     - `landing-page`: 200 with an HTML page of 11,500 bytes, as from Artifactory
-    - `captcha`: 200 with an HTML page that asks for a proof that the client is a person
+    - `captcha`: 200 with an HTML page that requires proof that the client is a person
     - `loop`: a redirect to itself
     - `dead`: the URL has a port that refuses connections
 

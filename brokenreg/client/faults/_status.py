@@ -84,8 +84,8 @@ def rate_limit(
     - `none`: no headers
 
     With `docker-hub`, the addresses of one /64 network of IPv6 are one client. If `count_head` is false, HEAD
-    is neither counted nor refused, as at Docker Hub. `used` is how many requests the first window has counted
-    before its first one: if it equals `quota`, none is left.
+    is neither counted nor refused, as at Docker Hub. `used` is how many requests the first window counts in
+    advance: if it equals `quota`, none is left.
 
     The default endpoint is `manifest`.
 
@@ -107,8 +107,8 @@ def rate_limit(
 def not_found(*, attestations: bool = False, processed: bool = False) -> Fault:
     """Responds with 404 and the error code that fits the request, for example BLOB_UNKNOWN.
 
-    With `attestations`, this applies only to the manifests of attestations, whose layers are statements of
-    in-toto; use it with endpoint `manifest`. An index of buildx has one for each platform.
+    With `attestations`, this applies only to the manifests of attestations, whose layers are in-toto
+    statements; use it with endpoint `manifest`. An index of buildx has one for each platform.
 
     The default endpoint is `layer`.
 

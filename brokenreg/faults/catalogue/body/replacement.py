@@ -108,16 +108,16 @@ def _check_base64(text: str) -> str:
 class Body(Fault):
     """Replaces the body of a response, or changes members of its JSON. The status stays the same.
 
-    Give one of these, or nothing for `named` with `sign-in`:
+    Set one of these; the default is `sign-in` as `named`:
 
     - `named`: a body by name, such as the page of a login portal, with its Content-Type
     - `text`: the body itself
     - `base64`: the body in base64
-    - `file`: a file of at most 1 MiB; its path is relative to the scenario file. Only a scenario file on the
-      command line can have this; the content then becomes `text` or `base64`
-    - `members` and `remove`: the JSON of the registry, where these members have another value (null is one,
-      too) or are missing. `token` is a member of the document, and `layers.0.size` one of a part. `5`, `true`
-      and `[]` are JSON; to get the text 5, write `'"5"'`
+    - `file`: a file of at most 1 MiB; its path is relative to the scenario file. You can use it only in
+      a scenario file that you name on the command line; its content then becomes `text` or `base64`
+    - `members` and `remove`: the JSON of the registry, where these members have another value (null is also
+      a value) or are missing. `token` is a member of the document itself, and `layers.0.size` a member of a
+      part of it. `5`, `true` and `[]` are JSON; to get the text 5, write `'"5"'`
 
     `content_type` replaces the Content-Type. The digest headers stay as the registry sends them.
     """

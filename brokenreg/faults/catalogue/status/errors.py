@@ -97,8 +97,8 @@ class Error(RespondingFault):
 class NotFound(RespondingFault):
     """Responds with 404 and the error code that fits the request, for example BLOB_UNKNOWN.
 
-    With `attestations`, this applies only to the manifests of attestations, whose layers are statements of
-    in-toto; use it with endpoint `manifest`. An index of buildx has one for each platform.
+    With `attestations`, this applies only to the manifests of attestations, whose layers are in-toto
+    statements; use it with endpoint `manifest`. An index of buildx has one for each platform.
     """
 
     name = "not-found"

@@ -45,8 +45,8 @@ class RateLimit(Fault):
     - `none`: no headers
 
     With `docker-hub`, the addresses of one /64 network of IPv6 are one client. If `count_head` is false, HEAD
-    is neither counted nor refused, as at Docker Hub. `used` is how many requests the first window has counted
-    before its first one: if it equals `quota`, none is left.
+    is neither counted nor refused, as at Docker Hub. `used` is how many requests the first window counts in
+    advance: if it equals `quota`, none is left.
     """
 
     name = "rate-limit"

@@ -40,7 +40,8 @@ class ArtifactEmptyConfig(ImageKind):
 class ArtifactUnknown(ImageKind):
     """The configuration and the layers have media types that no client knows. This is valid.
 
-    With `types-config` or `types-layers`, only these do, and the other part is that of an image.
+    With `types-config` or `types-layers`, only that part has an unknown type, and the other part is that of
+    an image.
     """
 
     name = "artifact-unknown-types"

@@ -95,7 +95,7 @@ class ArtifactWasm(ImageKind):
 class ArtifactModel(ImageKind):
     """The artifact is an AI model without tensors, in the format GGUF. This is valid.
 
-    `form` is the layout: that of Docker Model Runner, or ModelPack of the CNCF.
+    `form` is the layout: that of Docker Model Runner, or that of the CNCF's ModelPack.
     """
 
     name = "artifact-model"

@@ -45,7 +45,7 @@ class ArtifactReferrers(ImageKind):
     """The image has thousands of referrers. The image is valid.
 
     Each referrer has an annotation of 700 bytes. The registry lists them in pages of at most 4 MiB, with a
-    `Link` to the next one. They have 10 artifact types in turn, from `application/vnd.example.0` on.
+    `Link` to the next one. They use 10 artifact types in turn, starting with `application/vnd.example.0`.
     """
 
     name = "artifact-referrers"

@@ -15,7 +15,7 @@ _KIB, _MIB = 1024, 1024**2
 
 
 class ConfigLarge(ImageKind):
-    """The configuration is very large: one label of it fills `size`.
+    """The configuration is very large: one of its labels fills it up to `size`.
 
     Clients read configurations into memory, and many have a limit.
     """

@@ -10,10 +10,10 @@ from brokenreg.images.odd_image import Descriptor
 
 
 class ConfigCreated(ImageKind):
-    """The date of the image is absent or has another format than RFC 3339.
+    """The date of the image is absent, or not in the format of RFC 3339.
 
     `form-absent` is valid. With `form-date` it is only a date, with `form-no-zone` it has no time zone, with
-    `form-number` it is the seconds since 1970, and `form-year-10000` has five digits in the year.
+    `form-number` it is the number of seconds since 1970, and with `form-year-10000` its year has five digits.
     """
 
     name = "config-created"

@@ -55,7 +55,7 @@ class ConfigDiffIds(ImageKind):
 class ConfigHistoryTooLong(ImageKind):
     """The configuration has more steps in its history than the image has layers.
 
-    The `steps` further ones do not say that they have no layer.
+    The additional `steps` are not marked as steps without a layer (`empty_layer`).
     """
 
     name = "config-history-too-long"

@@ -14,9 +14,9 @@ _CONFIG = 'image-spec, "config.md", "Properties", '
 class ConfigUser(ImageKind):
     """The user of the image is odd.
 
-    By default the image has no user of that name. With `form-number` the number is too large for a user, with
-    `form-negative` it is -1, with `form-colon` it is `:`, with `form-newline` it has a line break, and with
-    `form-not-text` it is a JSON number.
+    By default it is the name of a user that the image does not have. With `form-number` the number is too
+    large for a user, with `form-negative` it is -1, with `form-colon` it is `:`, with `form-newline` it has a
+    line break, and with `form-not-text` it is a JSON number.
     """
 
     name = "config-user"
@@ -45,8 +45,8 @@ class ConfigEnv(ImageKind):
 
     It is without `=` by default. With `form-no-name` there is nothing before the `=`, with `form-twice` the
     same name occurs twice, with `form-newline` and `form-nul` the value has that character, with
-    `form-surrogate` it has half a character, with `form-not-text` it is a JSON number, and with `form-object`
-    the variables are an object instead of a list.
+    `form-surrogate` it has half a surrogate pair, with `form-not-text` it is a JSON number, and with
+    `form-object` the variables are an object instead of a list.
     """
 
     name = "config-env"
@@ -78,9 +78,9 @@ class ConfigEnv(ImageKind):
 class ConfigEntrypoint(ImageKind):
     """The entrypoint of the image is odd.
 
-    By default the image has no such program. With `form-empty` it is an empty list, with `form-empty-text` a
-    list of an empty text, with `form-nul` the path has a NUL, with `form-not-text` it is a list of a number,
-    and with `form-text` it is a text instead of a list.
+    By default it names a program that the image does not have. With `form-empty` it is an empty list, with
+    `form-empty-text` a list with an empty string, with `form-nul` the path has a NUL, with `form-not-text` it
+    is a list with a number, and with `form-text` it is a string instead of a list.
     """
 
     name = "config-entrypoint"

@@ -23,9 +23,9 @@ _MOST_HASHED = 256 * 1024**2
 class ContentBomb(ImageKind):
     """The layer is a zstd bomb: a file of 1 TiB of zeros in 32 MiB.
 
-    Limit the disk of your client before you pull it. Up to a `size` of 256 MiB, the image is valid. For a
-    larger file the diff_id is wrong, because it would take minutes to compute. A client can notice that only
-    after it has unpacked everything.
+    Limit the disk space of your client before you pull it. Up to a `size` of 256 MiB, the image is valid. For
+    a larger file the diff_id is wrong, because it would take minutes to compute. A client can notice that
+    only after it has unpacked everything.
     """
 
     name = "content-bomb"
@@ -49,9 +49,9 @@ class ContentBomb(ImageKind):
 class ContentGzipBomb(ImageKind):
     """The layer is a gzip bomb: a file of zeros, packed at deflate's limit of about 1,032 to 1.
 
-    Limit the disk of your client before you pull it. Up to a `size` of 256 MiB, the image is valid. For a
-    larger file the diff_id is wrong, because it would take too long to compute. A client can notice that only
-    after it has unpacked everything.
+    Limit the disk space of your client before you pull it. Up to a `size` of 256 MiB, the image is valid. For
+    a larger file the diff_id is wrong, because it would take too long to compute. A client can notice that
+    only after it has unpacked everything.
     """
 
     name = "content-gzip-bomb"
@@ -117,9 +117,9 @@ class ContentSparse(ImageKind):
 
 
 class ContentPaxBomb(ImageKind):
-    """The layer has a pax header of 64 MiB: one comment, packed in 64 KiB.
+    """The layer has a pax header of 64 MiB: one comment, compressed to 64 KiB.
 
-    Clients that read such headers into memory need as much, or more.
+    Clients that read such headers into memory need at least that much memory.
     """
 
     name = "content-pax-bomb"

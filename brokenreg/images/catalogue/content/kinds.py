@@ -39,7 +39,7 @@ class ContentFifo(ImageKind):
 
 
 class ContentSetuid(ImageKind):
-    """The layer has a program of root with the bits setuid and setgid. This is valid."""
+    """The layer has a program that belongs to root, with the setuid and setgid bits. This is valid."""
 
     name = "content-setuid"
     clients = "All pull it. podman, docker and ctr keep the bits."

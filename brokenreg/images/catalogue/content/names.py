@@ -12,7 +12,7 @@ _PART = 200
 
 
 class ContentNameLong(ImageKind):
-    """A file in the layer has a very long path, of folders with names of 200 bytes.
+    """A file in the layer has a very long path, through folders whose names have 200 bytes.
 
     Linux allows 4,095 bytes for a path in a system call. The path is in a pax header.
     """
@@ -51,7 +51,7 @@ class ContentNameTwice(ImageKind):
 class ContentNameControl(ImageKind):
     """Files in the layer have names with control characters.
 
-    One name clears the screen of a terminal that interprets it, one has a line end, and one changes the
+    One name clears the screen of a terminal that interprets it, one has a line break, and one changes the
     direction of the text.
     """
 

@@ -16,7 +16,8 @@ class ContentTraversal(ImageKind):
     """A file in the layer has a path that leads out of the folder into which a client unpacks it.
 
     `through` says how: its name has `../` 20 times, its name is absolute, or an entry before it is a symbolic
-    link to `/tmp`. If a client follows it, it creates the harmless file `/tmp/brokenreg-escaped-<digits>`.
+    link to `/tmp`. A client that follows the path creates the harmless file
+    `/tmp/brokenreg-escaped-<digits>`.
     """
 
     name = "content-traversal"

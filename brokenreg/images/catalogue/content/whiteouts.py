@@ -20,7 +20,7 @@ _LOWER = (
 class ContentWhiteoutAndFile(ImageKind):
     """The second layer has a file, and a whiteout of the same file.
 
-    The whiteout hides the file of the first layer, not that of its own layer, whatever the order of both
+    The whiteout hides the file of the first layer, not that of its own layer, whatever the order of the two
     entries. `order` says which is first.
     """
 
@@ -47,7 +47,7 @@ class ContentWhiteoutAndFile(ImageKind):
 class ContentWhiteoutOpaque(ImageKind):
     """The second layer hides all files of a folder with an opaque whiteout, and adds a file to the folder.
 
-    This is valid. `order` says which of both entries is first; the file is there in both cases.
+    This is valid. `order` says which of the two entries is first; the file is there in both cases.
     """
 
     name = "content-whiteout-opaque"

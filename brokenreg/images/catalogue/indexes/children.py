@@ -15,8 +15,8 @@ _HUGE = 2**63 - 1
 class IndexMissingChild(ImageKind):
     """The index names a manifest that the registry does not have.
 
-    With `platform-other`, that is one for `s390x`, and the one for amd64 is present, so most clients do not
-    need it. Those that copy all platforms do.
+    With `platform-other`, the missing manifest is for `s390x`, and the one for amd64 is present, so most
+    clients do not need the missing one. Those that copy all platforms do.
     """
 
     name = "index-missing-child"
@@ -90,10 +90,10 @@ class IndexChildUnknown(ImageKind):
 
 
 class IndexMixedTypes(ImageKind):
-    """The index is of OCI and its image of Docker, or the reverse.
+    """The index is in OCI's format and its image in Docker's, or the reverse.
 
-    By default, a Docker manifest list has an OCI manifest. With `outer-oci`, an OCI index has a Docker
-    manifest.
+    By default, a Docker manifest list contains an OCI manifest. With `outer-oci`, an OCI index contains a
+    Docker manifest.
     """
 
     name = "index-mixed-types"

@@ -15,8 +15,8 @@ _IN_TOTO = "application/vnd.in-toto+json"
 class IndexPlatform(ImageKind):
     """The index does not say for which platform its manifest is.
 
-    `form` says how: the descriptor has no `platform`, which is valid, or null, an empty object, empty texts,
-    or the platform `unknown/unknown`.
+    `form` selects what the descriptor has as `platform`: nothing (which is valid), null, an empty object,
+    an object with empty strings, or `unknown/unknown`.
     """
 
     name = "index-platform"

@@ -38,7 +38,7 @@ class IndexEmpty(ImageKind):
 class IndexMany(ImageKind):
     """The index has very many manifests, each for another platform. The one for amd64 is the last.
 
-    All manifests are in the registry. The others differ in the variant of riscv64.
+    All manifests are in the registry. The others are for riscv64 and differ in the variant.
     """
 
     name = "index-many"
@@ -62,7 +62,7 @@ class IndexMany(ImageKind):
 
 
 class IndexNested(ImageKind):
-    """The image is behind several indexes: each one except the last has only another index.
+    """The image is behind several indexes: each one except the last contains only another index.
 
     This is valid. The descriptors of all of them name the platform.
     """
@@ -89,7 +89,7 @@ class IndexCyclic(ImageKind):
     """The image has a referrer that leads back to it: an index that contains the image.
 
     The image itself is valid. A client that copies an image with its referrers, and their contents with their
-    referrers, never ends, unless it remembers what it has.
+    referrers, never finishes, unless it remembers what it has copied.
     """
 
     name = "index-cyclic"

@@ -16,7 +16,7 @@ from brokenreg.oci.mediatypes import OCI_LAYER
 class LayerNone(ImageKind):
     """The image has no layers.
 
-    `form` says how its manifest says so: `layers` is an empty list, null, or absent.
+    `form` selects what the manifest has: `layers` is an empty list, null, or absent.
     """
 
     name = "layer-none"
@@ -40,7 +40,7 @@ class LayerNone(ImageKind):
 class LayerTwice(ImageKind):
     """The manifest has the same layer several times.
 
-    The configuration has its diff_id as often, so the image is valid.
+    The configuration has its diff_id the same number of times, so the image is valid.
     """
 
     name = "layer-twice"
@@ -87,9 +87,9 @@ class LayerWithoutBytes(ImageKind):
 
 
 class LayerWithoutFiles(ImageKind):
-    """The last layer is a tar without entries: 1,024 zeros, with gzip.
+    """The last layer is a tar without entries: 1,024 zero bytes, compressed with gzip.
 
-    Such layers are valid. Builders make them of steps that change no files.
+    Such layers are valid. Builders create them from steps that change no files.
     """
 
     name = "layer-tar-empty"

@@ -38,10 +38,11 @@ class LayerZstd(ImageKind):
 
 
 class LayerZstdInDocker(ImageKind):
-    """A manifest of Docker's format has a layer that is compressed with zstd.
+    """A manifest in Docker's format has a layer that is compressed with zstd.
 
     That format has no media type for it. The layer has the one that BuildKit used,
-    `application/vnd.docker.image.rootfs.diff.tar.zstd`. With `manifest-oci`, the rest of the image is OCI's.
+    `application/vnd.docker.image.rootfs.diff.tar.zstd`. With `manifest-oci`, the rest of the image is in
+    OCI's format.
     """
 
     name = "layer-zstd-in-docker"

@@ -69,8 +69,8 @@ class _Pieces:
 class LayerEstargz(ImageKind):
     """The layer is in the eStargz format: each file is a gzip member, with a table of contents.
 
-    This is a valid gzip layer. The table is the last file. Its offset is in the extra field of the last
-    member, which is empty.
+    This is a valid gzip layer. The table is the last file. Its offset is in the extra field of the last gzip
+    member, which has no content.
     """
 
     name = "layer-estargz"
@@ -97,9 +97,9 @@ class LayerEstargz(ImageKind):
 class LayerZstdChunked(ImageKind):
     """The layer is in the zstd:chunked format: each file is a zstd frame, with a table of contents.
 
-    This is a valid zstd layer. At its end, frames that decompressors skip have the table, what is needed to
-    restore the tar (tar-split), and a footer. Annotations of the layer say where they are. With `keys-old`,
-    the annotations have the names that podman knew until 2023.
+    This is a valid zstd layer. At its end are frames that decompressors skip. They contain the table, what is
+    needed to restore the tar (tar-split), and a footer. Annotations of the layer say where these are. With
+    `keys-old`, the annotations have the names that podman knew until 2023.
     """
 
     name = "layer-zstd-chunked"

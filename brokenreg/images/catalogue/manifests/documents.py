@@ -91,8 +91,8 @@ class ManifestEncoding(ImageKind):
     """The manifest is JSON, but not in plain UTF-8.
 
     It begins with a byte order mark by default. With `form-utf-16` it is in UTF-16. With `form-latin-1`, an
-    annotation has a byte that is not UTF-8. `form-surrogate` is ASCII, but an annotation escapes half a
-    character.
+    annotation has a byte that is not UTF-8. `form-surrogate` is ASCII, but an annotation has an escape for
+    half a surrogate pair.
     """
 
     name = "manifest-encoding"
@@ -122,9 +122,10 @@ class ManifestEncoding(ImageKind):
 class ManifestDuplicateKeys(ImageKind):
     """The manifest has two members `config` and two members `layers`, which are two complete images.
 
-    Most parsers use the last ones, some the first, and some fail. A scanner and a client that differ see
-    different images under the same digest. With `form-case`, the second keys are `Config` and `Layers`. Go's
-    parser ignores case, so they are duplicates for most container tools, and unknown keys for others.
+    Most parsers use the last ones, some the first, and some fail. If a scanner and a client differ in this,
+    they see different images under the same digest. With `form-case`, the second keys are `Config` and
+    `Layers`. Go's parser ignores case, so they are duplicates for most container tools, and unknown keys for
+    others.
     """
 
     name = "manifest-duplicate-keys"

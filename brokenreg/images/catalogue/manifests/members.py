@@ -13,7 +13,7 @@ _DESCRIPTOR = 'image-spec, "descriptor.md"'
 
 
 class ManifestAnnotations(ImageKind):
-    """The annotations of the manifest are not an object whose values are texts.
+    """The annotations of the manifest are not an object whose values are strings.
 
     One value is a number, a boolean, null or an object. With `form-list`, the annotations are a list.
     """
@@ -41,7 +41,7 @@ class ManifestAnnotations(ImageKind):
 class ManifestSizeFormat(ImageKind):
     """The size of the layer is right, but not written as an integer, or it is absent.
 
-    `form` says how it is written: `105.0`, `105e0`, the text `"105"`, or null.
+    `form` says how it is written: `105.0`, `105e0`, the string `"105"`, or null.
     """
 
     name = "manifest-size-format"
@@ -75,7 +75,7 @@ class ManifestSizeFormat(ImageKind):
 
 
 class ManifestDigest(ImageKind):
-    """The digest of a second layer is malformed.
+    """The digest of the second layer is malformed.
 
     With `form-upper` it has capital letters, with `form-short` half of its digits, with `form-algorithm` an
     unknown algorithm, with `form-bare` no algorithm, and with `form-traversal` it is a path that leads out of

@@ -15,11 +15,11 @@ _TYPE = "application/vnd.docker.distribution.manifest.v1"
 
 
 class ManifestSchema1(ImageKind):
-    """The manifest is one of Docker's schema 1, which most registries and clients no longer support.
+    """The manifest is in Docker's schema 1, which most registries and clients no longer support.
 
-    It has a valid signature, as registries create it. The digest of the manifest covers only what is signed,
-    not the signature. With `form-tampered`, the manifest has another tag than the one that was signed. With
-    `form-unsigned` it has no signature, and the media type says so.
+    It has a valid signature, such as registries create. The digest of the manifest covers only what is
+    signed, not the signature. With `form-tampered`, the manifest has a different tag from the one that was
+    signed. With `form-unsigned` it has no signature, and the media type says so.
     """
 
     name = "manifest-schema1"
