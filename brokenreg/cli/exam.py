@@ -39,6 +39,11 @@ The placeholders are those of "brokenreg run".
 @click.command(cls=ClientCommand, epilog=_EPILOG)
 @click.option("--pull", metavar="COMMAND", help="The command that pulls {image}; the same as -- COMMAND.")
 @click.option(
+    "--pull-tls",
+    metavar="COMMAND",
+    help="The command that pulls {image} from a registry with TLS. It trusts {ca_file}.",
+)
+@click.option(
     "--push", metavar="COMMAND", help="The command that pushes oci:{layout}:v1 or {archive} as {image}."
 )
 @click.option("--list", "list_", metavar="COMMAND", help="The command that lists the tags of {repository}.")
@@ -79,6 +84,7 @@ The placeholders are those of "brokenreg run".
 @click.argument("command", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
 def exam(
     pull: str | None,
+    pull_tls: str | None,
     push: str | None,
     list_: str | None,
     command: tuple[str, ...],
@@ -97,7 +103,7 @@ def exam(
     In each case, something fails as it has failed in real registries. If an outcome is not good, the exit
     status is 1; with --baseline, only if it is worse than before.
     """
-    commands = _commands(pull, push, list_, command)
+    commands = _commands(pull, pull_tls, push, list_, command)
     written = checked_files({name.strip("_"): path for name, path in files.items() if path is not None})
     with explained():
         from brokenreg.exam.earlier_results import earlier_results
@@ -150,12 +156,13 @@ def _before(path: Path | None, commands: dict[Action, tuple[str, ...]]) -> Earli
 
 
 def _commands(
-    pull: str | None, push: str | None, list_: str | None, command: tuple[str, ...]
+    pull: str | None, pull_tls: str | None, push: str | None, list_: str | None, command: tuple[str, ...]
 ) -> dict[Action, tuple[str, ...]]:
     if pull is not None and command:
         raise click.UsageError("--pull and -- COMMAND are the same: use one of them")
     given: dict[Action, tuple[str, ...]] = {
         "pull": command or tuple(shlex.split(pull or "")),
+        "pull-tls": tuple(shlex.split(pull_tls or "")),
         "push": tuple(shlex.split(push or "")),
         "list": tuple(shlex.split(list_ or "")),
     }
@@ -186,7 +193,7 @@ def _examine(
     from brokenreg.client.local_server import server_processes
     from brokenreg.exam.errors import InterruptedRunError
     from brokenreg.exam.exam_files import write_json
-    from brokenreg.exam.examination import examine
+    from brokenreg.exam.examination import examine, parts
     from brokenreg.exam.stop_signals import stop_signals
 
     done_before = [] if before is None else list(before.results)
@@ -200,12 +207,12 @@ def _examine(
         left = (time.monotonic() - started) / len(results) * (total - len(results))
         click.echo(_line(result, len(results), total, left))
 
-    jobs = min(examination.options.jobs, total)
-    if not total:
-        return done_before
-    with stop_signals() as signals, server_processes(jobs, ["--offline"]) as servers:
+    with stop_signals() as signals:
         try:
-            signals.run(examine(examination, servers, done))
+            for options, part in parts(examination):
+                jobs = min(examination.options.jobs, len(part.cases))
+                with server_processes(jobs, ["--offline", *options]) as servers:
+                    signals.run(examine(part, servers, done))
         except InterruptedRunError as error:
             click.echo(f"{error}: {counted(total - len(results), 'case')} not examined", err=True)
     return [*done_before, *results]

@@ -21,13 +21,13 @@ pytestmark = pytest.mark.slow
 STUBS = Path(__file__).parent / "stubs"
 
 
-def exam(tmp_path: Path, stub: str, *options: str) -> subprocess.CompletedProcess[str]:
+def exam(tmp_path: Path, stub: str, *options: str, action: str = "pull") -> subprocess.CompletedProcess[str]:
     """Examine a stub, and check that nothing is left."""
     command = [sys.executable, "-m", "brokenreg", "exam", "--timeout", "5s", *options]
     env = environment(tmp_path, PYTHONPATH=str(STUBS.parents[2]))
     client = ["--", sys.executable, str(STUBS / f"{stub}.py")]
-    if stub.startswith("push"):
-        client = ["--push", shlex.join(client[1:])]
+    if stub.startswith("push") or action != "pull":
+        client = ["--push" if stub.startswith("push") else f"--{action}", shlex.join(client[1:])]
     done = subprocess.run(
         [*command, *client], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=120
     )
@@ -72,6 +72,13 @@ def test_a_stub_gets_what_it_deserves(tmp_path: Path, stub: str, deserved: dict[
 def test_a_perfect_client_is_good_in_all_cases_of_a_kind(tmp_path: Path) -> None:
     done = exam(tmp_path, "pull", "--only", "token-[a-r]*", "--jobs", "2")
     assert done.returncode == 0, done.stdout
+
+
+def test_a_perfect_client_is_good_in_cases_with_tls(tmp_path: Path) -> None:
+    done = exam(tmp_path, "pull", "--only", "[th]*-*[det]", "--jobs", "2", action="pull-tls")
+    assert done.returncode == 0, done.stdout
+    assert "✓ tls-untrusted                    failed cleanly" in done.stdout
+    assert "✓ http2-reset                      recovered" in done.stdout
 
 
 def test_the_report_and_what_repeats_it(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The cases of the exam: for each, a scenario, and what an outcome means in it.
 
-Each kind of odd image is a case, made by `odd_images`, and each profile, made by `of_profiles`. All others are
-files of this package.
+Each kind of odd image is a case, made by `odd_images`, and so is each profile, made by `of_profiles`. All
+others are files of this package.
 
 A case is a scenario file with more keys: `summary`, `why` (why it matters), `sources`, `good` (the outcomes
 that a client should have) and `is_timing_bound`. The folder is the action that it examines; the file name
@@ -30,9 +30,12 @@ from brokenreg.exam.outcomes import Outcome
 from brokenreg.rules.scenario import Scenario, scenario_of
 from brokenreg.rules.yaml_text import read_yaml
 
-Action = Literal["pull", "push", "list"]
+Action = Literal["pull", "pull-tls", "push", "list"]
 
-ACTIONS: tuple[Action, ...] = ("pull", "push", "list")
+ACTIONS: tuple[Action, ...] = ("pull", "pull-tls", "push", "list")
+SERVERS: dict[Action, tuple[str, ...]] = {"pull-tls": ("--tls", "self-signed")}
+"""Options of the registry for the cases of an action."""
+
 _SUFFIX = ".yaml"
 _ABOUT = ("summary", "why", "sources", "good", "is_timing_bound")
 SEED = "{seed}"
@@ -65,7 +68,7 @@ class Case:
 
     def scenario(self, seed: int) -> Scenario:
         """Return the scenario of a run. Every client may fail in it: that is judged afterwards."""
-        copies = {"intact": "true"} if self.action == "pull" else {}
+        copies = {"intact": "true"} if self.action.startswith("pull") else {}
         image = _IMAGE_TO_PUSH if self.action == "push" else _DEFAULT_IMAGE
         client = {"image": image, **copies, **(self.document.get("client") or {})}
         client["image"] = client["image"].replace(SEED, str(seed))

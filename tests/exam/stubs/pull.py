@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 import re
+import ssl
 import sys
 import time
 from collections.abc import Callable
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -44,7 +45,7 @@ class Puller:
     actions = "pull"
 
     def __init__(self) -> None:
-        self.connection = HTTPConnection(os.environ["BROKENREG_REGISTRY"], timeout=TIMEOUT)
+        self.connection = _connection(os.environ["BROKENREG_REGISTRY_URL"])
         self.repository = os.environ["BROKENREG_REPOSITORY"]
         self.layout = Path(os.environ["BROKENREG_WORKDIR"]) / "copy"
         self.authorization = ""
@@ -198,7 +199,7 @@ class Puller:
                 return response
             response.read()
             location = urlsplit(response.getheader("location", ""))
-            elsewhere = HTTPConnection(location.netloc, timeout=TIMEOUT)
+            elsewhere = _connection(f"{location.scheme}://{location.netloc}")
             target = f"{location.path}?{location.query}"
             response = self.request(elsewhere, target, self.for_another_host(headers))
         sys.exit("too many redirects")
@@ -226,6 +227,15 @@ class Puller:
         path = self.layout / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+def _connection(url: str) -> HTTPConnection:
+    """Return a connection to the host of a URL. With TLS, it trusts the CAs of the run alone."""
+    found = urlsplit(url)
+    if found.scheme != "https":
+        return HTTPConnection(found.netloc, timeout=TIMEOUT)
+    context = ssl.create_default_context(cafile=os.environ["BROKENREG_CA_FILE"])
+    return HTTPSConnection(found.netloc, timeout=TIMEOUT, context=context)
 
 
 _PARAMETER = r'(\w+)=(?:"([^"]*)"|([^\s",]+))'
