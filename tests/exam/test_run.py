@@ -57,10 +57,8 @@ def test_a_client_that_gives_up(tmp_path: Path) -> None:
     assert "503     GET /v2/broken/in/run-" in done.stdout
     assert "✗ twice: applied  got 1: no other request matched, want at least 2" in done.stdout
     assert "✗ the client's exit status  got exit status 1, want exit status 0" in done.stdout
-    assert (
-        "  seed 7; to repeat this run:\n    BROKENREG_OFFLINE=1 brokenreg run --scenario scenario.yaml --seed 7 "
-        in done.stdout
-    )
+    repeat = "    BROKENREG_OFFLINE=1 brokenreg run --scenario scenario.yaml --seed 7 "
+    assert f"  seed 7; to repeat this run:\n{repeat}" in done.stdout
 
     suite = ElementTree.parse(tmp_path / "j.xml").getroot()[0]
     assert suite.attrib["name"] == "fails twice"

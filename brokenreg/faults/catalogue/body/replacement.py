@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
@@ -98,7 +97,7 @@ Value = Annotated[Any, BeforeValidator(_read_value), PlainSerializer(_write_valu
 def _check_base64(text: str) -> str:
     try:
         size = len(base64.b64decode(text, validate=True))
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or a character beyond ASCII
         raise InvalidValueError("use base64, as in RFC 4648, section 4") from None
     if size > MAX_BODY:
         raise InvalidValueError(f"use at most {MAX_BODY} bytes")
