@@ -12,6 +12,7 @@ from brokenreg.exam.client_process import ClientResult
 from brokenreg.exam.report import Verdict
 from brokenreg.oci.durations import format_duration
 from brokenreg.rules.client_expectation import ClientExpectation
+from brokenreg.traffic.matching import OR
 from brokenreg.wording import counted
 
 _NEAREST = 5
@@ -84,7 +85,7 @@ def client_verdicts(wanted: ClientExpectation, result: ClientResult, timeout: fl
         yield Verdict("the client's exit status", "client-exit", want, _exit(result.status), is_met)
     if wanted.output is not None:
         text = result.output.strip("\r\n")
-        is_met = fnmatchcase(text, wanted.output)
+        is_met = any(fnmatchcase(text, each) for each in wanted.output.split(OR))
         got = f'"{text.splitlines()[-1][:200]}"' if text else "nothing"
         more = f" (only its last bytes: {result.dropped} before them were not kept)" if result.dropped else ""
         yield Verdict("the client's output", "client-output", f'"{wanted.output}"', f"{got}{more}", is_met)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from brokenreg.faults.catalogue.parameters import Duration
 from brokenreg.oci.sizes import whole_number
+from brokenreg.traffic.matching import Globs
 
 _LAST_STATUS = 255
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/-]*+(?::[\w.-]+|@sha\d+:[0-9a-f]+)", re.ASCII)
@@ -38,9 +39,7 @@ class ClientExpectation(BaseModel):
         examples=["failure"],
     )
     within: Duration | None = Field(None, description="time in which the client must end")
-    output: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = Field(
-        None, description="glob on what the client prints"
-    )
+    output: Globs | None = Field(None, description="glob on all that the client prints; a|b matches a or b")
     intact: bool = Field(False, description="whether what the client stored must match its digests")
     image: Annotated[str, StringConstraints(max_length=500), AfterValidator(_image)] | None = Field(
         None, description="image that `{image}` names, with its tag or digest, and without a host"
