@@ -19,8 +19,8 @@ from brokenreg.quick_imports import quick_imports
 from brokenreg.wording import printable, quoted
 
 if TYPE_CHECKING:
-    from brokenreg.exam.one_run import RunResult
     from brokenreg.exam.options import RunOptions
+    from brokenreg.exam.results import Results
 
 _EPILOG = """
 \b
@@ -41,6 +41,8 @@ Placeholders, which are also variables such as BROKENREG_IMAGE:
 
 
 _MOST_JOBS = 64
+_PRINTING = 1.0
+"""Seconds that the end of the output has to be printed after an error."""
 
 _REPORTS = {
     "junit": "Write the verdicts as JUnit XML.",
@@ -114,7 +116,8 @@ def run(scenarios: tuple[Path, ...], timeout: str, **options: Any) -> None:
 def _run(scenarios: Sequence[Path], options: RunOptions, files: Mapping[str, Path]) -> int:
     """Run the command against each scenario, report, and return the exit status.
 
-    The servers start first and stop while the report is written, because both take a while.
+    The servers start first and stop while the report is written, because both take a while. If an error ends
+    the runs, what has been found before is reported, too.
     """
     from brokenreg.client.local_server import server_processes
     from brokenreg.exam.scenario_files import scenario_files
@@ -124,27 +127,42 @@ def _run(scenarios: Sequence[Path], options: RunOptions, files: Mapping[str, Pat
     jobs = min(options.jobs, max(len(files_of_scenarios), 1))
     with stop_signals() as signals, server_processes(0 if options.is_shared else jobs) as servers:
         with quick_imports():
+            from brokenreg.exam.report import exit_status
+            from brokenreg.exam.results import Results
             from brokenreg.exam.runs import run_all
             from brokenreg.exam.tasks import tasks_of
 
-        results = signals.run(run_all(tasks_of(files_of_scenarios, options.url), options, servers))
-        for each in servers:
-            each.terminate()
-        return _report(results, files)
+        results, tasks = Results(), tasks_of(files_of_scenarios, options.url)
+        try:
+            signals.run(run_all(tasks, options, servers, results))
+        finally:
+            for each in servers:
+                each.terminate()
+            if results:
+                _write(files, results)
+                _print_end(results, len(tasks))
+        return exit_status(results.reports)
 
 
-def _report(results: Sequence[RunResult], files: Mapping[str, Path]) -> int:
-    """Print the summary, write the files, and return the exit status."""
-    from brokenreg.exam.report import exit_status
+def _write(files: Mapping[str, Path], results: Results) -> None:
     from brokenreg.exam.report_files import write_report
-    from brokenreg.exam.summary import summary
 
-    reports = [each.report for each in results]
-    for line in summary(reports):
-        click.echo(line)
     for name, path in files.items():
-        write_report(name, path, results)
-    return exit_status(reports)
+        write_report(name, path, results.in_order)
+
+
+def _print_end(results: Results, scenarios: int) -> None:
+    """Print what is not printed yet. After an error, when results are missing, do not wait for readers."""
+    from threading import Thread
+
+    from brokenreg.exam.client_process import print_bytes
+    from brokenreg.exam.summary import lines_of_total
+
+    total = "".join(f"{line}\n" for line in lines_of_total(results.reports, scenarios))
+    text = f"{results.rest()}{total}".encode(errors="replace")
+    printing = Thread(target=print_bytes, args=(text,), daemon=True)
+    printing.start()
+    printing.join(None if len(results) == scenarios else _PRINTING)
 
 
 def checked_files(files: dict[str, Path]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from brokenreg.exam.placeholders import Values
 from brokenreg.exam.pushed import pushed_verdict
 from brokenreg.exam.registry_variables import with_variables
 from brokenreg.exam.report import EXCHANGES, OUTPUT, RunReport, Verdict
+from brokenreg.exam.results import RunResult
 from brokenreg.exam.run_values import RunningRegistry, digest_namespace, values_of_run
 from brokenreg.exam.secrets_of_runs import without_secrets
 from brokenreg.exam.tasks import Task, redacted, repeat_line
@@ -50,18 +51,6 @@ _FORGET = 1.0
 
 
 _NO_LEAK_ELSEWHERE: Expectation = {"name": "no credential leaks outside of its namespace", "leaks": 0}
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """What a run found, what the client printed, and the exchanges as HAR if they are wanted."""
-
-    report: RunReport
-    output: str
-    """Longer than that of the report. `dropped` is the number of bytes before it."""
-
-    dropped: int
-    har: dict[str, Any] | None
 
 
 class Run:
@@ -229,9 +218,3 @@ async def _settled(control: AsyncClient) -> list[Exchange]:
         if not left or time.monotonic() > deadline:
             return left
         await asyncio.sleep(_PAUSE)
-
-
-def merged_har(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the exchanges of several runs as one HAR document."""
-    first = parts[0]["log"]
-    return {"log": {**first, "entries": [entry for each in parts for entry in each["log"]["entries"]]}}

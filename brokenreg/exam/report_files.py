@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from brokenreg.exam.one_run import RunResult, merged_har
+from brokenreg.exam.results import RunResult
 
 
 def write_report(name: str, path: Path, results: Sequence[RunResult]) -> None:
@@ -27,7 +28,13 @@ def _html(results: Sequence[RunResult]) -> bytes:
 
 
 def _har(results: Sequence[RunResult]) -> bytes:
-    return json.dumps(merged_har([each.har for each in results if each.har is not None])).encode()
+    return json.dumps(_merged_har([each.har for each in results if each.har is not None])).encode()
+
+
+def _merged_har(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the exchanges of several runs as one HAR document."""
+    first = parts[0]["log"]
+    return {"log": {**first, "entries": [entry for each in parts for entry in each["log"]["entries"]]}}
 
 
 _WRITERS: dict[str, Callable[[Sequence[RunResult]], bytes]] = {

@@ -16,20 +16,20 @@ from brokenreg.client.local_server import ServerProcess
 from brokenreg.concurrency import in_own_thread
 from brokenreg.exam.client_process import client_process, print_bytes
 from brokenreg.exam.errors import RunError, RunUsageError
-from brokenreg.exam.one_run import Run, RunResult
+from brokenreg.exam.one_run import Run
 from brokenreg.exam.options import RunOptions
 from brokenreg.exam.own_registries import OwnRegistries
+from brokenreg.exam.results import Results, RunResult
 from brokenreg.exam.run_values import RunningRegistry
 from brokenreg.exam.tasks import Task
-from brokenreg.wording import counted, printable
 
 FindRegistry = Callable[[Task], Awaitable[RunningRegistry]]
 
 
 async def run_all(
-    tasks: Sequence[Task], options: RunOptions, servers: list[ServerProcess]
-) -> list[RunResult]:
-    """Run all tasks, and return their results in the same order. Raise `RunError` or `ControlError`.
+    tasks: Sequence[Task], options: RunOptions, servers: list[ServerProcess], results: Results
+) -> None:
+    """Run all tasks, add each result, and print its verdicts. Raise `RunError` or `ControlError`.
 
     There is a server for each job; with `--url`, there is none. Servers for scenarios that need more are
     added. The first error ends all runs.
@@ -37,35 +37,52 @@ async def run_all(
     registries: list[FindRegistry] = [OwnRegistries(each, servers).find for each in servers] or [
         partial(shared_registry, options)
     ] * options.jobs
-    pending, results = iter(enumerate(tasks)), dict[int, RunResult]()
-    printing = None if len(registries) == 1 else asyncio.Lock()
-    jobs = [_job(pending, results, options, each, printing) for each in registries]
-    await together(jobs)
-    return [results[number] for number in range(len(tasks))]
+    output = _Output(results, is_alone=len(registries) == 1, has_headings=len(tasks) > 1)
+    pending = iter(enumerate(tasks))
+    await together([_job(pending, options, each, output) for each in registries])
 
 
 async def _job(
-    pending: Iterator[tuple[int, Task]],
-    results: dict[int, RunResult],
-    options: RunOptions,
-    find_registry: FindRegistry,
-    printing: asyncio.Lock | None,
+    pending: Iterator[tuple[int, Task]], options: RunOptions, find_registry: FindRegistry, output: _Output
 ) -> None:
-    """Run the tasks that no other job has begun. `printing` says that there are other jobs."""
+    """Run the tasks that no other job has begun."""
     for number, task in pending:
-        async with client_process(passes_on=printing is None) as client:  # it starts while the registry does
+        async with client_process(passes_on=output.is_alone) as client:  # it starts while the registry does
             registry = await find_registry(task)
+            await output.begin(task)
             try:
-                result = results[number] = await Run(task, options, registry, client).result()
+                result = await Run(task, options, registry, client).result()
             except UnreachableError:
                 if options.is_shared:
                     raise
                 raise RunError("the registry ended during the run") from None
             except UsageError as error:
                 raise RunUsageError(f"--scenario {task.file or task.name}: {error.detail}") from None
-        if printing is not None:
-            async with printing:
-                await in_own_thread(partial(_print, result), "output of a run")
+        await output.end(number, result)
+
+
+class _Output:
+    """What is printed: the output of the clients under the names of their scenarios, and the verdicts."""
+
+    def __init__(self, results: Results, *, is_alone: bool, has_headings: bool) -> None:
+        self.is_alone = is_alone
+        """Whether there is one job, whose client prints its output itself."""
+
+        self._results = results
+        self._has_headings = has_headings
+        self._printing = asyncio.Lock()
+
+    async def begin(self, task: Task) -> None:
+        if self.is_alone and self._has_headings:
+            await self._print(self._results.heading(task.name))
+
+    async def end(self, number: int, result: RunResult) -> None:
+        async with self._printing:
+            output = "" if self.is_alone else self._results.output(result)
+            await self._print(f"{output}{self._results.add(number, result)}")
+
+    async def _print(self, text: str) -> None:
+        await in_own_thread(partial(print_bytes, text.encode(errors="replace")), "output of a run")
 
 
 async def together(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
@@ -76,14 +93,6 @@ async def together(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
                 group.create_task(each)
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
-
-
-def _print(result: RunResult) -> None:
-    """Print the output of a client that ran beside others."""
-    omitted = f"({counted(result.dropped, 'byte')} omitted)\n" if result.dropped else ""
-    end = "" if result.output.endswith("\n") or not result.output else "\n"
-    text = f"── {printable(result.report.scenario)} ──\n{omitted}{result.output}{end}"
-    print_bytes(text.encode(errors="replace"))
 
 
 async def shared_registry(options: RunOptions, _: Task) -> RunningRegistry:

@@ -9,23 +9,29 @@ from brokenreg.exam.report import RunReport, Verdict
 from brokenreg.wording import counted, printable
 
 
-def summary(reports: Sequence[RunReport]) -> Iterator[str]:
-    """Yield the lines: each scenario with its verdicts, and how to repeat what failed."""
-    for each in reports:
-        mark = "✓" if each.is_good else "✗"
-        after = f"out of time after {each.duration:.1f}s" if each.is_out_of_time else f"{each.duration:.1f}s"
-        requests = counted(len(each.exchanges), "exchange")
-        yield ""
-        yield printable(f"{mark} {each.scenario}  ({after}, {requests})")
-        for verdict in each.verdicts:
-            yield from _lines(each, verdict)
-        if not each.is_good:
-            yield f"  seed {each.seed}; to repeat this run:"
-            yield f"    {printable(each.repeat)}"
-    if len(reports) > 1:
+def lines_of_report(report: RunReport) -> Iterator[str]:
+    """Yield the lines of a scenario: its verdicts, and how to repeat what failed."""
+    mark = "✓" if report.is_good else "✗"
+    took = f"{report.duration:.1f}s"
+    after = f"out of time after {took}" if report.is_out_of_time else took
+    requests = counted(len(report.exchanges), "exchange")
+    yield ""
+    yield printable(f"{mark} {report.scenario}  ({after}, {requests})")
+    for verdict in report.verdicts:
+        yield from _lines(report, verdict)
+    if not report.is_good:
+        yield f"  seed {report.seed}; to repeat this run:"
+        yield f"    {printable(report.repeat)}"
+
+
+def lines_of_total(reports: Sequence[RunReport], scenarios: int) -> Iterator[str]:
+    """Yield how many scenarios are as expected, and how many have no verdict."""
+    if scenarios > 1:
         good = sum(each.is_good for each in reports)
+        missing = scenarios - len(reports)
         yield ""
-        yield f"{good} of {counted(len(reports), 'scenario')} as expected"
+        rest = f", {missing} without a verdict" if missing else ""
+        yield f"{good} of {counted(scenarios, 'scenario')} as expected{rest}"
 
 
 def _lines(report: RunReport, verdict: Verdict) -> Iterator[str]:

@@ -56,13 +56,13 @@ def test_scenarios_in_parallel(tmp_path: Path) -> None:
     arguments = scenarios(tmp_path, error(503), error(418))
     done = run(tmp_path, *arguments, "--jobs", "2", "--har", "e.har", "--", *MEETS)
     assert (done.returncode, done.stderr) == (0, "")
-    output, _, summary = done.stdout.partition("\n\n")
-    blocks = {block.split(" ──\n")[0]: block.split(" ──\n")[1].split() for block in output.split("── ")[1:]}
+    parts = [block.partition(" ──\n") for block in done.stdout.split("── ")[1:]]
+    blocks = {name: output.split("\n\n")[0].split() for name, _, output in parts}
     assert {name: (words[0], *words[2:]) for name, words in blocks.items()} == {
         "scenario 0": ("begin", "503", "end"),
         "scenario 1": ("begin", "418", "end"),
     }
-    assert summary.index("✓ scenario 0") < summary.index("✓ scenario 1")
+    assert done.stdout.index("✓ scenario 0") < done.stdout.index("✓ scenario 1")
     assert done.stdout.endswith("\n2 of 2 scenarios as expected\n")
     entries = json.loads((tmp_path / "e.har").read_text())["log"]["entries"]
     assert [each["response"]["status"] for each in entries] == [503, 418]
@@ -101,6 +101,34 @@ def test_the_first_error_ends_all(tmp_path: Path) -> None:
     done = run(tmp_path, *arguments, "--jobs", "2", "--", "no-such-command")
     assert done.returncode == 3
     assert done.stderr == "Error: cannot run no-such-command: No such file or directory\n"
+
+
+@pytest.mark.parametrize(("jobs", "ends"), [("1", 0), ("2", 0), ("2", 1)])
+def test_a_stop_keeps_the_verdicts_of_what_has_ended(tmp_path: Path, jobs: str, ends: int) -> None:
+    texts = ["requests: none\n"] * 3
+    texts[ends] += "client: {image: 'broken/random:layers-1_size-1'}\n"
+    script = (
+        "import sys, time; print('the client'); time.sleep(0 if sys.argv[1] == 'layers-1_size-1' else 60)"
+    )
+    files = ("--junit", "j.xml", "--html", "r.html", "--har", "e.har")
+    client = ("--", sys.executable, "-c", script, "{tag}")
+    process = start(tmp_path, *scenarios(tmp_path, *texts), "--jobs", jobs, *files, *client)
+    assert process.stdout is not None
+    printed = [process.stdout.readline()]
+    while printed[-1] != ("the client\n" if ends else "✓ scenario 0\n"):  # before the end
+        printed.append(process.stdout.readline().partition("  ")[0])
+        printed[-1] += "" if printed[-1].endswith("\n") else "\n"
+        assert printed[-1] != "\n" or process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (3, "Error: stopped by SIGTERM, without a verdict\n")
+    assert output.endswith("\n1 of 3 scenarios as expected, 2 without a verdict\n")
+    assert f"── scenario {ends} ──\nthe client\n" in "".join(printed)
+    assert (f"✓ scenario {ends}" in output) == bool(ends)
+    for name in ("j.xml", "r.html"):
+        assert f"scenario {ends}" in (tmp_path / name).read_text()
+    assert json.loads((tmp_path / "e.har").read_text())["log"]["entries"] == []
+    assert_nothing_left(tmp_path)
 
 
 @pytest.mark.parametrize(("options", "status"), [([], 3), (["--timeout", "500ms"], 124)])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from brokenreg.exam.one_run import RunResult
+from brokenreg.exam.results import RunResult
 from brokenreg.exam.secrets_of_runs import without_secrets
 from brokenreg.exam.tasks import redacted
 from tests.exam.reports import detail, exchange, report
