@@ -68,5 +68,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Add the exchanges of a failed test to its report."""
     report = yield
     if report.failed and _REGISTRY in item.stash and report.when != "teardown":
-        report.sections.append(("brokenreg: exchanges of this test", item.stash[_REGISTRY].report()))
+        _add_section(report, "brokenreg: exchanges of this test", item.stash[_REGISTRY].report())
     return report
+
+
+def _add_section(report: pytest.TestReport, title: str, text: str) -> None:
+    """Add a section to the text of the failure, which is in the JUnit file, too.
+
+    The file omits sections of the report itself, unless they are captured output.
+    """
+    add = getattr(report.longrepr, "addsection", None)  # what pytest makes of most exceptions
+    if add is None:
+        report.sections.append((title, text))
+    else:
+        add(title, text)

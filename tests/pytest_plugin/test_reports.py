@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 
@@ -75,6 +76,32 @@ def test_without_the_fixture():
     assert re.search(r"E +AssertionError: rule second: .*\nE +rule first: applied: got 0: there was no", said)
     assert "contextlib.py" not in said
     assert "pytest_plugin/registry.py" not in said
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "1")])
+def test_the_exchanges_are_in_the_junit_file(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
+    pytester.makepyfile(
+        GET
+        + """
+import pytest
+
+def test_it(brokenreg):
+    get(brokenreg.random_image())
+    brokenreg.expect("status:503")
+
+def test_without_traceback(brokenreg):
+    get(brokenreg.random_image())
+    pytest.fail("it failed", pytrace=False)
+"""
+    )
+    options = ("-p", "no:cacheprovider", "--junit-xml", "junit.xml", *options)
+    result = pytester.runpytest_subprocess(*options)
+    result.assert_outcomes(failed=2)
+    section = r"- brokenreg: exchanges of this test -+\n +\d+ .* 200 +GET /v2/broken/in/test-\d/"
+    assert len(re.findall(section, result.stdout.str())) == 2
+    failures = [each.text or "" for each in ElementTree.parse(pytester.path / "junit.xml").iter("failure")]
+    assert len(failures) == 2
+    assert all(re.search(section, each) for each in failures)
 
 
 OUTSIDE = (
