@@ -193,7 +193,7 @@ def _examine(
     from brokenreg.client.local_server import server_processes
     from brokenreg.exam.errors import InterruptedRunError
     from brokenreg.exam.exam_files import write_json
-    from brokenreg.exam.examination import examine, parts
+    from brokenreg.exam.examination import examine
     from brokenreg.exam.stop_signals import stop_signals
 
     done_before = [] if before is None else list(before.results)
@@ -207,12 +207,10 @@ def _examine(
         left = (time.monotonic() - started) / len(results) * (total - len(results))
         click.echo(_line(result, len(results), total, left))
 
-    with stop_signals() as signals:
+    jobs = min(examination.options.jobs, total)
+    with stop_signals() as signals, server_processes(jobs, ["--offline"]) as servers:
         try:
-            for options, part in parts(examination):
-                jobs = min(examination.options.jobs, len(part.cases))
-                with server_processes(jobs, ["--offline", *options]) as servers:
-                    signals.run(examine(part, servers, done))
+            signals.run(examine(examination, servers, done))
         except InterruptedRunError as error:
             click.echo(f"{error}: {counted(total - len(results), 'case')} not examined", err=True)
     return [*done_before, *results]

@@ -12,7 +12,7 @@ from typing import Any
 from brokenreg import __version__
 from brokenreg.client import UnreachableError
 from brokenreg.client.local_server import ServerProcess
-from brokenreg.exam.cases import SERVERS, Action, Case
+from brokenreg.exam.cases import Action, Case
 from brokenreg.exam.client_process import client_process
 from brokenreg.exam.errors import RunError
 from brokenreg.exam.one_run import Run
@@ -101,14 +101,6 @@ class Examination:
             else [f"--{case.action}", shlex.join(redacted(command))]
         )
         return with_variables(shlex.join(words), os.environ)
-
-
-def parts(examination: Examination) -> Iterator[tuple[tuple[str, ...], Examination]]:
-    """Yield the options of each kind of registry that the cases need, and the cases that need it."""
-    needed = list(dict.fromkeys(SERVERS.get(each.action, ()) for each in examination.cases))
-    for options in needed:
-        chosen = [each for each in examination.cases if SERVERS.get(each.action, ()) == options]
-        yield options, replace(examination, cases=chosen)
 
 
 async def examine(

@@ -33,9 +33,6 @@ from brokenreg.rules.yaml_text import read_yaml
 Action = Literal["pull", "pull-tls", "push", "list"]
 
 ACTIONS: tuple[Action, ...] = ("pull", "pull-tls", "push", "list")
-SERVERS: dict[Action, tuple[str, ...]] = {"pull-tls": ("--tls", "self-signed")}
-"""Options of the registry for the cases of an action."""
-
 _SUFFIX = ".yaml"
 _ABOUT = ("summary", "why", "sources", "good", "is_timing_bound")
 SEED = "{seed}"
