@@ -33,6 +33,10 @@ MAX_TEXT = 1024 * 1024
 
 _MAX_DEPTH = 16
 _MAX_NODES = 100_000
+_INDICATORS = frozenset("*&!?%@`|")
+"""Characters with a meaning of their own at the beginning of a scalar, which globs may contain."""
+
+_QUOTE = 'put globs in quotes, such as "*/app"'
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -56,17 +60,29 @@ def read_yaml(text: str) -> tuple[Any, Lines]:
         return reader.document(), reader.lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise YAMLTextError(mark.line + 1 if mark else 1, _problem_of(text, mark, error)) from None
+        raise YAMLTextError(mark.line + 1 if mark else 1, _problem_of(text, error)) from None
     except yaml.YAMLError as error:
         raise YAMLTextError(1, f"invalid YAML: {str(error).partition(chr(10))[0]}") from None
 
 
-def _problem_of(text: str, mark: yaml.Mark | None, error: yaml.MarkedYAMLError) -> str:
-    """Return what is wrong with a text that is not YAML; a tab, which people do not see, by its name."""
+def _problem_of(text: str, error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong with a text that is not YAML.
+
+    A tab, which people do not see, is named. If a character that begins an alias, a tag and the like may be
+    meant as text, quotes are suggested.
+    """
     lines = text.split("\n")
+    mark = error.problem_mark or error.context_mark
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "invalid YAML: a tab in the indentation: use spaces"
+    if mark is None:
+        return f"invalid YAML: {error.problem}"
+    begins = error.context_mark or mark
+    first = line[begins.column : begins.column + 1] if begins.line == mark.line else ""
+    around = line[max(mark.column - 1, 0) : mark.column + 1]
+    if _INDICATORS & {first, *around}:
+        return f"invalid YAML: {error.problem}: {_QUOTE}"
     return f"invalid YAML: {error.problem}"
 
 
@@ -132,10 +148,10 @@ class _Reader:
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
             raise YAMLTextError(
                 _line(event),
-                'anchors (&) and aliases (*) are not supported: put globs in quotes, such as "*/app"',
+                f"anchors (&) and aliases (*) are not supported: {_QUOTE}",
             )
         if (tag := getattr(event, "tag", None)) not in (None, "!"):
-            raise YAMLTextError(_line(event), f"unsupported YAML tag {quoted(tag)}: remove it")
+            raise YAMLTextError(_line(event), f"unsupported YAML tag {quoted(tag)}: remove it, or {_QUOTE}")
         if isinstance(event, MappingStartEvent | SequenceStartEvent) and len(place) >= _MAX_DEPTH:
             raise YAMLTextError(_line(event), f"nested too deeply: use at most {_MAX_DEPTH} levels")
 

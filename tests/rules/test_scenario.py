@@ -58,6 +58,10 @@ def test_small_ones(text: str) -> None:
     assert isinstance(read_scenario(text, "x").scenario, Scenario)
 
 
+ANY = "expected alphabetic or numeric character"
+QUOTE = 'put globs in quotes, such as "*/app"'
+
+
 @pytest.mark.parametrize(
     ("text", "line", "told"),
     [
@@ -91,6 +95,16 @@ def test_small_ones(text: str) -> None:
         ("name: a\nname: b", 2, 'duplicate key "name"'),
         ("name: a\n---\nname: b", 2, "a second document"),
         ("name: [", 2, "invalid YAML"),
+        ("rules:\n - match: {repository: *}", 2, f"invalid YAML: did not find {ANY}: {QUOTE}"),
+        ("rules:\n - match:\n    repository: *", 3, QUOTE),
+        ("rules:\n - match: {repository: */app}", 2, QUOTE),
+        ("rules:\n - match: {repository: *app*}", 2, QUOTE),
+        ("rules:\n - match: {repository: *app}", 2, f"aliases (*) are not supported: {QUOTE}"),
+        ("rules:\n - match: {repository: [ab]*}", 2, QUOTE),
+        ("rules:\n - match: {repository: ?}", 2, QUOTE),
+        ("rules:\n - match: {header: {accept: !*oci*}}", 2, QUOTE),
+        ("rules:\n - match:\n    header: {accept: !a*, via: b}", 3, f'tag "!a*": remove it, or {QUOTE}'),
+        ("client: {output: %d}", 1, QUOTE),
         ("\tname: a", 1, "invalid YAML"),
         ("name: a\n b: c", 2, "invalid YAML"),
     ],
@@ -102,6 +116,13 @@ def test_an_error_has_line_and_field(text: str, line: int, told: str) -> None:
     assert message.startswith(f"bad.yaml:{line}: "), message
     assert told in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("text", ["name: [", "a: {x: 1 y: 2}", "a: - b", "name: a\n b: c"])
+def test_quotes_are_suggested_only_where_they_may_help(text: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(text, "bad.yaml")
+    assert QUOTE not in str(caught.value)
 
 
 _HOSTILE = {
