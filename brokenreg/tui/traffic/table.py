@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,7 +211,8 @@ class TrafficTable(CursorList):
             done = self._rows.update(_SLICE)
         if not done and not self._is_scheduled:
             self._is_scheduled = True
-            self.set_timer(_PAUSE, self._go_on)
+            # Not `set_timer`: a timer of Textual that is late from its start never calls back.
+            asyncio.get_running_loop().call_later(_PAUSE, self.call_next, self._go_on)
         if done or shows_part:
             self._settle(tailing, top)
         else:
