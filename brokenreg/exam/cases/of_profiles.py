@@ -12,7 +12,7 @@ from brokenreg.rules.yaml_text import read_yaml
 PREFIX = "profile-"
 """Their names are those of the profiles with this prefix, so that they are a family."""
 
-_WHY = "A real registry has failed like this, and its users met it without a warning."
+_WHY = "A real registry has failed like this, without a warning to its users."
 _RECOVER = (Outcome.RECOVERED,)
 _FAIL = (Outcome.FAILED_CLEANLY,)
 _EITHER = (Outcome.RECOVERED, Outcome.FAILED_CLEANLY)
