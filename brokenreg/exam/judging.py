@@ -17,6 +17,8 @@ from brokenreg.wording import counted
 
 _NEAREST = 5
 _FEW_NAMES = 3
+_MOST_LINES = 10_000
+"""Maximum number of lines of the output that are searched for one that matches."""
 
 
 def verdict_of(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> Verdict:
@@ -85,10 +87,16 @@ def client_verdicts(wanted: ClientExpectation, result: ClientResult, timeout: fl
         yield Verdict("the client's exit status", "client-exit", want, _exit(result.status), is_met)
     if wanted.output is not None:
         text = result.output.strip("\r\n")
-        is_met = any(fnmatchcase(text, each) for each in wanted.output.split(OR))
-        got = f'"{text.splitlines()[-1][:200]}"' if text else "nothing"
+        is_met = _matches(text, wanted.output)
+        lines = text.splitlines()[-_MOST_LINES:] or [""]
+        telling = next((each for each in lines if is_met and _matches(each, wanted.output)), lines[-1])
+        got = f'"{telling[:200]}"' if text else "nothing"
         more = f" (only its last bytes: {result.dropped} before them were not kept)" if result.dropped else ""
         yield Verdict("the client's output", "client-output", f'"{wanted.output}"', f"{got}{more}", is_met)
+
+
+def _matches(text: str, globs: str) -> bool:
+    return any(fnmatchcase(text, each) for each in globs.split(OR))
 
 
 _EXITS = {"failure": "any exit status but 0", "any": "any exit status"}

@@ -14,9 +14,11 @@ def lines_of_report(report: RunReport) -> Iterator[str]:
     mark = "✓" if report.is_good else "✗"
     took = f"{report.duration:.1f}s"
     after = f"out of time after {took}" if report.is_out_of_time else took
-    requests = counted(len(report.exchanges), "exchange")
+    exchanges = counted(len(report.exchanges), "exchange")
+    own = sum(bool(each["namespace"]) for each in report.exchanges)
+    of_namespace = f", {own} in its namespace" if own < len(report.exchanges) else ""
     yield ""
-    yield printable(f"{mark} {report.scenario}  ({after}, {requests})")
+    yield printable(f"{mark} {report.scenario}  ({after}, {exchanges}{of_namespace})")
     for verdict in report.verdicts:
         yield from _lines(report, verdict)
     if not report.is_good:

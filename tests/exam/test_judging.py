@@ -48,6 +48,22 @@ def test_a_crash_is_no_failure_that_is_expected() -> None:
     assert verdict.met
 
 
+@pytest.mark.parametrize(
+    ("output", "glob", "got", "is_met"),
+    [
+        ("start\n404 Not Found\nend\n", "*Not Found*", '"404 Not Found"', True),
+        ("start\n404 Not Found\nend\n", "*gone*|*Not Found*", '"404 Not Found"', True),
+        ("start\nend", "start*end", '"end"', True),  # over several lines
+        ("start\nend", "start", '"end"', False),
+        ("", "*", "nothing", True),
+    ],
+)
+def test_the_line_of_the_output_that_matches(output: str, glob: str, got: str, is_met: bool) -> None:
+    result = ClientResult(0, 1.0, output, 0)
+    verdict = [*client_verdicts(ClientExpectation(exit="0", output=glob), result, 5.0)][-1]
+    assert (verdict.got, verdict.met) == (got, is_met)
+
+
 def test_a_verdict_of_a_server_without_nearest_exchanges_has_the_newest() -> None:
     document = {"name": None, "filter": "status:200", "wanted": "1", "seen": 0, "met": False}
     verdict = verdict_of(document, [exchange(number) for number in range(9)])
