@@ -13,7 +13,7 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.rules.counters import Count, Counts, draw_of
 from brokenreg.rules.rule import Rule
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.matching import Positions, Predicate
+from brokenreg.traffic.matching import Mismatch, Positions, Predicate
 from brokenreg.traffic.rule_outcome import EvaluatedRule, OutcomeKind, RuleOutcome
 from brokenreg.traffic.timeline_events import FaultInapplicable
 
@@ -51,7 +51,7 @@ class ActiveRule:
         """The rule in `after`; None if there is none, or if it was removed."""
         self.matched = 0
         self.applied = 0
-        self._predicates: list[tuple[str, Predicate]] = rule.match.predicates()
+        self._predicates: list[tuple[Mismatch, Predicate]] = rule.match.predicates()
         self._endpoints = rule.endpoints()
         self._counts = Counts(rule.per)
 
@@ -116,7 +116,7 @@ class ActiveRule:
             yield f"endpoint {exchange.target.endpoint} is not {self.rule.endpoint}"
         elif not self.rule.applies_to(exchange.method):
             yield f"its fault does not apply to {exchange.method}"
-        yield from (what for what, predicate in self._predicates if not predicate(exchange))
+        yield from (why(exchange) for why, predicate in self._predicates if not predicate(exchange))
 
     def evaluate(
         self, exchange: Exchange, seed: int, position: str, attempt: int, places: Places

@@ -25,7 +25,7 @@ from brokenreg.redaction import REDACTED, SCHEMES, announces_secret, is_flag
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.redaction import redact_header
 from brokenreg.validation import InvalidValueError
-from brokenreg.wording import quoted
+from brokenreg.wording import printable, quoted
 
 EndpointName = Literal[
     "any",
@@ -48,6 +48,9 @@ NOT = "!"
 """Before the glob of a header: no value of the header matches it."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_LONGEST_VALUE = 80
+"""Maximum number of characters of a value that does not match."""
+
 WILD = re.compile(r"[*?\[]")
 
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -64,6 +67,9 @@ Globs = Annotated[Glob, AfterValidator(_check_alternatives)]
 """A glob, or alternatives (`a|b`), for texts that never contain `|`."""
 
 Predicate = Callable[[Exchange], object]
+Mismatch = Callable[[Exchange], str]
+"""Says why a condition is not met."""
+
 Facet = Callable[[Exchange], str]
 Positions = Callable[[Target], Collection[int]]
 
@@ -172,38 +178,35 @@ class Match(BaseModel):
             found[f"header {name}"] = partial(_values, name)
         return found
 
-    def predicates(self) -> list[tuple[str, Predicate]]:
-        """Return the conditions on the method and the facets, each with the text for a mismatch."""
-        found: list[tuple[str, Predicate]] = []
+    def predicates(self) -> list[tuple[Mismatch, Predicate]]:
+        """Return the conditions on the method and the facets, each with what says why it is not met."""
+        found: list[tuple[Mismatch, Predicate]] = []
         if self.repository is not None:
             repository = any_of(self.repository)
-            found.append(
-                (
-                    f"repository is not {self.repository}",
-                    lambda exchange: any(map(repository, exchange.target.names)),
-                )
-            )
+            why = partial(_mismatch, "repository", self.repository, _repository)
+            found.append((why, lambda exchange: any(map(repository, exchange.target.names))))
         if self.reference is not None:
             reference = any_of(self.reference)
-            found.append(
-                (
-                    f"reference is not {self.reference}",
-                    lambda exchange: reference(exchange.target.reference),
-                )
-            )
+            why = partial(_mismatch, "reference", self.reference, _reference)
+            found.append((why, lambda exchange: reference(exchange.target.reference)))
         if self.method is not None:
             method = any_of(self.method)
-            found.append((f"method is not {self.method}", lambda exchange: method(exchange.method)))
+            why = partial(_mismatch, "method", self.method, lambda exchange: exchange.method)
+            found.append((why, lambda exchange: method(exchange.method)))
         if self.protocol is not None:
             protocol = self.protocol
-            found.append((f"protocol is not {protocol}", lambda exchange: exchange.protocol == protocol))
+            why = partial(_mismatch, "protocol", protocol, lambda exchange: exchange.protocol)
+            found.append((why, lambda exchange: exchange.protocol == protocol))
         if self.client is not None:
-            found.append((f"client is not {self.client}", _client(self.client)))
+            is_network = network_of(self.client) is not None
+            why = partial(_mismatch, "client", self.client, _host if is_network else _user_agent)
+            found.append((why, _client(self.client)))
         if self.user is not None:
             user = matcher(self.user)
-            found.append((f"user is not {self.user}", lambda exchange: user(exchange.user)))
+            why = partial(_mismatch, "user", self.user, lambda exchange: exchange.user)
+            found.append((why, lambda exchange: user(exchange.user)))
         for name, value in (self.header or {}).items():
-            found.append((_header_mismatch(name, value), _header(name.lower(), value)))
+            found.append((partial(_header_mismatch, name, value), _header(name.lower(), value)))
         return found
 
 
@@ -254,7 +257,28 @@ def _values(name: str, exchange: Exchange) -> str:
     return "\0".join(f"={value}" for key, value in exchange.request_headers if key == name)
 
 
-def _header_mismatch(name: str, glob: str) -> str:
+def _mismatch(name: str, glob: str, value_of: Facet, exchange: Exchange) -> str:
+    """Return why a condition is not met: the value, if there is one, and the glob."""
+    value = printable(value_of(exchange))
+    if len(value) > _LONGEST_VALUE:
+        value = f"{value[:_LONGEST_VALUE]}…"
+    return f"{name} is {value}, not {glob}" if value else f"{name} is not {glob}"
+
+
+def _repository(exchange: Exchange) -> str:
+    return exchange.target.repository
+
+
+def _reference(exchange: Exchange) -> str:
+    return exchange.target.reference
+
+
+def _user_agent(exchange: Exchange) -> str:
+    return exchange.user_agent
+
+
+def _header_mismatch(name: str, glob: str, _: Exchange) -> str:
+    """Return why a header does not match, without its value, which may be a secret."""
     return f"header {name} is {glob[1:]}" if glob.startswith(NOT) else f"header {name} is not {glob}"
 
 

@@ -62,7 +62,7 @@ def test_why_a_rule_was_not_applied(tmp_path: Path) -> None:
         *GET, MANIFEST)  # fmt: skip
     page = read(tmp_path / "r.html")
     assert "2 of 2 scenarios not as expected" in page.words
-    assert re.search(r"– typo #\d+ did not match: repository is not brken/\*", page.words)
+    assert re.search(r"– typo #\d+ did not match: repository is broken/random, not brken/\*", page.words)
     assert re.search(r"✓ slow #\d+ applied", page.words)
     assert "fault delay 50 ms" in page.words
     assert "latency: waits 0.05 s" in page.words

@@ -142,6 +142,7 @@ def test_a_client_that_ignores_its_namespace(tmp_path: Path) -> None:
     done = run(tmp_path, "--", *GET, url)
     assert done.returncode == 1
     assert "but for /v2/broken/random/manifests/layers-1_size-1: use {image}" in done.stdout
+    assert ", 1 exchange, 0 in its namespace)\n" in done.stdout
 
 
 def test_a_client_that_ignores_its_namespace_on_a_shared_server(tmp_path: Path) -> None:
@@ -158,7 +159,8 @@ def test_a_typo_in_a_glob(tmp_path: Path) -> None:
     text = "rules: [{name: cut, fault: reset, match: {repository: brken/*}}]"
     done = run(tmp_path, "--scenario", write(tmp_path, text), "--", *GET, MANIFEST)
     assert done.returncode == 1
-    reason = "no request matched (nearest: endpoint manifest is not layer, repository is not brken/*)"
+    near = "endpoint manifest is not layer, repository is broken/random, not brken/*"
+    reason = f"no request matched (nearest: {near})"
     assert f"✗ cut: applied  got 0: {reason}, want at least 1" in done.stdout
 
 

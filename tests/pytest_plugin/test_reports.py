@@ -63,10 +63,10 @@ def test_without_the_fixture():
     assert "503     GET /v2/broken/in/test-1/broken/random/manifests/layers-1_size-1024" in sections[0]
     assert "fault error" in sections[0]
     assert re.search(r"\n +rule \d+: applied to match 1, 1 time so far\n", said)
-    assert re.search(r"\n +typo: did not match: repository is not libary/\*\n", said)
+    assert re.search(r"\n +typo: did not match: repository is broken/random, not libary/\*\n", said)
     assert re.search(r"E +nearest exchanges:\nE +1  .* 503 +GET /v2/broken/in/test-1/.*fault error", said)
     assert sections[1] == "no exchanges in namespace test-2, nor outside of it: the client did not connect"
-    nearest = "nearest: repository is not libary/*"
+    nearest = "nearest: repository is broken/random, not libary/*"
     assert f"rule typo: applied: got 0: no request matched ({nearest}), want at least 1" in said
     assert "rule faults.error(): applied: got 1: no other request matched, want at least 2" in said
     assert re.search(

@@ -34,7 +34,7 @@ def verdict(rule: dict[str, Any], *exchanges: Exchange, before: tuple[dict[str, 
         ({"match": {"endpoint": "layer"}}, "2", []),
         (
             {"match": {"endpoint": "layer", "repository": "libary/*"}},
-            "0: no request matched (nearest: repository is not libary/*)",
+            "0: no request matched (nearest: repository is library/app, not libary/*)",
             [2, 3],
         ),
         (
