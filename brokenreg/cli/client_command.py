@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from brokenreg.cli.commands import HelpfulCommand
@@ -49,3 +51,13 @@ class ClientCommand(HelpfulCommand):
         if any(each.name == "scenarios" for each in self.params):
             return "use --scenario for each file, or put the glob in quotes"
         return 'write the command after "--"'
+
+
+def warn_of_placeholders(command: Sequence[str]) -> None:
+    """Print a warning for each name in braces that is almost a placeholder."""
+    if not any("{" in each for each in command):
+        return
+    from brokenreg.exam.placeholders import misspelt
+
+    for name, meant in misspelt(command).items():
+        click.echo(f"Warning: {{{name}}} is not a placeholder: did you mean {{{meant}}}?", err=True)

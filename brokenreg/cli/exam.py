@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from brokenreg.cli.client_command import ClientCommand
+from brokenreg.cli.client_command import ClientCommand, warn_of_placeholders
 from brokenreg.cli.commands import WHOLE_NUMBER
 from brokenreg.cli.options import FILE
 from brokenreg.cli.run import checked_files, explained, seconds
@@ -104,6 +104,7 @@ def exam(
     status is 1; with --baseline, only if it is worse than before.
     """
     commands = _commands(pull, pull_tls, push, list_, command)
+    warn_of_placeholders([word for each in commands.values() for word in each])
     written = checked_files({name.strip("_"): path for name, path in files.items() if path is not None})
     with explained():
         from brokenreg.exam.earlier_results import earlier_results

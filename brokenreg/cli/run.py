@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from brokenreg.cli.client_command import ClientCommand
+from brokenreg.cli.client_command import ClientCommand, warn_of_placeholders
 from brokenreg.cli.commands import WHOLE_NUMBER
 from brokenreg.cli.exit_status import CouldNotRunError
 from brokenreg.cli.options import FILE
@@ -104,6 +104,7 @@ def run(scenarios: tuple[Path, ...], timeout: str, **options: Any) -> None:
     from brokenreg.exam.options import RunOptions
 
     files = checked_files({name: path for name in _REPORTS if (path := options.pop(name)) is not None})
+    warn_of_placeholders(options["command"])
     with explained():
         wanted = RunOptions(
             timeout=seconds(timeout), with_har="har" in files, with_details="html" in files, **options

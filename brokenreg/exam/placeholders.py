@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import json
 import os
 import re
@@ -21,6 +22,17 @@ _CA_VARIABLES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_
 """The variables that name a file of CAs: for OpenSSL and Go, curl, Python's requests, and Node."""
 
 _PLACEHOLDER = re.compile(rf"\{{({'|'.join(NAMES)})\}}")
+
+_LIKE_PLACEHOLDER = re.compile(r"(?<!\{)\{([a-z_]{3,40})\}(?!\})")
+_CLOSE = 0.75
+"""How close a name must be, as `difflib` measures it: scripts have other names in braces."""
+
+
+def misspelt(command: Sequence[str]) -> dict[str, str]:
+    """Return names in braces that are almost a placeholder, each with that placeholder."""
+    names = dict.fromkeys(name for each in command for name in _LIKE_PLACEHOLDER.findall(each))
+    found = {name: difflib.get_close_matches(name, NAMES, 1, _CLOSE) for name in names if name not in NAMES}
+    return {name: close[0] for name, close in found.items() if close}
 
 
 @dataclass(frozen=True, slots=True)

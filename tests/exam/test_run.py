@@ -197,6 +197,18 @@ def test_placeholders_and_environment(tmp_path: Path) -> None:
     assert found["password"] not in done.stdout.split("\n", 1)[1]
 
 
+def test_a_placeholder_with_a_typo(tmp_path: Path) -> None:
+    write(tmp_path, "requests: none")
+    client = ("--", "echo", "{imag}", "{{image}}", "{Image}", "{name} {user}", "{tags}/{work_dir}", "{image}")
+    done = run(tmp_path, "--scenario", "scenario.yaml", *client)
+    assert done.returncode == 0
+    assert done.stdout.startswith("{imag} ")
+    assert done.stderr == "".join(
+        f"Warning: {{{name}}} is not a placeholder: did you mean {{{meant}}}?\n"
+        for name, meant in (("imag", "image"), ("tags", "tag"), ("work_dir", "workdir"))
+    )
+
+
 def test_a_proxy_for_the_internet_is_not_asked(tmp_path: Path) -> None:
     proxy = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}
     done = run(tmp_path, "--", *GET, MANIFEST, **proxy, no_proxy="example.org")
