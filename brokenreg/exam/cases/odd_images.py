@@ -14,7 +14,7 @@ PREFIX = "image-"
 _VALID = frozenset(
     {
         *("layer-none", "layer-twice", "layer-tar", "layer-zstd", "layer-zstd-chunked", "layer-estargz"),
-        *("layer-gzip-members", "layer-tar-empty", "content-setuid", "content-name-twice"),
+        *("layer-gzip-members", "layer-tar-empty", "content-setuid"),
         *("content-name-case", "content-whiteout-opaque", "content-sparse", "content-many-files"),
     }
 )
