@@ -210,15 +210,7 @@ def _print_table(found: Iterable[Mapping[str, Any]]) -> None:
 
 def _spelled(rule: Mapping[str, Any]) -> str:
     """Return a rule as one line of text."""
-    faults = rule["fault"] if isinstance(rule["fault"], list) else [rule["fault"]]
-    parts = [" + ".join(" ".join([each["type"], *_pairs(each, "type")]) for each in faults)]
-    parts += [f"when {' '.join(_pairs(rule['match']))}"] if rule.get("match") else []
-    parts += _pairs({key: rule[key] for key in ("skip", "times", "probability", "per") if rule.get(key)})
-    parts += ["(override)"] if rule.get("override") else []
-    parts += ["(off)"] if rule.get("enabled") is False else []
+    from brokenreg.client.rule_text import rule_words
+
     name = f"{rule['name']}: " if rule.get("name") else ""
-    return name + " ".join(parts)
-
-
-def _pairs(values: Mapping[str, Any], *but: str) -> list[str]:
-    return [f"{key}={value}" for key, value in values.items() if key not in but]
+    return f"{name}{rule_words(rule)}"

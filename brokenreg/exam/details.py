@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from brokenreg.client import AsyncClient, MissingError
 from brokenreg.client.documents import Exchange, ExchangeDetail
+from brokenreg.client.rule_text import rule_words
 from brokenreg.exam.report import Verdict
+from brokenreg.redaction import redact_text
 
 MOST = 200
 """Maximum number of exchanges whose details a report has."""
@@ -35,6 +37,12 @@ def chosen(exchanges: Sequence[Exchange], verdicts: Iterable[Verdict]) -> list[i
     known = {each["id"] for each in exchanges}
     order = dict.fromkeys([*nearest, *with_faults, *(each["id"] for each in exchanges)])
     return [number for number in order if number in known][:MOST]
+
+
+async def fetch_rules(control: AsyncClient) -> dict[int, str]:
+    """Return the rules of the namespace, and those of none, as text by their ids. Raise `ControlError`."""
+    found = [*await control.rules(), *await control.rules(namespace="")]
+    return {each["id"]: redact_text(rule_words(each)) for each in found}
 
 
 async def _detail(control: AsyncClient, number: int, slots: asyncio.Semaphore) -> ExchangeDetail | None:

@@ -19,7 +19,7 @@ from brokenreg.client.documents import Exchange
 from brokenreg.client.request_documents import Expectation
 from brokenreg.concurrency import in_own_thread, shielded
 from brokenreg.exam.client_process import ClientProcess, ClientResult, client_process
-from brokenreg.exam.details import fetch_details
+from brokenreg.exam.details import fetch_details, fetch_rules
 from brokenreg.exam.intact import intact_verdict
 from brokenreg.exam.judging import (
     client_verdicts,
@@ -97,6 +97,7 @@ class Run:
             *self._client_verdicts(client),
             *await self._intact_verdicts(control, Path(values.workdir), client, own),
         ]
+        rules = await fetch_rules(control) if options.with_details else {}
         if self._task.pushes:
             await control.load_scenario("rules: []")  # our own requests must not fail
             verdicts.append(
@@ -121,6 +122,7 @@ class Run:
             exchanges=tuple(exchanges),
             output=self._without_secrets(client.output[-OUTPUT:]),
             details=details,
+            rules=rules,
         )
         return without_secrets(RunResult(report, client.output, client.dropped, har), self._secrets)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from brokenreg.client.documents import Exchange, ExchangeDetail
 
@@ -60,6 +60,9 @@ class RunReport:
     output: str
     details: tuple[ExchangeDetail, ...] = ()
     """Headers, timelines and rules of some of the exchanges, only for the HTML report."""
+
+    rules: Mapping[int, str] = field(default_factory=dict)
+    """The faults, conditions and counts of the rules, by their ids, only for the HTML report."""
 
     @property
     def is_good(self) -> bool:

@@ -56,14 +56,15 @@ def test_why_a_rule_was_not_applied(tmp_path: Path) -> None:
     (tmp_path / "scenario.yaml").write_text(
         "rules:\n"
         "  - {name: typo, fault: reset, match: {repository: brken/*, endpoint: manifest}}\n"
-        "  - {name: slow, fault: {type: latency, dur: 50ms}, match: {endpoint: manifest}}\n"
+        "  - {name: slow, fault: {type: latency, dur: 50ms}, match: {endpoint: manifest}, times: 3}\n"
     )
     run(tmp_path, "--scenario", "scenario.yaml", "--scenario", "scenario.yaml", "--html", "r.html", "--",
         *GET, MANIFEST)  # fmt: skip
     page = read(tmp_path / "r.html")
     assert "2 of 2 scenarios not as expected" in page.words
-    assert re.search(r"– typo #\d+ did not match: repository is broken/random, not brken/\*", page.words)
-    assert re.search(r"✓ slow #\d+ applied", page.words)
+    typo = r"– typo reset .*when .*repository=brken/\*.* #\d+ did not match: "
+    assert re.search(f"{typo}repository is broken/random, not brken/", page.words)
+    assert re.search(r"✓ slow latency dur=\S+ when endpoint=manifest times=3 #\d+ applied", page.words)
     assert "fault delay 50 ms" in page.words
     assert "latency: waits 0.05 s" in page.words
     assert "docker-content-digest: sha256:" in page.words

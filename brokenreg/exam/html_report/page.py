@@ -129,7 +129,7 @@ def _view(number: int, report: RunReport, most: int, runs: int) -> RunView:
         rows=tuple(rows_of(shown, details, scale)),
         omitted=len(report.exchanges) - len(shown),
         ticks=tuple(scale.ticks()),
-        rules=tuple(rule_rows(details)),
+        rules=tuple(rule_rows(details, report.rules)),
         is_open=runs == 1 or not report.is_good,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -191,6 +191,9 @@ class RuleRow:
     source: str
     """The path for a fault of the path; otherwise empty."""
 
+    words: str
+    """Its faults with their parameters, its conditions and counts; empty if they are unknown."""
+
     reasons: list[Reason]
     more: int
     """Number of reasons that are not shown."""
@@ -200,8 +203,8 @@ class RuleRow:
         return any(each.outcome == "applied" for each in self.reasons)
 
 
-def rule_rows(details: Sequence[ExchangeDetail]) -> list[RuleRow]:
-    """Return the rules that were evaluated, each with its reasons: those of matches first."""
+def rule_rows(details: Sequence[ExchangeDetail], words: Mapping[int, str]) -> list[RuleRow]:
+    """Return the rules that were evaluated, each with its words and reasons: those of matches first."""
     found: dict[tuple[int | None, str, str], dict[tuple[str, str], Reason]] = {}
     for detail in details:
         for rule in detail["rules"]:
@@ -210,15 +213,15 @@ def rule_rows(details: Sequence[ExchangeDetail]) -> list[RuleRow]:
             reason = reasons.setdefault((rule["outcome"], text), Reason(rule["outcome"], text, []))
             reason.ids.append(detail["id"])
     return [
-        _rule_row(name, source, [*reasons.values()])
-        for (_, name, source), reasons in sorted(found.items(), key=lambda each: each[0][0] or 0)
+        _rule_row(name, source, words.get(number or 0, ""), [*reasons.values()])
+        for (number, name, source), reasons in sorted(found.items(), key=lambda each: each[0][0] or 0)
     ]
 
 
-def _rule_row(name: str, source: str, reasons: list[Reason]) -> RuleRow:
+def _rule_row(name: str, source: str, words: str, reasons: list[Reason]) -> RuleRow:
     ranked = sorted(reasons, key=lambda each: (each.outcome != "applied", not each.is_of_match))
     shown = ranked[:_MOST_REASONS]
-    return RuleRow(cut(name), cut(source), shown, len(ranked) - len(shown))
+    return RuleRow(cut(name), cut(source), cut(words), shown, len(ranked) - len(shown))
 
 
 def _source(rule: RuleExplanation) -> str:
