@@ -101,6 +101,9 @@ class ExchangeDetail(Exchange):
 
     request_headers: list[tuple[str, str]]
     response_headers: list[tuple[str, str]]
+    layers: NotRequired[list[int]]
+    """The positions of the requested layer in its manifests, from 1. Older servers do not have them."""
+
     rules: list[RuleExplanation]
     timeline: list[TimelinePoint]
 

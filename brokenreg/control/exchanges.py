@@ -94,6 +94,7 @@ class ExchangeDetail(ExchangeSummary):
 
     request_headers: list[tuple[str, str]] = Field(description="names and values in the order of arrival")
     response_headers: list[tuple[str, str]]
+    layers: list[int] = Field(description="the positions of the requested layer in its manifests, from 1")
     rules: list[RuleExplanation] = Field(
         description=f"the rules that decided, then the other rules of the namespace, at most {MAX_EXPLAINED}"
     )
@@ -143,6 +144,7 @@ async def get_exchange(runtime: Runtime, request: APIRequest) -> Response:
             **exchange.summary(),
             "request_headers": exchange.request_headers,
             "response_headers": exchange.response_headers,
+            "layers": runtime.rules.layers_of(exchange),
             "rules": rules_as_json(exchange, runtime.rules),
             "timeline": [point_as_json(point, round(point.at, 6)) for point in exchange.timeline],
         }

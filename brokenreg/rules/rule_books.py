@@ -115,6 +115,10 @@ class RuleBooks:
         for key in [key for key in self._paths if key[0] == namespace]:
             del self._paths[key]
 
+    def layers_of(self, exchange: Exchange) -> list[int]:
+        """Return the positions of the requested layer in its manifests, from 1."""
+        return sorted(set(places_of(exchange, self._positions)()))
+
     def _evaluate_path(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[RuleHit]:
         hits = []
         book = self._books.get(exchange.target.namespace)

@@ -70,6 +70,22 @@ def test_why_a_rule_was_not_applied(tmp_path: Path) -> None:
     assert "docker-content-digest: sha256:" in page.words
 
 
+def test_a_layer_has_its_position(tmp_path: Path) -> None:
+    script = (
+        "import json, sys, urllib.request\n"
+        "base, tag = sys.argv[1:]\n"
+        "manifest = json.load(urllib.request.urlopen(f'{base}/manifests/{tag}'))\n"
+        "for each in (manifest['config'], manifest['layers'][1]):\n"
+        "    urllib.request.urlopen(f'{base}/blobs/{each[\"digest\"]}').read()\n"
+    )
+    run(tmp_path, "--html", "r.html", "--",
+        sys.executable, "-c", script, "{registry_url}/v2/{repository}", "{tag}")  # fmt: skip
+    words = read(tmp_path / "r.html").words
+    assert re.search(r"GET …/broken/random/blobs/sha256:[0-9a-f]{12}… \(layer 2\)", words)
+    assert "(layer 1)" not in words
+    assert "(layer 3)" not in words
+
+
 def test_a_run_without_a_request(tmp_path: Path) -> None:
     done = run(tmp_path, "--html", "r.html", "--", "true")
     assert done.returncode == 1

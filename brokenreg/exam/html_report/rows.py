@@ -87,10 +87,12 @@ class Row:
 
     @property
     def request(self) -> str:
-        """Return the method and the path, without the prefix of the run's namespace, with short digests."""
+        """Return the method, the path without the run and with short digests, and the layer."""
         words, namespace = request_words(self.exchange), self.exchange["namespace"]
         short = words.replace(f"/v2/broken/in/{namespace}/", "…/", 1) if namespace else words
-        return cut(_DIGEST.sub(r"\1…", short))
+        layers = self.detail.get("layers") if self.detail is not None else None
+        place = f" (layer {', '.join(map(str, layers[:_MOST_NAMED]))})" if layers else ""
+        return cut(_DIGEST.sub(r"\1…", short) + place)
 
     @property
     def result(self) -> str:
