@@ -14,7 +14,7 @@ PREFIX = "image-"
 _VALID = frozenset(
     {
         *("layer-none", "layer-twice", "layer-tar", "layer-zstd", "layer-zstd-chunked", "layer-estargz"),
-        *("layer-gzip-members", "layer-tar-empty", "content-setuid"),
+        *("layer-gzip-members", "layer-tar-empty", "content-setuid", "index-many", "index-attestation"),
         *("content-name-case", "content-whiteout-opaque", "content-sparse", "content-many-files"),
     }
 )
@@ -29,8 +29,9 @@ _SIZES = {
     "content-many-files": "files-10000",
     "content-sparse": "size-100mib",
     "content-pax-bomb": "size-2mib",
+    "index-many": "count-100",
 }
-"""Parameters of kinds that would fill a disk by default."""
+"""Parameters of kinds that would fill a disk, or take too long, by default."""
 
 _EITHER = (Outcome.RECOVERED, Outcome.FAILED_CLEANLY)
 
