@@ -67,8 +67,8 @@ def _page(found: Sequence[Profile]) -> Iterator[str]:
     yield ""
     yield "In both cases, only the first rule that matches is applied to a request. In an image path, each"
     yield "client (its address and User-Agent) and each namespace has counters of its own. The path applies"
-    yield "to requests that name the image. What a profile also does to other requests is listed under"
-    yield '"Beyond image paths".'
+    yield "to requests that name the image. With `--scenario`, a profile can also apply to other requests:"
+    yield '"Beyond image paths" lists them.'
     for each in found:
         yield f"\n## {each.name}\n"
         yield each.summary
