@@ -139,8 +139,10 @@ def _judged(case: Case, report: RunReport) -> CaseResult:
     good = " or ".join(case.about.good)
     nearest = next((each.nearest for each in report.verdicts if not each.met), ())
     verdict = Verdict("outcome", "outcome", good, outcome, outcome in case.about.good, nearest=nearest)
-    result = CaseResult(case, outcome, clarity, replace(report, verdicts=(verdict,)), len(report.exchanges))
-    return replace(result, report=replace(result.report, verdicts=(replace(verdict, got=result.words),)))
+    result = CaseResult(case, outcome, clarity, report, len(report.exchanges))
+    about = f"{case.about.summary} {case.about.why}"
+    judged = replace(report, about=about, verdicts=(replace(verdict, got=result.words),))
+    return replace(result, report=judged)
 
 
 def document_of(examination: Examination, results: Sequence[CaseResult]) -> dict[str, Any]:

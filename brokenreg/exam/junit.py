@@ -46,7 +46,8 @@ def _suite(root: Element, report: RunReport) -> None:
 
 def _details(report: RunReport, verdict: Verdict) -> str:
     lines = [line(each) for each in report.nearest(verdict)]
-    return "\n".join([*lines, f"seed {report.seed}; to repeat this run:", report.repeat])
+    about = [report.about] if report.about else []
+    return "\n".join([*about, *lines, f"seed {report.seed}; to repeat this run:", report.repeat])
 
 
 def _text(text: str) -> str:

@@ -61,6 +61,9 @@ class RunReport:
     details: tuple[ExchangeDetail, ...] = ()
     """Headers, timelines and rules of some of the exchanges, only for the HTML report."""
 
+    about: str = ""
+    """What the scenario is about, in one or two sentences; empty if it does not say so."""
+
     rules: Mapping[int, str] = field(default_factory=dict)
     """The faults, conditions and counts of the rules, by their ids, only for the HTML report."""
 
