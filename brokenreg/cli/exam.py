@@ -6,9 +6,9 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from brokenreg.exam.cases import Action, Case
     from brokenreg.exam.earlier_results import EarlierResults
     from brokenreg.exam.examination import CaseResult, Examination
+    from brokenreg.exam.outcomes import Outcome
 
 _EPILOG = """
 \b
@@ -133,9 +134,9 @@ def exam(
         names = {each.case.name for each in done}
         left = [each for each in chosen if each.name not in names]
         examination = Examination(left, commands, options, seed)
-        results = _examine(examination, before, written.get("json"), merged)
+        results = _examine(examination, before, written.get("json"), merged, known)
         write_files(written, examination, results, before, merged)
-    sys.exit(_report(examination, results, len(results) - len(done), known))
+    sys.exit(_report(examination, results, len(results) - len(done)))
 
 
 def _before(path: Path | None, commands: dict[Action, tuple[str, ...]]) -> EarlierResults | None:
@@ -186,6 +187,7 @@ def _examine(
     before: EarlierResults | None,
     json_file: Path | None,
     merged: Sequence[EarlierResults],
+    known: Mapping[str, Outcome],
 ) -> list[CaseResult]:
     """Run the client in all cases, and print each outcome. After a signal, return what is done.
 
@@ -194,14 +196,16 @@ def _examine(
     from brokenreg.client.local_server import server_processes
     from brokenreg.exam.errors import InterruptedRunError
     from brokenreg.exam.exam_files import write_json
-    from brokenreg.exam.examination import examine
+    from brokenreg.exam.examination import against, examine
     from brokenreg.exam.stop_signals import stop_signals
 
-    done_before = [] if before is None else list(before.results)
+    earlier = () if before is None else before.results
+    done_before = [against(each, known.get(each.case.name)) for each in earlier]
     results: list[CaseResult] = []
     started, total = time.monotonic(), len(examination.cases)
 
-    def done(result: CaseResult) -> None:
+    def done(new: CaseResult) -> None:
+        result = against(new, known.get(new.case.name))
         results.append(result)
         if json_file is not None:
             write_json(json_file, examination, [*done_before, *results], before, merged)
@@ -218,17 +222,16 @@ def _examine(
 
 
 def _line(result: CaseResult, number: int, total: int, left: float) -> str:
-    mark = "✓" if result.is_good else "✗"
+    mark = "✗" if result.fails else "✓" if result.is_good else "="
     estimate = f", about {left:.0f} s left" if number < total else ""
     took = f"{result.report.duration:.1f} s"
-    return printable(f"{mark} {result.case.name:32} {result.words}  ({took}; {number} of {total}{estimate})")
+    words = result.report.verdicts[0].got
+    return printable(f"{mark} {result.case.name:32} {words}  ({took}; {number} of {total}{estimate})")
 
 
-def _report(examination: Examination, results: Sequence[CaseResult], new: int, known: dict[str, Any]) -> int:
+def _report(examination: Examination, results: Sequence[CaseResult], new: int) -> int:
     """Print the table and the lines that repeat what went wrong, and return the exit status."""
-    from brokenreg.exam.examination import worse
-
-    bad = worse(results, known)
+    bad = [each for each in results if each.fails]
     for line in _summary(results, bad):
         click.echo(printable(line))
     if new < len(examination.cases):
@@ -248,5 +251,6 @@ def _summary(results: Sequence[CaseResult], bad: Sequence[CaseResult]) -> Iterat
         yield ""
         yield f"✗ {each.case.name}: {each.case.about.summary}"
         yield f"  {each.case.about.why}"
-        yield f"  got {each.words}, want {' or '.join(each.case.about.good)}; to repeat this case:"
+        (verdict,) = each.report.verdicts
+        yield f"  got {verdict.got}, want {verdict.wanted}; to repeat this case:"
         yield f"    {each.report.repeat}"

@@ -37,6 +37,13 @@ class CaseResult:
     clarity: tuple[str, ...]
     report: RunReport
     requests: int
+    known: Outcome | None = None
+    """The outcome in the baseline; None without one."""
+
+    @property
+    def fails(self) -> bool:
+        """Return whether the outcome is not good, and worse than in the baseline."""
+        return not self.is_good and (self.known is None or RANKS[self.outcome] > RANKS[self.known])
 
     @property
     def is_good(self) -> bool:
@@ -155,11 +162,12 @@ def document_of(examination: Examination, results: Sequence[CaseResult]) -> dict
     }
 
 
-def worse(results: Sequence[CaseResult], baseline: Mapping[str, Outcome]) -> list[CaseResult]:
-    """Return the results that are not good, and worse than in the baseline."""
-    return [
-        each
-        for each in results
-        if not each.is_good
-        and (each.case.name not in baseline or RANKS[each.outcome] > RANKS[baseline[each.case.name]])
-    ]
+def against(result: CaseResult, known: Outcome | None) -> CaseResult:
+    """Return the result with the outcome in the baseline. What is not worse than that is as expected."""
+    if known is None or result.is_good:
+        return result
+    compared = replace(result, known=known)
+    (verdict,) = result.report.verdicts
+    words = f"{verdict.got}, and {known} in the baseline"
+    verdicts = (replace(verdict, got=words, met=not compared.fails),)
+    return replace(compared, report=replace(result.report, verdicts=verdicts))

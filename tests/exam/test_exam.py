@@ -94,7 +94,10 @@ def test_the_report_and_what_repeats_it(tmp_path: Path) -> None:
     failure = case.find("failure")
     assert failure is not None
     assert failure.attrib["message"] == "got gave up too soon, want recovered"
-    assert "gave up too soon" in (tmp_path / "exam.html").read_text()
+    page = (tmp_path / "exam.html").read_text()
+    assert "gave up too soon" in page
+    for each in (page, failure.text or ""):
+        assert "A registry that is restarted responds like this for a second" in each
 
 
 def test_the_same_seed_gives_the_same_outcomes(tmp_path: Path) -> None:
@@ -105,8 +108,15 @@ def test_the_same_seed_gives_the_same_outcomes(tmp_path: Path) -> None:
 def test_with_a_baseline_only_what_got_worse_fails(tmp_path: Path) -> None:
     only = ("--only", "manifest-503")
     assert exam(tmp_path, "impatient", "--json", "before.json", *only).returncode == 1
-    assert exam(tmp_path, "impatient", "--baseline", "before.json", *only).returncode == 0
-    assert exam(tmp_path, "crashes", "--baseline", "before.json", *only).returncode == 1
+    again = exam(tmp_path, "impatient", "--baseline", "before.json", "--junit", "same.xml", *only)
+    assert again.returncode == 0
+    assert again.stdout.startswith("= manifest-503 "), again.stdout
+    assert "<failure" not in (tmp_path / "same.xml").read_text(), "all reports say the same"
+    crash = exam(tmp_path, "crashes", "--baseline", "before.json", "--junit", "worse.xml", *only)
+    assert crash.returncode == 1
+    said = "got crashed, and gave up too soon in the baseline, want recovered"
+    assert said in crash.stdout
+    assert said in (tmp_path / "worse.xml").read_text()
 
 
 def test_an_exam_goes_on_where_it_was(tmp_path: Path) -> None:
