@@ -25,10 +25,15 @@ from pathlib import Path
 import certifi
 import httpx
 import pytest
+from hypothesis import settings
 
 from tests.process import BrokenregProcess, brokenreg_process
 from tests.running_registry import Registry
 from tests.server import Brokenreg, brokenreg
+
+# Its examples share a machine with other tests, so that their time says nothing.
+settings.register_profile("brokenreg", deadline=None)
+settings.load_profile("brokenreg")
 
 _LONG = (
     "docs/test_commands",

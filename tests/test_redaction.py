@@ -188,7 +188,7 @@ _TOKENS = st.text(string.ascii_letters + string.digits + "-._~+/", min_size=8, m
 _SAFE = st.text(string.ascii_lowercase + string.digits + "/:.-", max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(SECRET_NAMES),
     _TOKENS.filter(lambda token: not token.isalpha()),
@@ -204,7 +204,7 @@ def test_no_secret_parameter_is_shown_wherever_it_stands(name: str, token: str, 
     assert f"q{token}q" not in shown[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=60) | st.lists(st.sampled_from(
     ["token", "=", ":", " ", '"', "\\", "Bearer", "abc123XY", "@",
      "//", "?", "&", "key", "\n", "***", "eyJhbGciOi.", "/"]
@@ -214,7 +214,7 @@ def test_what_was_redacted_stays_as_it_is(text: str) -> None:
     assert redact_text(once) == once
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     _SAFE,
     st.sampled_from(["a", "b/c", "token", "key/session"]),

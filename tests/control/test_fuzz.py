@@ -60,7 +60,6 @@ def test_no_question_breaks_it(fuzzed: Fuzzed, method_path: tuple[str, str]) -> 
 
     @settings(
         max_examples=12,
-        deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

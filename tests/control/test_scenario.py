@@ -70,7 +70,7 @@ def bare(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(rules=st.lists(_RULES, min_size=1, max_size=4))
 def test_rules_from_any_interface_are_written_and_read_again(registry: Brokenreg, rules: list[Any]) -> None:
     with httpx.Client(base_url=registry.control, timeout=30) as control:

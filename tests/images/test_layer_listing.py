@@ -89,7 +89,7 @@ def _is_misread(member: tuple[str, bytes, bytes, str, int]) -> bool:
     return kind == tarfile.AREGTYPE and bool(data) and name.encode()[:100].endswith(b"/")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.lists(_members, max_size=8), st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]), st.booleans()
 )
@@ -118,7 +118,7 @@ def test_a_listing_is_what_tarfile_reads(
     assert found == expected
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(_members, min_size=1, max_size=4), st.data(), st.booleans())
 def test_damaged_archives_are_listed_as_far_as_they_go(
     members: list[tuple[str, bytes, bytes, str, int]], data: st.DataObject, is_packed: bool

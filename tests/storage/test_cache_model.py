@@ -223,4 +223,4 @@ class CacheMachine(RuleBasedStateMachine):
 
 
 TestCacheMachine = pytest.mark.slow(CacheMachine.TestCase)
-TestCacheMachine.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestCacheMachine.settings = settings(max_examples=150, stateful_step_count=30)

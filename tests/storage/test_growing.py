@@ -154,7 +154,7 @@ async def test_growing_files_are_not_collected(store: Store) -> None:
         assert not left.exists()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     steps=st.lists(
         st.tuples(st.booleans(), st.booleans(), st.lists(st.integers(0, 200_000), max_size=6)), max_size=5

@@ -31,7 +31,7 @@ Headers = list[tuple[bytes, bytes]]
 
 def examples(number: int) -> settings:
     """Return the settings of a test with that number of examples, unless the environment says another."""
-    return settings(max_examples=int(os.environ.get("HTTP1_EXAMPLES", number)), deadline=None)
+    return settings(max_examples=int(os.environ.get("HTTP1_EXAMPLES", number)))
 
 
 @dataclass

@@ -84,7 +84,7 @@ async def test_clients_may_forbid_the_table_of_headers() -> None:
     assert peer.last().status == 200
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, 2500), max_size=12))
 def test_any_split_of_the_input_gives_the_same(cuts: list[int]) -> None:
     async def run(cuts: list[int]) -> tuple[dict[str, bytes], dict[int, Any]]:
@@ -112,7 +112,7 @@ def test_any_split_of_the_input_gives_the_same(cuts: list[int]) -> None:
     assert streams == {0: (b"", False), 1: (b"1600", True), 3: (b"0", True), 5: (b"3", True)}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.integers(0, 12), st.integers(0, 255), st.integers(0, 9), st.binary(max_size=40)))
 )

@@ -36,7 +36,7 @@ async def _all(peer: Peer, wanted: int) -> None:
         await peer.settle()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(STEPS, max_size=25), st.integers(1, 9), st.booleans())
 def test_the_window_is_respected_and_all_bytes_are_sent(
     steps: list[tuple[str, int]], parts: int, from_file: bool
