@@ -53,8 +53,12 @@ def _one(profile: Profile) -> Iterator[RenderableType]:
     if profile.beyond_paths is not None:
         yield Text(f"Beyond image paths: {flowing(profile.beyond_paths)}")
     yield Text(f"Sources: {', '.join(profile.sources)}\n")
-    yield Text.assemble(("all requests  ", "dim"), f"brokenreg serve --scenario profile:{profile.name}")
-    yield Text.assemble(("one image     ", "dim"), f"docker pull 127.0.0.1:8080/{_example(profile)}\n")
+    yield Text.assemble(
+        ("all requests  ", "dim"), f"brokenreg serve --scenario profile:{profile.name}", no_wrap=True
+    )
+    yield Text.assemble(
+        ("one image     ", "dim"), f"docker pull 127.0.0.1:8080/{_example(profile)}\n", no_wrap=True
+    )
     yield Text(_rules(profile), no_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""`brokenreg faults`: the whole catalogue in every form."""
+"""`brokenreg faults` and `brokenreg profiles`: the whole catalogue in every form."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.oci.names import check_name, check_tag
 from brokenreg.parameter_descriptions import parameter_names
 from brokenreg.rules.path_rules import fault_images
+from brokenreg.rules.profiles import profile_names
 from brokenreg.rules.rule import rule_of
 from brokenreg.rules.scenario_text import read_scenario
 
@@ -61,3 +62,11 @@ def test_one_that_does_not_exist() -> None:
     result = run("truncat")
     assert result.exit_code == 2
     assert "did you mean truncate?" in result.output
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_the_commands_of_a_profile_are_one_line_each(name: str) -> None:
+    lines = CliRunner().invoke(main, ["profiles", name]).output.splitlines()
+    assert f"all requests  brokenreg serve --scenario profile:{name}" in lines
+    pull = f"docker pull 127.0.0.1:8080/broken/as/{name}/broken/random:layers-3_size-64kib"
+    assert f"one image     {pull}" in lines
