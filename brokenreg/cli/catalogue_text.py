@@ -94,6 +94,13 @@ def markdown_table(parameters: Sequence[ParameterDescription]) -> Iterator[str]:
         yield f"| `{each.name}` | {_default(each)} | {_meaning(each).replace('|', chr(92) + '|')} |"
 
 
+def markdown_contents(rows: Iterable[tuple[str, str]], heading: str) -> Iterator[str]:
+    """Yield the lines of a table of what a page has: links to its sections, and what they are about."""
+    yield f"\n| {heading} | |\n| --- | --- |"
+    for name, summary in rows:
+        yield f"| [{name}](#{name}) | {summary.replace('|', chr(92) + '|')} |"
+
+
 def _default(parameter: ParameterDescription) -> str:
     if parameter.required:
         return "required"
@@ -103,7 +110,16 @@ def _default(parameter: ParameterDescription) -> str:
 
 def _meaning(parameter: ParameterDescription) -> str:
     words = [word for word in parameter.choices if f"`{word}`" not in parameter.description]
-    return parameter.description + (f": {', '.join(f'`{word}`' for word in words)}" if words else "")
+    choices = f": {', '.join(f'`{word}`' for word in words)}" if words else ""
+    return f"{parameter.description}{choices}{_range(parameter)}"
+
+
+def _range(parameter: ParameterDescription) -> str:
+    """Return ` (1 to 1,000)` for a number with limits, or nothing if its description has numbers itself."""
+    least, most = (parameter.json_schema.get(each) for each in ("minimum", "maximum"))
+    if least is None or most is None or re.search("[0-9]", parameter.description):
+        return ""
+    return f" ({least:,} to {most:,})"
 
 
 def flowing(text: str) -> str:

@@ -12,6 +12,7 @@ from brokenreg.cli.catalogue_text import (
     Views,
     catalogue_options,
     flowing,
+    markdown_contents,
     markdown_table,
     parameter_table,
     summary_table,
@@ -82,9 +83,17 @@ def _one(kind: ImageDescription) -> Iterator[RenderableType]:
 def _page(found: Sequence[ImageDescription]) -> Iterator[str]:
     yield "# Odd images"
     yield ""
-    yield "Generated from the catalogue by `brokenreg images --markdown`. The tag of `broken/image` is the"
-    yield "name of a kind, with its parameters: `broken/image:index-nested_depth-10`. The digests of a tag"
-    yield "never change. Another `seed` gives another image of the same kind, which no client has yet."
+    yield "An odd image is invalid in one respect, or valid but rare. Pull it to see whether your client"
+    yield "copes with it, or says what is wrong. The tag of `broken/image` is the name of a kind, with its"
+    yield "parameters: `broken/image:index-nested_depth-10`. The digests of a tag never change. Another"
+    yield "`seed` gives another image of the same kind, which no client has yet. To pull all kinds,"
+    yield "[examine your client](../how-to/exam.md)."
+    yield ""
+    yield '"What clients do" says what skopeo 1.9.3, podman 4.3.1, buildah 1.28.2, docker 20.10.24,'
+    yield 'ctr 1.6.20 and the Python package oras 0.2.43 did. "All" means all of these.'
+    yield "`brokenreg images --markdown` generates this page."
+    for family, members in groupby(found, lambda each: each.family):
+        yield from markdown_contents(((each.name, each.summary) for each in members), family)
     for family, members in groupby(found, lambda each: each.family):
         yield f"\n## {family.capitalize()}"
         for each in members:

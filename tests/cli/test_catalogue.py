@@ -1,4 +1,4 @@
-"""`brokenreg faults` and `brokenreg profiles`: the whole catalogue in every form."""
+"""`brokenreg faults`, `images` and `profiles`: the whole catalogue in every form."""
 
 from __future__ import annotations
 
@@ -70,3 +70,27 @@ def test_the_commands_of_a_profile_are_one_line_each(name: str) -> None:
     assert f"all requests  brokenreg serve --scenario profile:{name}" in lines
     pull = f"docker pull 127.0.0.1:8080/broken/as/{name}/broken/random:layers-3_size-64kib"
     assert f"one image     {pull}" in lines
+
+
+@pytest.mark.parametrize("command", ["images", "profiles"])
+def test_a_page_begins_with_a_table_of_its_sections(command: str) -> None:
+    page = CliRunner().invoke(main, [command, "--markdown"]).output
+    contents = page[: page.index("\n## ")]
+    listed = json.loads(CliRunner().invoke(main, [command, "--json"]).output)
+    assert listed
+    for each in listed:
+        assert f"| [{each['name']}](#{each['name']}) | {each['summary']} |" in contents
+        assert f"# {each['name']}\n" in page
+
+
+def test_the_limits_of_numbers_are_shown() -> None:
+    assert "number of members (2 to 200)" in CliRunner().invoke(main, ["images", "layer-gzip-members"]).output
+    page = CliRunner().invoke(main, ["images", "--markdown"]).output
+    assert "| `depth` | 2 | number of indexes, the outermost included (2 to 1,000) |" in page
+    assert "HTTP status, 400 to 599 |" in run("--markdown").output, "not twice"
+
+
+def test_the_page_of_profiles_shows_a_pull_of_each() -> None:
+    page = CliRunner().invoke(main, ["profiles", "--markdown"]).output
+    for name in profile_names():
+        assert f"\ndocker pull 127.0.0.1:8080/broken/as/{name}/broken/random:layers-3_size-64kib\n" in page
