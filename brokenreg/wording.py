@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import unicodedata
 from collections.abc import Collection, Iterable
 from functools import lru_cache
@@ -49,7 +50,22 @@ def nearest(name: str, known: Collection[str], form: str = "%s", otherwise: str 
     return otherwise or f"use {listed(sorted(known))}"
 
 
+def all_near(name: str, known: Collection[str], form: str = "%s", otherwise: str = "") -> str:
+    """Return `did you mean ...?` with all names that contain the name or match the glob; else `nearest`."""
+    word = name.lower().replace("_", "-")
+    glob = word if any(each in word for each in "*?[") else f"*{word}*"
+    found = fnmatch.filter(sorted(known), glob) if len(word) >= _SHORTEST_PART else []
+    if not found or word in known:
+        return nearest(name, known, form, otherwise)
+    shown = [form % each for each in found[:_MOST_SUGGESTED]]
+    more = [f"{len(found) - _MOST_SUGGESTED} more"] if len(found) > _MOST_SUGGESTED else []
+    return f"did you mean {listed([*shown, *more])}?"
+
+
 _LONGEST_QUOTED = 100
+_SHORTEST_PART = 3
+_MOST_SUGGESTED = 12
+"""Number of names that `all_near` lists."""
 
 _MEANT = {
     "h2": "http2 http/2 http2.0 h2c 2",

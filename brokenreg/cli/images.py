@@ -18,7 +18,7 @@ from brokenreg.cli.catalogue_text import (
     summary_table,
 )
 from brokenreg.cli.commands import HelpfulCommand
-from brokenreg.wording import nearest, quoted
+from brokenreg.wording import all_near, quoted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -53,7 +53,7 @@ def _named(name: str) -> ImageDescription:
     from brokenreg.images.kind_descriptions import describe_image
 
     if name not in CATALOGUE:
-        hint = nearest(name, CATALOGUE, otherwise='run "brokenreg images" for the list')
+        hint = all_near(name, CATALOGUE, otherwise='run "brokenreg images" for the list')
         raise click.UsageError(f"no kind of image {quoted(name)}: {hint}")
     return describe_image(CATALOGUE[name])
 

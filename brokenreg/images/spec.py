@@ -105,12 +105,18 @@ def parse_random_tag(tag: str) -> ImageSpec:
     Raise `OCIError` 400 BAD_REQUEST with the name of a parameter that is missing, unknown or wrong.
     """
     try:
-        return spec_from(split_params(tag, PARAMETERS))
+        return _spec_of_tag(tag)
     except ValueError as error:
         example = "broken/random:layers-3_size-1024"
         raise OCIError(
             400, ErrorCode.BAD_REQUEST, f"broken/random:{tag[:200]}: {error} (for example {example})"
         ) from error
+
+
+def _spec_of_tag(tag: str) -> ImageSpec:
+    if tag == "latest":  # what clients request without a tag
+        raise ValueError("the tag says what is in the image: use layers-<number>_size-<bytes>")
+    return spec_from(split_params(tag, PARAMETERS))
 
 
 def spec_from(

@@ -18,13 +18,18 @@ def split_params(text: str, names: Collection[str]) -> dict[str, str]:
         return values
     by_spelling = sorted(((spell(name), name) for name in names), key=lambda pair: -len(pair[0]))
     last: str | None = None
-    for piece in text.split("_"):
+    pieces = text.split("_")
+    for place, piece in enumerate(pieces):
         name = next((name for spelling, name in by_spelling if piece.startswith(f"{spelling}-")), None)
         if name is None:
             if last is not None and "-" not in piece:
                 values[last] += f"_{piece}"
                 continue
-            raise ValueError(_unknown(piece, [spelling for spelling, _ in by_spelling]))
+            spellings = [spelling for spelling, _ in by_spelling]
+            if piece in spellings:
+                value = next(iter(pieces[place + 1 :]), "") or "<value>"
+                raise ValueError(f"parameter {quoted(piece)} has no value: use {piece}-{value}")
+            raise ValueError(_unknown(piece, spellings))
         if name in values:
             raise ValueError(f"parameter {quoted(spell(name))} is given twice: remove one of them")
         values[name] = piece[len(spell(name)) + 1 :]

@@ -78,17 +78,17 @@ def _strip(name: str) -> tuple[str, tuple[str, ...], str]:
     rest = name
     namespace = ""
     faults: list[str] = []
-    if f"{rest}/".startswith(IN):
+    if rest.startswith(IN):
         namespace, _, rest = rest.removeprefix(IN).partition("/")
-    while f"{rest}/".startswith((_WITH, _AS)):
-        kind = _WITH if f"{rest}/".startswith(_WITH) else _AS
+    while rest.startswith((_WITH, _AS)):
+        kind = _WITH if rest.startswith(_WITH) else _AS
         fault, _, rest = rest.removeprefix(kind).partition("/")
         faults.append(fault if kind is _WITH else f"{PROFILE}{fault}")
-    if f"{rest}/".startswith(IN):
+    if rest.startswith(IN):
         raise OCIError(
             400, ErrorCode.NAME_INVALID, f"invalid repository name {quoted(name)}: put {IN}<namespace>/ first"
         )
-    if not rest or rest == "broken":
+    if not rest or f"{rest}/" in (RESERVED, IN, _WITH, _AS):
         raise OCIError(
             400,
             ErrorCode.NAME_INVALID,

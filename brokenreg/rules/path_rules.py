@@ -37,6 +37,9 @@ _ALL_DEFAULTS = "latest"
 _WITH = f"{RESERVED}with"
 _OTHER_KINDS = ("random", "image", "prepared", "with", "as", "in")
 _WITHOUT_FAULTS = ("random", "image")
+_OTHER_FORMS = {"image": "broken/image:", "random": "broken/random:", "profile": "broken/as/"}
+"""How paths that are almost right go on, by the word after `broken/`."""
+
 _OF_IMAGES = (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, BLOB, ANY)
 _CACHED = 4096
 
@@ -233,6 +236,10 @@ def _known_fault(name: str, others: tuple[str, ...] = (), form: str = f"{_WITH}/
     """Return a fault by name. Raise `OCIError` 404 NAME_UNKNOWN that suggests a fault, or one of `others`."""
     fault = CATALOGUE.get(name)
     if fault is None:
-        hint = nearest(name, [*CATALOGUE, *others], form, otherwise=f"{ALL_FAULTS} for the list")
+        first, slash, rest = name.partition("/")
+        if slash and others and first in _OTHER_FORMS:
+            hint = f"did you mean {_OTHER_FORMS[first]}{rest}?"
+        else:
+            hint = nearest(name, [*CATALOGUE, *others], form, otherwise=f"{ALL_FAULTS} for the list")
         raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"no fault {quoted(name)}: {hint}")
     return fault

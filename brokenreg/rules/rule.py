@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -63,9 +63,20 @@ def unknown_fault(name: str) -> str:
 def _not_a_fault(value: Any) -> str:
     """Return how a fault is written; if its name is a key, `{truncate: {after: 64KiB}}`, with that name."""
     keys = list(value) if isinstance(value, dict) else []
+    if problem := _key_with_colon(keys, "type"):
+        return problem
     if name := next((key for key in keys if key in CATALOGUE), None):
         return f"required: did you mean {{type: {name}}}?"
     return f"use {{type: FAULT, PARAMETER: VALUE, ...}}; {ALL_FAULTS} for the list"
+
+
+def _key_with_colon(keys: Iterable[Any], *names: str) -> str:
+    """Return how to write a key such as `type:error`, which lacks a space, or an empty string."""
+    for key in keys:
+        name, colon, value = str(key).partition(":")
+        if colon and name in names and value in CATALOGUE:
+            return f"put a space after the colon: {name}: {value}"
+    return ""
 
 
 def _name_of(value: Any) -> str:
@@ -238,6 +249,11 @@ def rule_of(document: Any) -> Rule:
 
 def _missing_fault(document: dict[str, Any]) -> str:
     """Return that a rule needs a fault; if a fault is one of its keys, `error: 503`, with that fault."""
+    if problem := _key_with_colon(document, "type", "fault"):
+        return problem
+    kind = document.get("type")
+    if isinstance(kind, str) and kind in CATALOGUE:
+        return f"required: write fault: {{type: {kind}, ...}}"
     name = next((key for key in document if key in CATALOGUE), "")
     return f"required: did you mean {{type: {name}}}?" if name else "required, such as {type: error}"
 

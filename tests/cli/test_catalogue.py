@@ -94,3 +94,19 @@ def test_the_page_of_profiles_shows_a_pull_of_each() -> None:
     page = CliRunner().invoke(main, ["profiles", "--markdown"]).output
     for name in profile_names():
         assert f"\ndocker pull 127.0.0.1:8080/broken/as/{name}/broken/random:layers-3_size-64kib\n" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("images layer-gzip", "did you mean layer-gzip-as-tar, layer-gzip-members, layer-gzip-trailing, "),
+        ("images layer-gzip-*", "did you mean layer-gzip-as-tar, layer-gzip-members, layer-gzip-trailing, "),
+        ("images layer-*", "layer-tar, layer-tar-as-gzip or 7 more?"),
+        ("images layer-gzip-trailng", "did you mean layer-gzip-trailing?"),
+        ("images zz*", 'run "brokenreg images" for the list'),
+        ("profiles docker-hub", "did you mean docker-hub-abuse-limited, docker-hub-auth-down, "),
+    ],
+)
+def test_a_part_of_a_name_suggests_all_that_contain_it(arguments: str, words: str) -> None:
+    result = CliRunner().invoke(main, arguments.split())
+    assert (result.exit_code, words in result.output) == (2, True), result.output

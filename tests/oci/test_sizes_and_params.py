@@ -63,6 +63,8 @@ def test_the_longest_name_wins_and_values_may_hold_underscores() -> None:
         ("statsu-1", 'unknown parameter "statsu": did you mean status'),
         ("status-1_status-2", "twice"),
         ("status-", "no value"),
+        ("status", 'parameter "status" has no value: use status-<value>'),
+        ("status_404", 'parameter "status" has no value: use status-404'),
         ("503", 'unknown parameter "503"'),
     ],
 )

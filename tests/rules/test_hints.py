@@ -26,6 +26,20 @@ from tests.registry.pushing import error_of
             'fault.at: invalid value "foo": use headers, or bytes, such as 65536 or 64KiB',
         ),
         ({"fault": "trunc"}, 'fault.type: no fault "trunc": did you mean truncate?'),
+        ({"type": "error"}, "fault: required: write fault: {type: error, ...}"),
+        ({"type": "error", "status": 503}, "fault: required: write fault: {type: error, ...}"),
+        ({"type": ["error"]}, "fault: required, such as {type: error}"),
+        ({"error": 503}, "fault: required: did you mean {type: error}?"),
+        (
+            {"fault": {"type:error": None, "status": 503}},
+            "fault.type: put a space after the colon: type: error",
+        ),
+        ({"fault:error": None}, "fault: put a space after the colon: fault: error"),
+        ({"fault": "error", "probability": "150%"}, 'probability: invalid value "150%": use at most 100%'),
+        (
+            {"fault": "error", "probability": 50},
+            'probability: invalid value "50": did you mean 0.5 or 50%?',
+        ),
         (
             {"fault": "error", "match": {"endpoint": "connect"}},
             "error needs a request, and endpoint connect has none: use accept or tls",
@@ -56,6 +70,15 @@ def test_a_probability_in_percents(spelled: Any) -> None:
         ("broken/truncat", 404, 'no fault "truncat": did you mean broken/truncate?'),
         ("broken/prepard", 404, 'no fault "prepard": did you mean broken/prepared?'),
         ("broken/with/with/a", 404, 'no fault "with": run "brokenreg faults" for the list'),
+        ("broken/image", 404, 'the tag is the kind: run "brokenreg images" for the list'),
+        ("broken/image/layer-none", 404, "did you mean broken/image:layer-none?"),
+        ("broken/random", 400, "the tag says what is in the image: use layers-<number>_size-<bytes>"),
+        ("broken/profile/ghcr-hangs/a", 404, "did you mean broken/as/ghcr-hangs/a?"),
+        ("broken/with", 400, '"broken/with" names no image'),
+        ("broken/as", 400, '"broken/as" names no image'),
+        ("broken/in", 400, '"broken/in" names no image'),
+        ("broken/as/docker-hub/a", 404, "did you mean docker-hub-abuse-limited, docker-hub-auth-down, "),
+        ("broken/with/throttle_rate_64kib/x", 400, 'parameter "rate" has no value: use rate-64kib'),
         ("broken/tls", 400, 'run "brokenreg rules add tls"'),
         ("broken/token", 400, "use broken/with/token/<repository>"),
     ],
@@ -63,4 +86,4 @@ def test_a_probability_in_percents(spelled: Any) -> None:
 async def test_an_invalid_path(http: httpx.AsyncClient, name: str, status: int, told: str) -> None:
     message = error_of(await http.get(f"/v2/{name}/manifests/latest"), status)["message"]
     assert told in message
-    assert "for example" not in message
+    assert "for example" not in message or name == "broken/random"

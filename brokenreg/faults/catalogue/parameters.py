@@ -75,6 +75,8 @@ def _share(value: Any) -> Any:
             value = float(match[1]) / 100 if match else float(value)
         except ValueError:
             raise InvalidValueError(_SHARES) from None
+        if match and value > 1:
+            raise InvalidValueError("use at most 100%")
     if isinstance(value, int | float) and not 0 <= value <= 1:
         is_percentage = 1 < value <= 100
         raise InvalidValueError(f"did you mean {value / 100:g} or {value:g}%?" if is_percentage else _SHARES)

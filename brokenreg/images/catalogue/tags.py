@@ -10,7 +10,7 @@ from brokenreg.images.catalogue import CATALOGUE, ImageKind
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.params import spell, split_params
 from brokenreg.validation import describe_error, error_location
-from brokenreg.wording import nearest, quoted
+from brokenreg.wording import all_near, quoted
 
 _CACHED = 1024
 
@@ -25,7 +25,7 @@ def kind_of(tag: str) -> ImageKind:
     name, _, params = tag.partition("_")
     kind = CATALOGUE.get(name)
     if kind is None:
-        hint = nearest(name, CATALOGUE, "broken/image:%s", otherwise='run "brokenreg images" for the list')
+        hint = _hint(name)
         raise OCIError(404, ErrorCode.MANIFEST_UNKNOWN, f"no kind of image {quoted(name)}: {hint}")
     try:
         return kind.model_validate(split_params(params, list(kind.model_fields)))
@@ -35,3 +35,10 @@ def kind_of(tag: str) -> ImageKind:
     except ValueError as error:
         problem = str(error)
     raise OCIError(400, ErrorCode.MANIFEST_INVALID, f"broken/image:{tag}: {problem}")
+
+
+def _hint(name: str) -> str:
+    every = 'run "brokenreg images" for the list'
+    if name == "latest":  # what clients request without a tag
+        return f"the tag is the kind: {every}"
+    return all_near(name, CATALOGUE, "broken/image:%s", every)

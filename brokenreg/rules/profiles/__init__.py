@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from brokenreg.rules.scenario import Scenario, ScenarioError, scenario_of, written
-from brokenreg.wording import nearest, quoted
+from brokenreg.wording import all_near, quoted
 
 PREFIX = "profile:"
 """Before the name of a profile, where the path of a scenario file is expected."""
@@ -66,5 +66,5 @@ def profile_text(name: str) -> str:
 
 def unknown_profile(name: str) -> str:
     """Return that there is no profile of that name, and which one is probably meant."""
-    hint = nearest(name, profile_names(), otherwise='run "brokenreg profiles" for the list')
+    hint = all_near(name, profile_names(), otherwise='run "brokenreg profiles" for the list')
     return f"no profile {quoted(name)}: {hint}"
