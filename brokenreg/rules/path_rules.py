@@ -76,15 +76,7 @@ class PathRules:
 
         Faults in a prefix are applied to pulls and pushes. `broken/<fault>` can only be pulled.
         """
-        rules: list[PathRule] = []
-        for place, spelled in enumerate(target.faults):
-            path = "/".join((_WITH, *target.faults[place:], target.repository))
-            if spelled.startswith(PROFILE):
-                rules += (
-                    PathRule(rule, f"{path}/{number}", path) for number, rule in _rules_of_profile(spelled)
-                )
-            else:
-                rules.append(PathRule(_rule_of_prefix(spelled), path))
+        rules = _rules_of_prefixes(target)
         if target.is_reserved and method in ("GET", "HEAD"):
             rules += self._rules_of_image(target)
         return rules
@@ -101,6 +93,27 @@ class PathRules:
             spec = self._images.spec_of(target.repository, target.digest)
             rule = None if spec is None else _of_tag(fault, spec.salt.partition(":")[2])[0]
         return [] if rule is None else [PathRule(rule, f"{target.repository}:{_canonical(rule)}")]
+
+
+def check_path(target: Target) -> None:
+    """Raise `OCIError` for an unknown fault or profile, or for invalid parameters of one."""
+    _rules_of_prefixes(target)
+    name = target.repository.removeprefix(RESERVED)
+    if target.is_reserved and name not in _WITHOUT_FAULTS:
+        fault = _known_fault(name, _OTHER_KINDS, f"{RESERVED}%s")
+        if not is_digest(target.reference):
+            _of_tag(fault, target.reference)
+
+
+def _rules_of_prefixes(target: Target) -> list[PathRule]:
+    rules: list[PathRule] = []
+    for place, spelled in enumerate(target.faults):
+        path = "/".join((_WITH, *target.faults[place:], target.repository))
+        if spelled.startswith(PROFILE):
+            rules += (PathRule(rule, f"{path}/{number}", path) for number, rule in _rules_of_profile(spelled))
+        else:
+            rules.append(PathRule(_rule_of_prefix(spelled), path))
+    return rules
 
 
 def prefix_of(rule: Rule) -> str:

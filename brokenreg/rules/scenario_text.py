@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.resolution import RESERVED
 from brokenreg.rules.body_files import read_body_files
 from brokenreg.rules.profiles import PREFIX, profile_of
 from brokenreg.rules.rule import FieldError
@@ -37,6 +39,7 @@ def read_scenario(text: str, source: str, folder: Path | None = None) -> Sourced
     try:
         has_files = folder is not None and read_body_files(document, folder)
         scenario = scenario_of(document)
+        _check_image_of_client(scenario)
     except FieldError as error:
         where = f"{source}:{_line(lines, error.field)}"
         raise ScenarioError(f"{where}: {error}", error.where) from None
@@ -89,6 +92,19 @@ def write_scenario(scenario: Scenario) -> str:
     if len(text.encode()) > MAX_TEXT:
         raise ScenarioError(f"the scenario is too long: at most {MAX_TEXT} bytes can be read again")
     return text
+
+
+def _check_image_of_client(scenario: Scenario) -> None:
+    """Raise `FieldError` if the image for the client cannot exist: a run would fail for the wrong reason."""
+    image = scenario.client.image if scenario.client is not None else None
+    if image is None or not image.startswith(RESERVED):
+        return
+    from brokenreg.rules.client_image import check_image  # with the catalogue of images, which takes 20 ms
+
+    try:
+        check_image(image)
+    except OCIError as error:
+        raise FieldError(("client", "image"), error.message) from None
 
 
 def _line(lines: Lines, field: tuple[str | int, ...]) -> int:

@@ -58,6 +58,26 @@ def test_small_ones(text: str) -> None:
     assert isinstance(read_scenario(text, "x").scenario, Scenario)
 
 
+@pytest.mark.parametrize(
+    "image",
+    [
+        "broken/image:layer-gzip-members",
+        "broken/random:layers-1_size-1kib",
+        "broken/truncate:after-1kib",
+        "broken/prepared/app:v1",
+        "broken/as/ghcr-hangs/broken/image:layer-none",
+        "broken/with/throttle_rate-64kib/team/app:latest",
+        "broken/in/job/team/app:v1",
+        f"broken/error@sha256:{'0' * 64}",
+        "quay.io/broken/image:v1",
+    ],
+)
+def test_the_image_for_the_client(image: str) -> None:
+    client = read_scenario(f"client: {{image: '{image}'}}", "x").scenario.client
+    assert client is not None
+    assert client.image == image
+
+
 ANY = "expected alphabetic or numeric character"
 QUOTE = 'put globs in quotes, such as "*/app"'
 
@@ -105,6 +125,14 @@ QUOTE = 'put globs in quotes, such as "*/app"'
         ("rules:\n - match: {header: {accept: !*oci*}}", 2, QUOTE),
         ("rules:\n - match:\n    header: {accept: !a*, via: b}", 3, f'tag "!a*": remove it, or {QUOTE}'),
         ("client: {output: %d}", 1, QUOTE),
+        ("client: {image: 'broken/image:layer-gzip-trailng'}", 1, "client.image: no kind of image "),
+        ("name: a\nclient:\n  image: broken/image:layer-gzip-members_x-1", 3, 'unknown parameter "x"'),
+        ("client: {image: 'broken/random:layers-1_siz-1'}", 1, 'unknown parameter "siz"'),
+        ("client: {image: 'broken/eror:404'}", 1, 'no fault "eror": did you mean broken/error?'),
+        ("client: {image: 'broken/error:stat-404'}", 1, 'unknown parameter "stat"'),
+        ("client: {image: 'broken/as/docker-hub/a:v1'}", 1, 'no profile "docker-hub": did you mean'),
+        ("client: {image: 'broken/with/throtle/a:v1'}", 1, "did you mean broken/with/throttle?"),
+        ("client: {image: 'broken/with/throttle_rate-x/a:v1'}", 1, 'rate: invalid size "x"'),
         ("\tname: a", 1, "invalid YAML"),
         ("name: a\n b: c", 2, "invalid YAML"),
     ],
