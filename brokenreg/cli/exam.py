@@ -14,12 +14,13 @@ import click
 
 from brokenreg.cli.client_command import ClientCommand, warn_of_placeholders
 from brokenreg.cli.commands import WHOLE_NUMBER
+from brokenreg.cli.exam_cases import chosen_cases, list_cases
 from brokenreg.cli.options import FILE
 from brokenreg.cli.run import checked_files, explained, seconds
-from brokenreg.wording import counted, printable, quoted
+from brokenreg.wording import counted, printable
 
 if TYPE_CHECKING:
-    from brokenreg.exam.cases import Action, Case
+    from brokenreg.exam.cases import Action
     from brokenreg.exam.earlier_results import EarlierResults
     from brokenreg.exam.examination import CaseResult, Examination
     from brokenreg.exam.outcomes import Outcome
@@ -29,6 +30,7 @@ _EPILOG = """
 Examples:
   brokenreg exam -- skopeo copy --src-tls-verify=false docker://{image} dir:{workdir}/copy
   brokenreg exam --only 'layer-*' --html exam.html -- ./pull.sh {image}
+  brokenreg exam --cases --only 'layer-*'
   brokenreg exam --json exam.json -- ./pull.sh {image}
   brokenreg exam --baseline exam.json -- ./pull.sh {image}
   brokenreg exam --cleanup 'docker rmi {image}' -- docker pull {image}
@@ -51,7 +53,13 @@ The placeholders are those of "brokenreg run".
 @click.option(
     "--cleanup", metavar="COMMAND", help="A command that removes {image} from the client, after each case."
 )
-@click.option("--only", metavar="GLOB", default="*", help="Only the cases whose names match.")
+@click.option(
+    "--only",
+    metavar="GLOB",
+    multiple=True,
+    help="Only the cases whose names match. Repeat it for more globs.",
+)
+@click.option("--cases", "lists_cases", is_flag=True, help="List the cases, and run none.")
 @click.option(
     "--timeout", metavar="DURATION", default="20s", show_default=True, help="Time limit for each case."
 )
@@ -90,7 +98,8 @@ def exam(
     list_: str | None,
     command: tuple[str, ...],
     cleanup: str | None,
-    only: str,
+    only: tuple[str, ...],
+    lists_cases: bool,
     timeout: str,
     seed: int | None,
     jobs: int,
@@ -104,6 +113,9 @@ def exam(
     In each case, something fails as it has failed in real registries. If an outcome is not good, the exit
     status is 1; with --baseline, only if it is worse than before.
     """
+    if lists_cases:
+        list_cases(chosen_cases(only, ("pull", "pull-tls", "push", "list")))
+        return
     commands = _commands(pull, pull_tls, push, list_, command)
     warn_of_placeholders([word for each in commands.values() for word in each])
     written = checked_files({name.strip("_"): path for name, path in files.items() if path is not None})
@@ -120,11 +132,7 @@ def exam(
             cleanup=tuple(shlex.split(cleanup or "")),
             with_details="html" in written,
         )
-        chosen = [each for each in _cases(only) if each.action in commands]
-        if not chosen:
-            raise click.UsageError(
-                f"--only: no case for {' or '.join(commands)} has a name like {quoted(only)}"
-            )
+        chosen = chosen_cases(only, commands)
         known = {} if baseline is None else earlier_results("--baseline", baseline).outcomes
         merged = [earlier_results("--merge", each) for each in merge]
         before = _before(written.get("json"), commands) if resume else None
@@ -174,12 +182,6 @@ def _commands(
             'no command: write it after "--", such as: brokenreg exam -- ./pull.sh {image}'
         )
     return found
-
-
-def _cases(only: str) -> list[Case]:
-    from brokenreg.exam.cases import cases
-
-    return cases(only)
 
 
 def _examine(

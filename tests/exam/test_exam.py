@@ -11,7 +11,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
 
+from brokenreg.cli.main import main
 from brokenreg.exam.cases import cases
 from brokenreg.exam.outcomes import RANKS, Outcome
 from tests.exam.running import assert_nothing_left, environment
@@ -159,7 +161,11 @@ def test_the_cleanup_runs_after_each_case(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--only", "absent"), '--only: no case for pull has a name like "absent"'),
+        (
+            ("--only", "zzz*"),
+            '--only: no case for pull has a name like "zzz*": run "brokenreg exam --cases" for the list',
+        ),
+        (("--only", "layer-*", "--only", "manifest-530"), 'like "manifest-530": did you mean manifest-503?'),
         (("--baseline", "absent.json"), "--baseline: absent.json: No such file or directory"),
         (("--pull", "x"), "use one of them"),
         (("--resume",), "name it with --json"),
@@ -171,6 +177,18 @@ def test_a_mistake(tmp_path: Path, options: tuple[str, ...], words: str) -> None
     done = exam(tmp_path, "pull", *options)
     assert done.returncode in (2, 3)
     assert words in done.stderr
+
+
+def test_the_cases_are_listed() -> None:
+    lines = CliRunner().invoke(main, ["exam", "--cases"]).output.splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert listed == [each.name for each in cases()]
+    assert [line for line in lines if not line.startswith(" ")] == ["pull", "pull-tls", "push", "list"]
+    some = (
+        CliRunner().invoke(main, ["exam", "--cases", "--only", "manifest-503", "--only", "layer-c?t"]).output
+    )
+    assert [line.split()[0] for line in some.splitlines()] == ["pull", "layer-cut", "manifest-503"]
+    assert some.splitlines()[2].endswith(" The manifest fails twice with 503.")
 
 
 def test_without_a_command(tmp_path: Path) -> None:

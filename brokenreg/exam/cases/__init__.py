@@ -76,9 +76,10 @@ _IMAGE_TO_PUSH = "exam/app:v1"
 _DEFAULT_IMAGE = f"broken/random:layers-3_size-64kib_seed-{SEED}"
 
 
-def cases(only: str = "*") -> list[Case]:
-    """Return the cases whose names match a glob, by action and name."""
-    return [each for each in _all_cases() if fnmatchcase(each.name, only)]
+def cases(*only: str) -> list[Case]:
+    """Return the cases whose names match one of these globs, or all without a glob, by action and name."""
+    globs = only or ("*",)
+    return [each for each in _all_cases() if any(fnmatchcase(each.name, glob) for glob in globs)]
 
 
 @cache
