@@ -40,7 +40,7 @@ from brokenreg.wording import listed
         ("rules: [{fault: error, match: {client: ''}}]",
          'rules[0].match.client: invalid value "": use some text'),
         ("rules: [{fault: error, times: 0}]",
-         'rules[0].times: invalid value "0": use 1 or more; to switch a rule off, set enabled to false'),
+         'rules[0].times: invalid value "0": use 1 or more; to switch a rule off, disable or remove it'),
         ("seed: abc", 'seed: invalid value "abc": use a whole number'),
     ],
 )  # fmt: skip

@@ -112,7 +112,21 @@ def add(control: Client, fault: str, parameters: tuple[str, ...], **options: Any
     if options["override"]:
         rule["override"] = True
     added = control.add_rule(cast("NewRule", rule))  # the server checks what the user wrote
+    _warn_of_version(options["client"])
     click.echo(printable(f"rule {added['id']}: {_spelled(added)}"))
+
+
+def _warn_of_version(client: str | None) -> None:
+    """Print a warning for a name such as `skopeo`, which is not the whole User-Agent of that client."""
+    from brokenreg.http.authority import ip_address_of
+
+    if client and not set(client) & set("/*?[ ") and ip_address_of(client) is None:
+        meant = f"{client}/*"
+        click.echo(
+            f"Warning: --client {printable(client)} matches only the User-Agent {quoted(client)}: "
+            f"write {quoted(meant)} for any version",
+            err=True,
+        )
 
 
 @rules.command("list")

@@ -21,6 +21,9 @@ IN = "broken/in/"
 _WITH = "broken/with/"
 _AS = "broken/as/"
 
+PREFIXES = (IN, _WITH, _AS)
+"""What `_strip` removes, together with the component that follows."""
+
 PROFILE = "@"
 """Before the name of a profile among the faults of a path. No component of a name contains it."""
 

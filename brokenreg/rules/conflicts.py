@@ -8,6 +8,7 @@ from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import is_tag
+from brokenreg.oci.resolution import IN, PREFIXES
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.matching import BLOBS, OR, WILD, Match, any_of
 from brokenreg.wording import quoted
@@ -100,8 +101,18 @@ def _repository_problem(glob: str) -> str:
     if glob != glob.lower():
         return f"has capital letters, which a name cannot: use {glob.lower()}"
     if ":" in glob.rpartition("/")[2] and not WILD.search(glob):
-        return "has a tag: put the tag into match.reference"
-    return ""
+        return "has a tag: put the tag into match.reference, which is --reference on the command line"
+    return _prefix_problem(WILD.split(glob)[0], glob)
+
+
+def _prefix_problem(beginning: str, glob: str) -> str:
+    """Return why a name cannot begin like that, or an empty string: rules match names without prefixes."""
+    kind = next((each for each in PREFIXES if beginning.startswith(each)), None)
+    if kind is None:
+        return ""
+    value, _, rest = glob.removeprefix(kind).partition("/")
+    problem = f"has a prefix, and rules match names without it: use {quoted(rest or '*')}"
+    return f"{problem}, and add the rule to namespace {quoted(value)}" if kind == IN else problem
 
 
 def _spelled(endpoints: Collection[Endpoint]) -> str:

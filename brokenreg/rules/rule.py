@@ -175,7 +175,7 @@ class Rule(BaseModel):
     def _is_applied(cls, value: float | None, info: ValidationInfo) -> float | None:
         if value is not None and value <= 0:
             least = "1 or more" if info.field_name == "times" else "more than 0"
-            raise InvalidValueError(f"use {least}; to switch a rule off, set enabled to false")
+            raise InvalidValueError(f"use {least}; to switch a rule off, disable or remove it")
         return value
 
     @model_validator(mode="after")

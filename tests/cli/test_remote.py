@@ -178,8 +178,32 @@ def test_a_terminal_obeys_no_name(guarded: Brokenreg) -> None:
 
 
 @pytest.mark.parametrize(
+    ("client", "warning"),
+    [
+        (
+            "skopeo",
+            'Warning: --client skopeo matches only the User-Agent "skopeo": '
+            'write "skopeo/*" for any version\n',
+        ),
+        ("skopeo/*", ""),
+        ("skopeo/1.9.3", ""),
+        ("127.0.0.1", ""),
+        ("10.0.0.0/8", ""),
+        ("::1", ""),
+    ],
+)
+def test_a_client_without_a_version(guarded: Brokenreg, client: str, warning: str) -> None:
+    variables = {"BROKENREG_URL": guarded.control, "BROKENREG_CONTROL_TOKEN": TOKEN}
+    done = run_here("rules", "add", "error", "--client", client, **variables)
+    assert (done.returncode, done.stderr) == (0, warning)
+    told(guarded, "rules", "clear")
+
+
+@pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
+        ("rules add error --repository broken/in/job/team/app", 2, 'add the rule to namespace "job"'),
+        ("rules add error --repository a/b:v1", 2, "which is --reference on the command line"),
         ("rules add truncat", 2, 'no fault "truncat": did you mean truncate?'),
         ("rules add truncate after=lots", 2, 'after: invalid size "lots"'),
         ("rules add error status", 2, "write NAME=VALUE, such as status=VALUE"),
