@@ -70,6 +70,7 @@ def _result(case: Any, document: dict[str, Any], version: str) -> CaseResult:
         exit=None if document["exit"] is None else int(document["exit"]),
         verdicts=(),
         exchanges=(),
+        lacks_exchanges=True,
         output="",
     )
     result = CaseResult(case, outcome, tuple(map(str, document["names"])), report, int(document["requests"]))

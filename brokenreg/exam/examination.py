@@ -17,7 +17,7 @@ from brokenreg.exam.client_process import client_process
 from brokenreg.exam.errors import RunError
 from brokenreg.exam.one_run import Run
 from brokenreg.exam.options import RunOptions
-from brokenreg.exam.outcomes import RANKS, Outcome, clarity_of, outcome_of
+from brokenreg.exam.outcomes import RANKS, Outcome, clarity_of, outcome_of, reason_unexamined
 from brokenreg.exam.own_registries import OwnRegistries
 from brokenreg.exam.registry_variables import with_variables
 from brokenreg.exam.report import RunReport, Verdict
@@ -148,7 +148,9 @@ def _judged(case: Case, report: RunReport) -> CaseResult:
     verdict = Verdict("outcome", "outcome", good, outcome, outcome in case.about.good, nearest=nearest)
     result = CaseResult(case, outcome, clarity, report, len(report.exchanges))
     about = f"{case.about.summary} {case.about.why}"
-    judged = replace(report, about=about, verdicts=(replace(verdict, got=result.words),))
+    reason = reason_unexamined(report) if outcome is Outcome.NOT_EXAMINED else ""
+    got = f"{result.words} ({reason})" if reason else result.words
+    judged = replace(report, about=about, verdicts=(replace(verdict, got=got),))
     return replace(result, report=judged)
 
 

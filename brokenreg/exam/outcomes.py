@@ -10,6 +10,7 @@ from enum import StrEnum
 from brokenreg.client.documents import Exchange
 from brokenreg.exam.report import RunReport, Verdict
 from brokenreg.oci.errors import ErrorCode
+from brokenreg.wording import form_for, quoted
 
 
 class Outcome(StrEnum):
@@ -78,7 +79,7 @@ def _outcomes(report: RunReport, unmet: list[Verdict]) -> Iterator[Outcome]:
         yield Outcome.HUNG
     if _has_crashed(report):
         yield Outcome.CRASHED
-    if _is_unexamined(report):
+    if _never_applied(report):
         yield Outcome.NOT_EXAMINED
     has_gap = any(each.is_incomplete for each in unmet)
     is_incomplete = has_gap or "client-output" in kinds or not _got_anything(report)
@@ -107,14 +108,22 @@ def clarity_of(report: RunReport) -> tuple[str, ...]:
     return tuple(name for name, is_named in found.items() if is_named)
 
 
-def _is_unexamined(report: RunReport) -> bool:
-    """Return whether a rule was never applied. Of several rules with one name, it takes only one."""
+def reason_unexamined(report: RunReport) -> str:
+    """Return why a case was not examined: no request arrived, or a rule was never applied."""
+    if not any(each["namespace"] for each in report.exchanges):
+        return next((each.got for each in report.verdicts if each.kind == "requests" and not each.met), "")
+    names = _never_applied(report)
+    return f"never applied: {form_for(len(names), 'rule')} {', '.join(map(quoted, names))}"
+
+
+def _never_applied(report: RunReport) -> list[str]:
+    """Return the names of rules that were never applied. Of several with one name, it takes only one."""
     applied: dict[str, int] = {}
     for each in report.verdicts:
         if each.kind == "rule":
             name = each.name.partition(":")[0]
             applied[name] = applied.get(name, 0) + (each.seen or 0)
-    return 0 in applied.values()
+    return [name for name, count in applied.items() if not count]
 
 
 def _got_anything(report: RunReport) -> bool:

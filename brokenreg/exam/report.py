@@ -67,6 +67,9 @@ class RunReport:
     rules: Mapping[int, str] = field(default_factory=dict)
     """The faults, conditions and counts of the rules, by their ids, only for the HTML report."""
 
+    lacks_exchanges: bool = False
+    """Whether it comes from a file that has no exchanges."""
+
     @property
     def is_good(self) -> bool:
         return all(each.met for each in self.verdicts)

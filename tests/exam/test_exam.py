@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -102,6 +103,21 @@ def test_the_report_and_what_repeats_it(tmp_path: Path) -> None:
         assert "A registry that is restarted responds like this for a second" in each
 
 
+@pytest.mark.parametrize(
+    ("stub", "reason"),
+    [
+        ("manifest_only", 'not examined (never applied: rule "the cut")'),
+        ("never_asks", "not examined (no request in its namespace, broken/in/run-"),
+    ],
+)
+def test_why_a_case_was_not_examined(tmp_path: Path, stub: str, reason: str) -> None:
+    done = exam(tmp_path, stub, "--only", "layer-cut", "--junit", "exam.xml")
+    assert reason in done.stdout
+    failure = ElementTree.parse(tmp_path / "exam.xml").find(".//failure")
+    assert failure is not None
+    assert reason in failure.attrib["message"]
+
+
 def test_the_same_seed_gives_the_same_outcomes(tmp_path: Path) -> None:
     first = outcomes(tmp_path, "pull", "--seed", "3", "--only", "manifest-*", "--jobs", "2")
     assert outcomes(tmp_path, "pull", "--seed", "3", "--only", "manifest-*") == first
@@ -147,6 +163,9 @@ def test_results_of_others_are_merged(tmp_path: Path) -> None:
     assert merged["old"]["cases"][0]["outcome"] == "gave up too soon"
     page = (tmp_path / "exam.html").read_text()
     assert "manifest-503 · old" in page
+    own, merged_count = re.findall(r"<dt>Exchanges</dt>\s*<dd>(.*?)</dd>", page)
+    assert int(own) > 0
+    assert merged_count == "–"
     assert "got gave up too soon, want recovered" in page
 
 

@@ -71,7 +71,9 @@ class RunView:
 
     @property
     def exchanges(self) -> str:
-        """Return the number of exchanges; a report has at most the newest `EXCHANGES` of a namespace."""
+        """Return the number of exchanges, at most the newest `EXCHANGES` of a namespace; `–` if unknown."""
+        if self.report.lacks_exchanges:
+            return "–"
         count = len(self.report.exchanges)
         return str(count) if count < EXCHANGES else f"the newest {count}"
 
