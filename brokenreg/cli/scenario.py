@@ -15,11 +15,13 @@ from brokenreg.wording import counted
 
 if TYPE_CHECKING:
     from brokenreg.client import Client
+    from brokenreg.rules.scenario import Scenario
 
 _EPILOG = """
 \b
 Examples:
   brokenreg scenario load scenario.yaml
+  brokenreg scenario load profile:ghcr-hangs
   brokenreg scenario load - --namespace job-1 < scenario.yaml
   brokenreg scenario show > scenario.yaml
   brokenreg scenario schema > scenario.schema.json
@@ -41,22 +43,15 @@ def scenario() -> None:
 def load(control: Client, file: str) -> None:
     """Replace all rules and expectations with those in FILE, or - for standard input.
 
-    If the file is invalid, nothing changes.
+    FILE can also be profile:NAME. If the file is invalid, nothing changes.
     """
     from brokenreg.rules.scenario import ScenarioError
-    from brokenreg.rules.scenario_text import decode_scenario, write_scenario
-    from brokenreg.rules.yaml_text import MAX_TEXT
 
-    content = _content(file, MAX_TEXT + 1)
     try:
-        source, folder = ("standard input", None) if file == "-" else (file, Path(file).parent)
-        read = decode_scenario(content, source, folder)
-        # A running registry does not read files, so their content becomes a part of the scenario.
-        text = write_scenario(read.scenario) if read.has_files else content
+        loaded, text = _read(file)
     except ScenarioError as error:
         raise click.UsageError(str(error)) from None
     control.load_scenario(text)
-    loaded = read.scenario
     rules, expectations = counted(len(loaded.rules), "rule"), counted(len(loaded.expect), "expectation")
     click.echo(f"loaded {rules} and {expectations}")
 
@@ -74,6 +69,22 @@ def schema() -> None:
     from brokenreg.rules.scenario_schema import scenario_schema
 
     click.echo(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+
+
+def _read(file: str) -> tuple[Scenario, bytes | str]:
+    """Return a scenario and its text. Raise `ScenarioError`, `CouldNotRunError`."""
+    from brokenreg.rules.profiles import PREFIX
+    from brokenreg.rules.scenario_text import decode_scenario, load_scenario, write_scenario
+    from brokenreg.rules.yaml_text import MAX_TEXT
+
+    if file.startswith(PREFIX):
+        profile = load_scenario(Path(file)).scenario
+        return profile, write_scenario(profile)
+    content = _content(file, MAX_TEXT + 1)
+    source, folder = ("standard input", None) if file == "-" else (file, Path(file).parent)
+    read = decode_scenario(content, source, folder)
+    # A running registry does not read files, so their content becomes a part of the scenario.
+    return read.scenario, write_scenario(read.scenario) if read.has_files else content
 
 
 def _content(file: str, size: int) -> bytes:

@@ -65,7 +65,9 @@ class ClientProcess:
             self._send("stop")
         duration = clock() - started
         if "error" in message:
-            raise RunError(f"cannot run {command[0]}: {message['error']}")
+            is_quoted = len(command) == 1 and " " in command[0]
+            hint = " (the command is one quoted word: leave the quotes out)" if is_quoted else ""
+            raise RunError(f"cannot run {command[0]}: {message['error']}{hint}")
         try:
             async with asyncio.timeout(_GUARD_TIME):
                 while "ended" not in await _message(self._guard):

@@ -11,7 +11,7 @@ import yaml
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.resolution import RESERVED
 from brokenreg.rules.body_files import read_body_files
-from brokenreg.rules.profiles import PREFIX, profile_of
+from brokenreg.rules.profiles import PREFIX, profile_names, profile_of
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.scenario import (
     Scenario,
@@ -53,12 +53,16 @@ def read_scenario(text: str, source: str, folder: Path | None = None) -> Sourced
 def load_scenario(path: Path) -> SourcedScenario:
     """Return the scenario in a file, or that of a profile for `profile:NAME`. Raise `ScenarioError`."""
     if str(path).startswith(PREFIX):
-        scenario = profile_of(str(path).removeprefix(PREFIX)).scenario
+        try:
+            scenario = profile_of(str(path).removeprefix(PREFIX)).scenario
+        except ScenarioError as error:
+            raise ScenarioError(f"{path}: {error}") from None
         return SourcedScenario(scenario, (str(path),) * len(scenario.rules))
     try:
         return decode_scenario(_content(path), str(path), path.parent)
     except OSError as error:
-        raise UnreadableScenarioError(f"{path}: {error.strerror}") from None
+        hint = f": did you mean {PREFIX}{path}?" if str(path) in profile_names() else ""
+        raise UnreadableScenarioError(f"{path}: {error.strerror}{hint}") from None
 
 
 def decode_scenario(content: bytes, source: str, folder: Path | None = None) -> SourcedScenario:

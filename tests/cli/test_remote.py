@@ -177,6 +177,12 @@ def test_a_terminal_obeys_no_name(guarded: Brokenreg) -> None:
     told(guarded, "rules", "clear")
 
 
+def test_a_profile_is_loaded_like_a_file(guarded: Brokenreg) -> None:
+    assert told(guarded, "scenario", "load", "profile:ecr-max-results").startswith("loaded 1 rule and ")
+    assert "refusal=ecr" in told(guarded, "rules", "list")
+    told(guarded, "rules", "clear")
+
+
 @pytest.mark.parametrize(
     ("client", "warning"),
     [
@@ -202,6 +208,7 @@ def test_a_client_without_a_version(guarded: Brokenreg, client: str, warning: st
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
+        ("scenario load profile:ecr-max-result", 2, 'Error: profile:ecr-max-result: no profile "ecr-max-res'),
         ("rules add error --repository broken/in/job/team/app", 2, 'add the rule to namespace "job"'),
         ("rules add error --repository a/b:v1", 2, "which is --reference on the command line"),
         ("rules add truncat", 2, 'no fault "truncat": did you mean truncate?'),

@@ -347,7 +347,10 @@ def test_a_signal_while_it_starts(tmp_path: Path, delay: float) -> None:
         (["--scenario", "none.yaml", "--", "true"], 3, "none.yaml: No such file"),
         (["--scenario", "bad.yaml", "--", "true"], 2, "bad.yaml:1: "),
         (["--junit", "none/j.xml", "--", "true"], 3, "the folder does not exist"),
-        (["--", "no-such-command"], 3, "cannot run no-such-command: No such file"),
+        (["--scenario", "ghcr-hangs", "--", "true"], 3, "directory: did you mean profile:ghcr-hangs?"),
+        (["--scenario", "profile:x", "--", "true"], 2, 'Error: --scenario profile:x: no profile "x": run'),
+        (["--", "no-such-command"], 3, "cannot run no-such-command: No such file or directory\n"),
+        (["--", "true a"], 3, "cannot run true a: No such file or directory (the command is one quoted"),
         (["--url", "127.0.0.1:1", "--", "true"], 3, "no control API responds"),
         (
             ["--scenario", "a.yaml", "b.yaml", "c.yaml", "--", "true"],
