@@ -8,6 +8,7 @@ from pathlib import Path
 
 from brokenreg.exam.earlier_results import EarlierResults
 from brokenreg.exam.examination import CaseResult, Examination, document_of
+from brokenreg.wording import counted
 
 
 def write_files(
@@ -18,6 +19,7 @@ def write_files(
     merged: Sequence[EarlierResults],
 ) -> None:
     """Write the reports with these names: `json`, `junit` and `html`. Raise `OSError`."""
+    unfinished = _unfinished(examination, results)
     reports = [each.report for each in sorted(results, key=lambda each: each.case.name)]
     for name, path in files.items():
         if name == "json":
@@ -25,14 +27,23 @@ def write_files(
         elif name == "junit":
             from brokenreg.exam.junit import junit_xml
 
-            path.write_bytes(junit_xml(reports))
+            path.write_bytes(junit_xml(reports, unfinished=unfinished))
         else:
             from brokenreg.exam.html_report import html_report
 
             others = [report for each in merged for report in each.labelled_reports()]
             everything = sorted([*reports, *others], key=lambda each: each.scenario)
-            text = html_report(everything, title="brokenreg exam", noun="case")
+            text = html_report(everything, title="brokenreg exam", noun="case", unfinished=unfinished)
             path.write_text(text, encoding="utf-8")
+
+
+def _unfinished(examination: Examination, results: Sequence[CaseResult]) -> str:
+    """Return how many cases are missing because a signal stopped the exam; empty if none is."""
+    done = {each.case.name for each in results}
+    missing = sum(each.name not in done for each in examination.cases)
+    if not missing:
+        return ""
+    return f"{missing} of {counted(len(results) + missing, 'case')} not run, because the exam was stopped"
 
 
 def write_json(

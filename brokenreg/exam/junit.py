@@ -10,11 +10,20 @@ from brokenreg.client.exchange_text import line
 from brokenreg.exam.report import RunReport, Verdict
 
 
-def junit_xml(reports: Sequence[RunReport]) -> bytes:
-    """Return the document in the form that Jenkins, GitLab and others read."""
+def junit_xml(reports: Sequence[RunReport], *, unfinished: str = "") -> bytes:
+    """Return the document in the form that Jenkins, GitLab and others read.
+
+    `unfinished` says what is missing. It is reported as an error, so the file does not look complete.
+    """
     root = Element("testsuites", {"name": "brokenreg run", **_totals(reports)})
     for each in reports:
         _suite(root, each)
+    if unfinished:
+        root.attrib |= {"tests": str(int(root.attrib["tests"]) + 1), "errors": "1"}
+        counts = {"tests": "1", "failures": "0", "errors": "1", "time": "0.000"}
+        suite = SubElement(root, "testsuite", {"name": "unfinished", **counts})
+        case = SubElement(suite, "testcase", classname="unfinished", name="every case is run")
+        SubElement(case, "error", message=unfinished, type="unfinished")
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode").encode()
 
 

@@ -169,6 +169,24 @@ def test_results_of_others_are_merged(tmp_path: Path) -> None:
     assert "got gave up too soon, want recovered" in page
 
 
+def test_the_files_of_an_exam_that_was_stopped_say_so(tmp_path: Path) -> None:
+    stop = f"sh -c 'kill -INT $(cat {tmp_path}/pid); sleep 1'"
+    files = ("--junit", "exam.xml", "--html", "exam.html", "--json", "exam.json")
+    words = [sys.executable, "-m", "brokenreg", "exam", *files, "--only", "manifest-50*", "--cleanup", stop]
+    env = environment(tmp_path, PYTHONPATH=str(STUBS.parents[2]))
+    client = ["--", sys.executable, str(STUBS / "pull.py")]
+    with subprocess.Popen([*words, *client], cwd=tmp_path, env=env, stdout=subprocess.DEVNULL) as process:
+        (tmp_path / "pid").write_text(str(process.pid))
+        assert process.wait(60) == 3
+    assert_nothing_left(tmp_path)
+    done = len(json.loads((tmp_path / "exam.json").read_text())["cases"])
+    said = f"{4 - done} of 4 cases not run, because the exam was stopped"
+    assert f"{said}</h1>" in (tmp_path / "exam.html").read_text()
+    root = ElementTree.parse(tmp_path / "exam.xml").getroot()
+    assert [each.attrib["message"] for each in root.iter("error")] == [said]
+    assert (root.attrib["errors"], root.attrib["tests"]) == ("1", str(done + 1))
+
+
 def test_the_cleanup_runs_after_each_case(tmp_path: Path) -> None:
     cleanup = f"sh -c 'echo {{image}} >> {tmp_path}/removed; ls {{workdir}} >> {tmp_path}/left; exit 1'"
     done = exam(tmp_path, "pull", "--only", "manifest-50[03]", "--cleanup", cleanup)

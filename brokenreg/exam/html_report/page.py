@@ -91,8 +91,14 @@ class RunView:
         return [each for each in verdict.nearest if each in shown][:_MOST_NEAREST]
 
 
-def html_report(reports: Sequence[RunReport], *, title: str = "brokenreg run", noun: str = "scenario") -> str:
-    """Return the page. `noun` is what a run is: a `scenario` or a `case`."""
+def html_report(
+    reports: Sequence[RunReport],
+    *,
+    title: str = "brokenreg run",
+    noun: str = "scenario",
+    unfinished: str = "",
+) -> str:
+    """Return the page. `noun` is what a run is: a `scenario` or a `case`; `unfinished` is what is missing."""
     most = max(_FEWEST_ROWS, _MOST_ROWS // max(1, len(reports)))
     runs = [_view(number, each, most, len(reports)) for number, each in enumerate(reports, 1)]
     style = _text("report.css")
@@ -101,8 +107,8 @@ def html_report(reports: Sequence[RunReport], *, title: str = "brokenreg run", n
         noun=noun,
         runs=runs,
         by_result=sorted(runs, key=lambda each: each.report.is_good),
-        is_good=all(each.is_good for each in reports),
-        headline=_headline(runs, noun),
+        is_good=all(each.is_good for each in reports) and not unfinished,
+        headline="; ".join(filter(None, (_headline(runs, noun), unfinished))),
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         version=reports[0].version if reports else "",
