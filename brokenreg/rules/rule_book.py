@@ -14,10 +14,9 @@ from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.registry_needs import RegistryNeeds
 from brokenreg.rules.rule import FieldError, Rule
 from brokenreg.rules.rule_verdicts import rule_verdicts
-from brokenreg.rules.scenario import MAX_RULES, Scenario, SourcedScenario
+from brokenreg.rules.scenario import MAX_RULES, Scenario, SourcedScenario, check_order
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Positions
-from brokenreg.wording import nearest, quoted
 
 _MAX_KEYS = 4096
 _MAX_KEY = 1024
@@ -102,7 +101,7 @@ class RuleBook:
         Raise `FieldError` if the rule cannot match in this namespace, or if there are too many rules.
         """
         self._check(rule)
-        self._check_order([each.rule for each in self._rules] + [rule], len(self._rules))
+        check_order([each.rule for each in self._rules] + [rule], len(self._rules))
         if len(self._rules) >= MAX_RULES:
             raise FieldError((), f"the limit of {MAX_RULES} rules is reached; remove some")
         active = ActiveRule(rule, next(self._ids), source)
@@ -121,7 +120,7 @@ class RuleBook:
         self._check(rule)
         rules = [rule if each.id == rule_id else each.rule for each in self._rules]
         if rule in rules:
-            self._check_order(rules, rules.index(rule))
+            check_order(rules, rules.index(rule))
         for place, active in enumerate(self._rules):
             if active.id == rule_id:
                 self._rules[place] = ActiveRule(rule, rule_id, source)
@@ -179,7 +178,7 @@ class RuleBook:
         """
         for place, rule in enumerate(sourced.scenario.rules):
             self._check(rule, "rules", place)
-            self._check_order(sourced.scenario.rules, place, "rules", place)
+            check_order(sourced.scenario.rules, place, "rules", place)
         prepared = [
             ActiveRule(rule, next(self._ids), source)
             for rule, source in zip(sourced.scenario.rules, sourced.sources, strict=True)
@@ -240,16 +239,6 @@ class RuleBook:
                 (*within, "fault"),
                 f"{rule.fault[0].name} is applied before the namespace is known; leave the namespace out",
             )
-
-    @staticmethod
-    def _check_order(rules: Sequence[Rule], place: int, *within: str | int) -> None:
-        """Raise `FieldError` if `after` of the rule at that place names none of the other rules."""
-        after = rules[place].after
-        names = [rule.name for other, rule in enumerate(rules) if other != place and rule.name is not None]
-        if after is None or after in names:
-            return
-        hint = nearest(after, names) if names else "give the other rule a name"
-        raise FieldError((*within, "after"), f"no rule has the name {quoted(after)}: {hint}")
 
     def evaluate(self, exchange: Exchange) -> RuleHit | None:
         """Evaluate the rules in order until one is applied, and return its hit."""

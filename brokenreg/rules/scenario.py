@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from brokenreg.rules.client_expectation import ClientExpectation
 from brokenreg.rules.expectations import Expectation
 from brokenreg.rules.registry_needs import RegistryNeeds
 from brokenreg.rules.rule import FieldError, Rule, rule_of
+from brokenreg.wording import nearest, quoted
 
 MAX_RULES = 1000
 
@@ -79,10 +81,23 @@ def scenario_of(document: Any) -> Scenario:
             read.append(rule_of(each))
         except FieldError as error:
             raise FieldError(("rules", place, *error.field), error.problem) from None
+    for place in range(len(read)):
+        check_order(read, place, "rules", place)
     try:
         return Scenario.model_validate({**document, "rules": read})
     except ValidationError as error:
         raise FieldError.of(error, Scenario) from None
+
+
+def check_order(rules: Sequence[Rule], place: int, *within: str | int) -> None:
+    """Raise `FieldError` if `after` of the rule at that place names none of the other rules."""
+    after = rules[place].after
+    if after is None:
+        return
+    names = [rule.name for other, rule in enumerate(rules) if other != place and rule.name is not None]
+    if after not in names:
+        hint = nearest(after, names) if names else "give the other rule a name"
+        raise FieldError((*within, "after"), f"no rule has the name {quoted(after)}: {hint}")
 
 
 def written(scenario: Scenario) -> dict[str, Any]:

@@ -128,6 +128,11 @@ QUOTE = 'put globs in quotes, such as "*/app"'
         ("client: {image: 'broken/image:layer-gzip-trailng'}", 1, "client.image: no kind of image "),
         ("name: a\nclient:\n  image: broken/image:layer-gzip-members_x-1", 3, 'unknown parameter "x"'),
         ("client: {image: 'broken/random:layers-1_siz-1'}", 1, 'unknown parameter "siz"'),
+        (
+            "rules:\n - name: a\n   fault: error\n - fault: error\n   after: aa",
+            5,
+            'rules[1].after: no rule has the name "aa": ',
+        ),
         ("client: {image: 'broken/eror:404'}", 1, 'no fault "eror": did you mean broken/error?'),
         ("client: {image: 'broken/error:stat-404'}", 1, 'unknown parameter "stat"'),
         ("client: {image: 'broken/as/docker-hub/a:v1'}", 1, 'no profile "docker-hub": did you mean'),
