@@ -6,11 +6,13 @@ import json
 
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import ValidationError
 
 from brokenreg.cli.main import main
 from brokenreg.faults.catalogue import CATALOGUE
+from brokenreg.images.catalogue import CATALOGUE as KINDS
 from brokenreg.oci.names import check_name, check_tag
-from brokenreg.parameter_descriptions import parameter_names
+from brokenreg.parameter_descriptions import parameter_names, parameters_of
 from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.profiles import profile_names
 from brokenreg.rules.rule import rule_of
@@ -110,3 +112,17 @@ def test_the_page_of_profiles_shows_a_pull_of_each() -> None:
 def test_a_part_of_a_name_suggests_all_that_contain_it(arguments: str, words: str) -> None:
     result = CliRunner().invoke(main, arguments.split())
     assert (result.exit_code, words in result.output) == (2, True), result.output
+
+
+def test_the_limits_of_sizes_are_shown() -> None:
+    sizes = 0
+    for kind in KINDS.values():
+        for each in parameters_of(kind):
+            if "size of the " in each.description:
+                sizes += 1
+                with pytest.raises(ValidationError) as error:
+                    kind.model_validate({each.name: 2**60})
+                limits = error.value.errors()[0]["msg"].partition("use ")[2]
+                assert limits
+                assert each.description.endswith(limits)
+    assert sizes >= 6

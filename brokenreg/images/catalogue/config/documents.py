@@ -29,7 +29,7 @@ class ConfigLarge(ImageKind):
     example = "size-20mib"
 
     size: Annotated[Size, between(4 * _KIB, 256 * _MIB)] = Field(
-        9 * _MIB, description="size of the configuration"
+        9 * _MIB, description="size of the configuration, 4KiB to 256MiB"
     )
 
     def make(self, draft: Draft) -> Descriptor:

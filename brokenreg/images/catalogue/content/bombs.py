@@ -38,7 +38,7 @@ class ContentBomb(ImageKind):
     example = "size-200mib"
 
     size: Annotated[Size, between(0, 8 * 1024 * _GIB)] = Field(
-        1024 * _GIB, description="size of the file in bytes"
+        1024 * _GIB, description="size of the file in bytes, 0 to 8TiB"
     )
 
     def make(self, draft: Draft) -> Descriptor:
@@ -63,7 +63,9 @@ class ContentGzipBomb(ImageKind):
     sources = "RFC 1951, section 3.2.5: 2 bits stand for 258 bytes"
     example = "size-200mib"
 
-    size: Annotated[Size, between(0, 512 * _GIB)] = Field(64 * _GIB, description="size of the file in bytes")
+    size: Annotated[Size, between(0, 512 * _GIB)] = Field(
+        64 * _GIB, description="size of the file in bytes, 0 to 512GiB"
+    )
 
     def make(self, draft: Draft) -> Descriptor:
         run = _zeros(draft, self.size)
@@ -105,7 +107,9 @@ class ContentSparse(ImageKind):
     )
     example = "size-100mib"
 
-    size: Annotated[Size, between(1024, 1024 * _GIB)] = Field(_GIB, description="size of the file in bytes")
+    size: Annotated[Size, between(1024, 1024 * _GIB)] = Field(
+        _GIB, description="size of the file in bytes, 1KiB to 1TiB"
+    )
 
     def make(self, draft: Draft) -> Descriptor:
         data = draft.random("data", RECORD).read(0, RECORD)
@@ -131,7 +135,7 @@ class ContentPaxBomb(ImageKind):
     example = "size-2mib"
 
     size: Annotated[Size, between(1, _MOST_HASHED)] = Field(
-        64 * 1024**2, description="size of the comment in bytes"
+        64 * 1024**2, description="size of the comment in bytes, 1 to 256MiB"
     )
 
     def make(self, draft: Draft) -> Descriptor:

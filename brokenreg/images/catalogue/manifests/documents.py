@@ -23,7 +23,9 @@ class ManifestLarge(ImageKind):
     sources = 'distribution-spec, "Pushing Manifests": registries should accept at least 4 MiB'
     example = "size-4mib"
 
-    size: Annotated[Size, between(4 * _KIB, 8 * _MIB)] = Field(5 * _MIB, description="size of the manifest")
+    size: Annotated[Size, between(4 * _KIB, 8 * _MIB)] = Field(
+        5 * _MIB, description="size of the manifest, 4KiB to 8MiB"
+    )
 
     def make(self, draft: Draft) -> Descriptor:
         document = draft.image_document([draft.layer()])
