@@ -93,4 +93,7 @@ def _content(file: str, size: int) -> bytes:
         with click.open_file(file, "rb") as source:
             return bytes(source.read(size))
     except OSError as error:
-        raise CouldNotRunError(f"{file}: {error.strerror or error}") from None
+        from brokenreg.rules.profiles import PREFIX, profile_names
+
+        hint = f": did you mean {PREFIX}{file}?" if file in profile_names() else ""
+        raise CouldNotRunError(f"{file}: {error.strerror or error}{hint}") from None

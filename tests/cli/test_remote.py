@@ -208,6 +208,7 @@ def test_a_client_without_a_version(guarded: Brokenreg, client: str, warning: st
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
+        ("scenario load ecr-max-results", 3, "directory: did you mean profile:ecr-max-results?"),
         ("scenario load profile:ecr-max-result", 2, 'Error: profile:ecr-max-result: no profile "ecr-max-res'),
         ("rules add error --repository broken/in/job/team/app", 2, 'add the rule to namespace "job"'),
         ("rules add error --repository a/b:v1", 2, "which is --reference on the command line"),
