@@ -9,7 +9,7 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 SMOKE := tests/oci tests/faults tests/rules tests/control/test_rules.py tests/cli tests/wire/test_http1.py tests/wire/test_http2.py tests/panel/test_panel_traffic.py
-SMOKE_NEEDS := 'httpx[http2]' hypothesis jsonschema pytest pytest-asyncio pytest-xdist trustme
+SMOKE_NEEDS := 'httpx[http2]' hypothesis jsonschema pytest pytest-asyncio pytest-xdist trustme zstandard
 
 # Tests start brokenreg in processes too; to compile its source each time would be a third of each start.
 export PYTHONDONTWRITEBYTECODE :=

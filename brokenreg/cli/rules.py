@@ -123,7 +123,7 @@ def _warn_of_version(client: str | None) -> None:
     if client and not set(client) & set("/*?[ ") and ip_address_of(client) is None:
         meant = f"{client}/*"
         click.echo(
-            f"Warning: --client {printable(client)} matches only the User-Agent {quoted(client)}: "
+            f"Warning: --client {printable(client)} is only for the User-Agent {quoted(client)}: "
             f"write {quoted(meant)} for any version",
             err=True,
         )

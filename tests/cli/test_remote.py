@@ -188,7 +188,7 @@ def test_a_profile_is_loaded_like_a_file(guarded: Brokenreg) -> None:
     [
         (
             "skopeo",
-            'Warning: --client skopeo matches only the User-Agent "skopeo": '
+            'Warning: --client skopeo is only for the User-Agent "skopeo": '
             'write "skopeo/*" for any version\n',
         ),
         ("skopeo/*", ""),
