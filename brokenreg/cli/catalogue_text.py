@@ -6,17 +6,30 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.console import RenderableType
     from rich.table import Table
 
     from brokenreg.parameter_descriptions import ParameterDescription
 
 Item = TypeVar("Item")
+
+
+class FamilyMember(Protocol):
+    """What a list by families shows of an item."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def family(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
 
 
 def catalogue_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -55,6 +68,21 @@ def _print(parts: Iterator[RenderableType]) -> None:
     console = Console(highlight=False)
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, Text) and part.no_wrap)
+
+
+def json_document(item: BaseModel) -> dict[str, Any]:
+    """Return an item as `--json` prints it."""
+    return item.model_dump(mode="json")
+
+
+def family_tables(items: Iterable[FamilyMember], hint: str) -> Iterator[RenderableType]:
+    """Yield the name of each family with a table of its items, then the hint. Items are sorted by family."""
+    from rich.text import Text
+
+    for family, members in groupby(items, lambda each: each.family):
+        yield Text(family, style="bold")
+        yield summary_table((each.name, each.summary) for each in members)
+    yield Text(f"\n{hint}", style="dim")
 
 
 def summary_table(rows: Iterable[tuple[str, str]]) -> Table:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from brokenreg.cli.catalogue_text import (
     Views,
     catalogue_options,
+    family_tables,
     flowing,
+    json_document,
     markdown_table,
     parameter_table,
-    summary_table,
 )
 from brokenreg.cli.commands import HelpfulCommand
 
@@ -40,11 +41,7 @@ def faults(name: str | None, form: str | None) -> None:
     from brokenreg.rules.fault_descriptions import descriptions
 
     found = descriptions() if name is None else [_named(name)]
-    Views(_document, _all, _one, _page).show(found, form, is_named=name is not None)
-
-
-def _document(item: FaultDescription) -> dict[str, Any]:
-    return item.model_dump(mode="json")
+    Views(json_document, _all, _one, _page).show(found, form, is_named=name is not None)
 
 
 def _named(name: str) -> FaultDescription:
@@ -58,12 +55,7 @@ def _named(name: str) -> FaultDescription:
 
 
 def _all(found: Sequence[FaultDescription]) -> Iterator[RenderableType]:
-    from rich.text import Text
-
-    for family, members in groupby(found, lambda each: each.family):
-        yield Text(family, style="bold")
-        yield summary_table((each.name, each.summary) for each in members)
-    yield Text('\nRun "brokenreg faults NAME" to see what a fault does, and its parameters.', style="dim")
+    return family_tables(found, 'Run "brokenreg faults NAME" to see what a fault does, and its parameters.')
 
 
 def _one(fault: FaultDescription) -> Iterator[RenderableType]:

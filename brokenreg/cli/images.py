@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from brokenreg.cli.catalogue_text import (
     Views,
     catalogue_options,
+    family_tables,
     flowing,
+    json_document,
     markdown_contents,
     markdown_table,
     parameter_table,
-    summary_table,
 )
 from brokenreg.cli.commands import HelpfulCommand
 from brokenreg.wording import all_near, quoted
@@ -41,11 +42,7 @@ def images(name: str | None, form: str | None) -> None:
     from brokenreg.images.kind_descriptions import image_descriptions
 
     found = image_descriptions() if name is None else [_named(name)]
-    Views(_document, _all, _one, _page).show(found, form, is_named=name is not None)
-
-
-def _document(item: ImageDescription) -> dict[str, Any]:
-    return item.model_dump(mode="json")
+    Views(json_document, _all, _one, _page).show(found, form, is_named=name is not None)
 
 
 def _named(name: str) -> ImageDescription:
@@ -59,13 +56,8 @@ def _named(name: str) -> ImageDescription:
 
 
 def _all(found: Sequence[ImageDescription]) -> Iterator[RenderableType]:
-    from rich.text import Text
-
-    for family, members in groupby(found, lambda each: each.family):
-        yield Text(family, style="bold")
-        yield summary_table((each.name, each.summary) for each in members)
-    yield Text(
-        '\nRun "brokenreg images NAME" to see what is odd about an image, and how to pull it.', style="dim"
+    return family_tables(
+        found, 'Run "brokenreg images NAME" to see what is odd about an image, and how to pull it.'
     )
 
 

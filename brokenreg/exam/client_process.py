@@ -123,7 +123,7 @@ async def _end(guard: asyncio.subprocess.Process) -> None:
 
 
 async def _message(guard: asyncio.subprocess.Process) -> dict[str, Any]:
-    """Return the next message of the guard. Raise `RunError` if there is none."""
+    """Return the next message of the guard. Raise `RunError` if the guard has ended."""
     assert guard.stdout is not None  # noqa: S101 - a pipe was requested
     line = await guard.stdout.readline()
     if not line:

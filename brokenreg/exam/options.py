@@ -17,7 +17,7 @@ class RunOptions:
     jobs: int = 1
     with_har: bool = False
     cleanup: tuple[str, ...] = ()
-    """A command that removes what the client keeps, after each run; empty if there is none."""
+    """A command that removes what the client keeps, after each run; empty for no command."""
 
     with_details: bool = False
     """Whether a report has the details of exchanges."""

@@ -31,7 +31,7 @@ async def run_all(
 ) -> None:
     """Run all tasks, add each result, and print its verdicts. Raise `RunError` or `ControlError`.
 
-    There is a server for each job; with `--url`, there is none. Servers for scenarios that need more are
+    Each job has a server of its own, unless `--url` names one. Servers for scenarios that need more are
     added. The first error ends all runs.
     """
     registries: list[FindRegistry] = [OwnRegistries(each, servers).find for each in servers] or [

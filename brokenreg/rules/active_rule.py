@@ -48,7 +48,7 @@ class ActiveRule:
         self.is_required = False
         """Whether the rule is of a scenario, and not optional."""
         self.awaited: ActiveRule | None = None
-        """The rule in `after`; None if there is none, or if it was removed."""
+        """The rule in `after`; None without `after`, or if that rule was removed."""
         self.matched = 0
         self.applied = 0
         self._predicates: list[tuple[Mismatch, Predicate]] = rule.match.predicates()
