@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from brokenreg.faults.catalogue import Fault
-from brokenreg.faults.context import Head
+from brokenreg.faults.response_head import Head
 from brokenreg.http.asgi import Message
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint

@@ -13,7 +13,8 @@ from brokenreg.faults.catalogue.addresses import another_address
 from brokenreg.faults.catalogue.base import Fault, RespondingFault
 from brokenreg.faults.catalogue.headers import HeaderValue
 from brokenreg.faults.catalogue.parameters import Duration, SignedDuration, Size
-from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.context import FaultContext
+from brokenreg.faults.response_head import Head
 from brokenreg.http.asgi import Message
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint

@@ -77,8 +77,9 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.context import FaultContext
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.faults.response_head import Head
 from brokenreg.listening.inbound_connection import AcceptDecision
 from brokenreg.oci.params import join_params, spell
 from brokenreg.oci.target import Endpoint

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import HTTP1, HTTP2, ConnectFault, Fault, RespondingFault
 from brokenreg.faults.catalogue.parameters import Duration, Extent, Size, bytes_of, ends_before
-from brokenreg.faults.context import FaultContext, Head, ResponseFilter
+from brokenreg.faults.context import FaultContext, ResponseFilter
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.faults.response_head import Head
 from brokenreg.http.asgi import INTERNAL_ERROR, ClientDisconnectedError, End
 from brokenreg.listening.inbound_connection import AcceptDecision, Reject
 from brokenreg.traffic.exchange import Exchange

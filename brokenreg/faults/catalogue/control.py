@@ -8,7 +8,8 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ANY, Fault
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, ends_before
-from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.context import FaultContext
+from brokenreg.faults.response_head import Head
 from brokenreg.gate.passage import HEADERS
 from brokenreg.traffic.exchange import Exchange
 

@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 
 from brokenreg.faults.catalogue.base import READS, Fault
 from brokenreg.faults.catalogue.parameters import Size
-from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.context import FaultContext
+from brokenreg.faults.response_head import Head
 from brokenreg.http.asgi import Scope, header
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, urlencode
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import Fault
-from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.context import FaultContext
+from brokenreg.faults.response_head import Head
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCI_INDEX
 from brokenreg.oci.sizes import whole_number

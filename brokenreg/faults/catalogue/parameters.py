@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from brokenreg.faults.context import Head
+from brokenreg.faults.response_head import Head
 from brokenreg.oci.durations import format_duration, parse_duration
 from brokenreg.oci.sizes import parse_size
 from brokenreg.traffic.exchange import Exchange

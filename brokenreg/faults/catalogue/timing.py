@@ -11,7 +11,8 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ANY, BLOB, HTTP1, Fault, RespondingFault
 from brokenreg.faults.catalogue.parameters import Duration, HeadersOrExtent, Size, bytes_of, ends_before
-from brokenreg.faults.context import FaultContext, Head, ResponseFilter
+from brokenreg.faults.context import FaultContext, ResponseFilter
+from brokenreg.faults.response_head import Head
 from brokenreg.http.asgi import PACE, Message
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint

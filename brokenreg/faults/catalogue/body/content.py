@@ -9,7 +9,8 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import HTTP1, HTTP2, READS, Fault
 from brokenreg.faults.catalogue.parameters import Extent, Size, bytes_of, ends_before
-from brokenreg.faults.context import FaultContext, Head, ResponseFilter
+from brokenreg.faults.context import FaultContext, ResponseFilter
+from brokenreg.faults.response_head import Head
 from brokenreg.http.asgi import INTERNAL_ERROR, End
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange

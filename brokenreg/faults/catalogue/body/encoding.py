@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import BLOB, Fault
-from brokenreg.faults.context import FaultContext, Head, ResponseFilter
+from brokenreg.faults.context import FaultContext, ResponseFilter
+from brokenreg.faults.response_head import Head
 from brokenreg.traffic.exchange import Exchange
 
 _COLLECTED = 256 * 1024

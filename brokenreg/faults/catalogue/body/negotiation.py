@@ -9,7 +9,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import READS, Fault
-from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.context import FaultContext
+from brokenreg.faults.response_head import Head
 from brokenreg.http.asgi import Scope
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError

@@ -19,7 +19,8 @@ from pydantic import (
 
 from brokenreg.faults.catalogue.base import ANY, Fault
 from brokenreg.faults.catalogue.headers import HeaderValue
-from brokenreg.faults.context import FaultContext, Head, ResponseFilter
+from brokenreg.faults.context import FaultContext, ResponseFilter
+from brokenreg.faults.response_head import Head
 from brokenreg.oci.mediatypes import MAX_MANIFEST, has_too_many_values
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.validation import InvalidValueError

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import READS, Fault, RespondingFault
 from brokenreg.faults.catalogue.headers import HeaderValue
-from brokenreg.faults.context import FaultContext, Head, ResponseFilter
+from brokenreg.faults.context import FaultContext, ResponseFilter
+from brokenreg.faults.response_head import Head
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import IN_TOTO, has_too_many_values
 from brokenreg.oci.target import Endpoint

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.parameters import Duration
-from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.context import FaultContext
+from brokenreg.faults.response_head import Head
 from brokenreg.http.dates import http_date
 from brokenreg.oci.errors import ErrorCode, OCIError
 

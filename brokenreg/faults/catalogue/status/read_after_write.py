@@ -13,7 +13,8 @@ from pydantic import Field
 from brokenreg.faults.catalogue.base import READS, Fault
 from brokenreg.faults.catalogue.parameters import Duration
 from brokenreg.faults.catalogue.status.errors import unknown_code
-from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.context import FaultContext
+from brokenreg.faults.response_head import Head
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.matching import BLOBS, Match

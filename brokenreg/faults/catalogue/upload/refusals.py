@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 
 from brokenreg.faults.catalogue.base import WRITES, Fault
 from brokenreg.faults.catalogue.parameters import Size
-from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.context import FaultContext
+from brokenreg.faults.response_head import Head
 from brokenreg.http.asgi import Message, header
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint

@@ -12,7 +12,8 @@ from pydantic import Field
 from brokenreg.faults.catalogue.addresses import another_address
 from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.parameters import Size
-from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.context import FaultContext
+from brokenreg.faults.response_head import Head
 from brokenreg.http.asgi import Scope
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
