@@ -35,7 +35,7 @@ from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import ScenarioError, SourcedScenario
-from brokenreg.runtime.operations import check_registry, expects_repetitions
+from brokenreg.runtime.preparation import check_registry, expects_repetitions
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.runtime.status import Status
 from brokenreg.second_origin.credential_trap import CredentialTrap

@@ -32,6 +32,7 @@ from brokenreg.control.problems import MAX_BODY, MEDIA_TYPE, APIError, api_error
 from brokenreg.control.routes import JSON, APIRequest, Query, Route
 from brokenreg.http.asgi import Receive, Scope, Send
 from brokenreg.http.quart_app import call_quart, make_quart
+from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.validation import describe_error, error_location
 
@@ -130,9 +131,12 @@ def _document_routes() -> tuple[Route, ...]:
 
 def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str | int) -> Response:
+        operations = Operations(runtime, Access.FULL)
         query = _query(route, request.args.to_dict())
         content = await _content(route)
-        api_request = APIRequest(path, query, content, request.mimetype, request.headers.get("accept", ""))
+        api_request = APIRequest(
+            operations, path, query, content, request.mimetype, request.headers.get("accept", "")
+        )
         response = await route.handler(runtime, api_request)
         return _secured(response)
 

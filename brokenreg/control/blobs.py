@@ -13,7 +13,6 @@ from brokenreg.control.routes import APIRequest, Route, json_response, no_conten
 from brokenreg.control.rules import SOURCE, RuleState, rule_state
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
-from brokenreg.runtime import operations
 from brokenreg.runtime.contents import repositories_of
 from brokenreg.runtime.errors import Kind, NotFoundError
 from brokenreg.runtime.runtime import Runtime
@@ -73,7 +72,7 @@ async def get_blob(runtime: Runtime, request: APIRequest) -> Response:
 
 async def verify_blob(runtime: Runtime, request: APIRequest) -> Response:
     """Read a blob or manifest and compare its digest. A corrupt blob is no longer served."""
-    finding = await operations.verify(runtime, _digest(request))
+    finding = await request.operations.verify(_digest(request))
     return json_response(
         Verified(digest=finding.digest, size=finding.size, found=finding.found, intact=finding.is_intact)
     )
@@ -81,25 +80,25 @@ async def verify_blob(runtime: Runtime, request: APIRequest) -> Response:
 
 async def corrupt_blob(runtime: Runtime, request: APIRequest) -> Response:
     """Add rules that corrupt a blob or manifest when it is sent. The stored content stays intact."""
-    added = operations.corrupt(runtime, _digest(request), SOURCE)
+    added = request.operations.corrupt(_digest(request), SOURCE)
     return json_response([rule_state(active) for _, active in added], 201)
 
 
 async def stop_corrupting_blob(runtime: Runtime, request: APIRequest) -> Response:
     """Remove the rules that corrupt a blob or manifest."""
-    operations.stop_corrupting(runtime, _digest(request))
+    request.operations.stop_corrupting(_digest(request))
     return no_content()
 
 
 async def evict_blob(runtime: Runtime, request: APIRequest) -> Response:
     """Remove a blob from the cache. It is fetched again when a client requests it."""
-    await operations.evict_blob(runtime, _digest(request))
+    await request.operations.evict_blob(_digest(request))
     return no_content()
 
 
 async def delete_blob(runtime: Runtime, request: APIRequest) -> Response:
     """Remove a blob from all repositories of the namespace. A cached blob is evicted."""
-    await operations.delete_blob(runtime, _digest(request), request.namespace)
+    await request.operations.delete_blob(_digest(request), request.namespace)
     return no_content()
 
 

@@ -7,7 +7,7 @@ from quart import Response
 
 from brokenreg.control.routes import APIRequest, Route, json_response, no_content
 from brokenreg.gate.breakpoints import Breakpoint
-from brokenreg.runtime import operations
+from brokenreg.runtime.preparation import prepare_filter
 from brokenreg.runtime.runtime import Runtime
 
 
@@ -53,26 +53,26 @@ async def add_breakpoint(runtime: Runtime, request: APIRequest) -> Response:
     This also enables all breakpoints.
     """
     expression = request.model(BreakpointBody).expression
-    await operations.prepare_filter(runtime.log, expression, stays=True)
-    added = operations.add_breakpoint(runtime, expression)
+    await prepare_filter(runtime.log, expression, stays=True)
+    added = request.operations.add_breakpoint(expression)
     return json_response(_state(added), 201)
 
 
 async def switch_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
     """Enable or disable all breakpoints. Held responses stay held."""
-    operations.set_breakpoints_enabled(runtime, enabled=request.model(Switch).on)
+    request.operations.set_breakpoints_enabled(enabled=request.model(Switch).on)
     return json_response(_all(runtime))
 
 
 async def clear_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
     """Remove all breakpoints. Held responses stay held."""
-    operations.clear_breakpoints(runtime)
+    request.operations.clear_breakpoints()
     return no_content()
 
 
 async def delete_breakpoint(runtime: Runtime, request: APIRequest) -> Response:
     """Remove a breakpoint. Held responses stay held."""
-    operations.remove_breakpoint(runtime, request.id)
+    request.operations.remove_breakpoint(request.id)
     return no_content()
 
 

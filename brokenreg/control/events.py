@@ -10,7 +10,7 @@ import quart
 
 from brokenreg.concurrency import background
 from brokenreg.control.routes import APIRequest, Route
-from brokenreg.runtime import operations
+from brokenreg.runtime.preparation import prepare_filter
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.exchange_json import summary_json
@@ -32,7 +32,7 @@ _PARTING = 0.1
 async def stream_events(runtime: Runtime, request: APIRequest) -> quart.Response:
     """Stream the events `opened`, `held`, `hold-ended` and `ended` as they occur, each with its exchange."""
     feed = _Feed(request.filtered())
-    await operations.prepare_filter(runtime.log, request.query.filter or "", stays=True)
+    await prepare_filter(runtime.log, request.query.filter or "", stays=True)
     stream = stream_of(dict(quart.request.scope))
     response = quart.Response(feed.lines(runtime, stream), content_type=EVENT_STREAM)
     response.timeout = None

@@ -10,8 +10,8 @@ from quart import Response
 from brokenreg.concurrency import paced
 from brokenreg.control.routes import JSON, APIRequest, Route, json_list, json_response, no_content
 from brokenreg.rules.explanations import MAX_EXPLAINED, NoOutcome, rules_as_json
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import Kind, NotFoundError
+from brokenreg.runtime.preparation import prepare_filter
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.har import har_pieces
@@ -126,7 +126,7 @@ async def get_har(runtime: Runtime, request: APIRequest) -> Response:
 async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
     """Return the newest exchanges that the query selects, oldest first."""
     matches = request.filtered()
-    await operations.prepare_filter(runtime.log, request.query.filter or "")
+    await prepare_filter(runtime.log, request.query.filter or "")
     found: list[Exchange] = []
     async for exchange in paced(reversed(list(runtime.log)), check_every=_SLICE):
         if exchange.id <= request.query.after or len(found) == request.query.limit:
@@ -154,8 +154,8 @@ async def get_exchange(runtime: Runtime, request: APIRequest) -> Response:
 async def delete_exchanges(runtime: Runtime, request: APIRequest) -> Response:
     """Delete all ended exchanges, or those that a filter matches."""
     matches = request.filtered()
-    await operations.prepare_filter(runtime.log, request.query.filter or "")
-    operations.forget_exchanges(runtime, matches)
+    await prepare_filter(runtime.log, request.query.filter or "")
+    request.operations.forget_exchanges(matches)
     return no_content()
 
 

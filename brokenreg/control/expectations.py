@@ -11,8 +11,9 @@ from brokenreg.control.routes import APIRequest, Route, json_response
 from brokenreg.rules.expectation_counts import Expectations
 from brokenreg.rules.expectations import Expectation, Verdict
 from brokenreg.rules.rule_verdicts import RECENT, rule_verdicts
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import RefusedError
+from brokenreg.runtime.lookups import find_rule
+from brokenreg.runtime.preparation import prepare_expectation
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.second_origin.credential_trap import leaked_kinds
 from brokenreg.traffic.exchange import Exchange
@@ -32,7 +33,7 @@ async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
 async def judge_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Return whether a rule was applied as often as its `times` says, or at least once; if not, why not."""
     namespace = request.one_namespace()
-    rule = operations.find_rule(runtime, namespace, request.id)
+    rule = find_rule(runtime, namespace, request.id)
     return json_response(next(rule_verdicts([rule], _recent(runtime, namespace))))
 
 
@@ -48,7 +49,7 @@ async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
         )
     judged, expectation = Expectations(), request.model(Expectation)
     judged.load([expectation])
-    await operations.prepare_expectation(runtime.log, expectation)
+    await prepare_expectation(runtime.log, expectation)
     async for exchange in paced(list(runtime.log), check_every=_SLICE):
         if exchange.id > after and exchange.ended is not None and request.concerns(exchange):
             judged.observe(exchange)

@@ -12,7 +12,8 @@ from brokenreg.control.routes import APIRequest, Route, json_response
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, Size
 from brokenreg.gate.edits import EditableHead
 from brokenreg.gate.passage import HEADERS, STEP, Abort, Order, Resume, Step
-from brokenreg.runtime import operations
+from brokenreg.runtime.lookups import waiting_head
+from brokenreg.runtime.preparation import prepare_filter
 from brokenreg.runtime.runtime import Runtime
 
 
@@ -75,7 +76,7 @@ async def hold_exchange(runtime: Runtime, request: APIRequest) -> Response:
     """Hold an exchange in flight, at its current position or a later one."""
     at = request.model(HoldBody).at
     exchange = find(runtime, request)
-    operations.hold(runtime, exchange.id, "the control API", HEADERS if at == "headers" else at)
+    request.operations.hold(exchange.id, "the control API", HEADERS if at == "headers" else at)
     return json_response(exchange.summary())
 
 
@@ -98,12 +99,12 @@ async def edit_exchange(runtime: Runtime, request: APIRequest) -> Response:
     """Edit the status or headers of an exchange that is held before they are sent. It stays held."""
     body = request.model(EditBody)
     exchange = find(runtime, request)
-    waiting = operations.waiting_head(runtime, exchange.id)
+    waiting = waiting_head(runtime, exchange.id)
     head = EditableHead(
         waiting.status if body.status is None else body.status,
         waiting.headers if body.headers is None else tuple(body.headers),
     )
-    operations.edit(runtime, exchange.id, head)
+    request.operations.edit(exchange.id, head)
     return json_response(exchange.summary())
 
 
@@ -143,14 +144,14 @@ def _abort(request: APIRequest) -> Order:
 
 def _carry_out(runtime: Runtime, request: APIRequest, order: Order) -> Response:
     exchange = find(runtime, request)
-    operations.carry_out(runtime, exchange.id, order)
+    request.operations.carry_out(exchange.id, order)
     return json_response(exchange.summary())
 
 
 async def _carry_out_on_all(runtime: Runtime, request: APIRequest, order: Order) -> Response:
     matches = request.filtered()
-    await operations.prepare_filter(runtime.log, request.query.filter or "")
-    done, skipped = operations.carry_out_all(runtime, order, matches)
+    await prepare_filter(runtime.log, request.query.filter or "")
+    done, skipped = request.operations.carry_out_all(order, matches)
     return json_response(
         {"exchanges": [exchange.id for exchange in done], "skipped": [exchange.id for exchange in skipped]}
     )

@@ -13,7 +13,7 @@ from brokenreg.control.routes import APIRequest, Route, json_list, json_response
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.upstreams import one_name
-from brokenreg.runtime import contents, operations
+from brokenreg.runtime import contents
 from brokenreg.runtime.errors import Kind, NotFoundError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey, spelled
@@ -96,7 +96,7 @@ async def list_repositories(runtime: Runtime, request: APIRequest) -> Response:
 
 async def delete_repository(runtime: Runtime, request: APIRequest) -> Response:
     """Delete all manifests and tags of a repository, and remove its blobs from it."""
-    await operations.delete_repository(runtime, _key(request))
+    await request.operations.delete_repository(_key(request))
     return no_content()
 
 
@@ -112,13 +112,13 @@ async def put_tag(runtime: Runtime, request: APIRequest) -> Response:
     """Create a tag for a manifest of the repository, or move an existing one."""
     digest = Digest(request.model(TagBody).digest)
     key, tag = _key(request), request.text("tag")
-    await operations.tag_manifest(runtime, key, digest, tag)
+    await request.operations.tag_manifest(key, digest, tag)
     return json_response(_tag(contents.repository(runtime, key), tag, digest))
 
 
 async def delete_tag(runtime: Runtime, request: APIRequest) -> Response:
     """Delete a tag. Its manifest stays."""
-    await operations.delete_tag(runtime, _key(request), request.text("tag"))
+    await request.operations.delete_tag(_key(request), request.text("tag"))
     return no_content()
 
 
@@ -144,7 +144,7 @@ async def get_manifest(runtime: Runtime, request: APIRequest) -> Response:
 
 async def delete_manifest(runtime: Runtime, request: APIRequest) -> Response:
     """Delete a manifest and all tags that point to it."""
-    await operations.delete_manifest(runtime, _key(request), request.text("reference"))
+    await request.operations.delete_manifest(_key(request), request.text("reference"))
     return no_content()
 
 

@@ -16,6 +16,7 @@ from brokenreg.control.problems import APIError
 from brokenreg.oci.names import is_component
 from brokenreg.oci.upstreams import is_upstream
 from brokenreg.rules.rule import FieldError
+from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.storage.records import CACHE_MARK
 from brokenreg.traffic.exchange import Exchange
@@ -59,8 +60,12 @@ class Query(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class APIRequest:
-    """A request to the API: its path parameters, query parameters and body."""
+    """A request to the API: its path parameters, query parameters and body.
 
+    `operations` changes the runtime, as far as the sender may.
+    """
+
+    operations: Operations
     path: Mapping[str, str | int]
     query: Query
     content: bytes

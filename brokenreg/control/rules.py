@@ -15,7 +15,7 @@ from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.scenario import Scenario, SourcedScenario, scenario_of, written
 from brokenreg.rules.scenario_text import decode_scenario, write_scenario
-from brokenreg.runtime import operations
+from brokenreg.runtime.lookups import find_rule
 from brokenreg.runtime.runtime import Runtime
 
 SOURCE = "control API"
@@ -53,33 +53,33 @@ async def list_rules(runtime: Runtime, request: APIRequest) -> Response:
 
 async def add_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Add a rule, to be evaluated last."""
-    active = operations.add_rule(runtime, request.one_namespace(), _rule(request), SOURCE)
+    active = request.operations.add_rule(request.one_namespace(), _rule(request), SOURCE)
     query = f"?{urlencode({'namespace': request.namespace})}" if request.namespace else ""
     return json_response(rule_state(active), 201, {"location": f"/v1/rules/{active.id}{query}"})
 
 
 async def clear_rules(runtime: Runtime, request: APIRequest) -> Response:
     """Remove all rules of the namespace."""
-    operations.clear_rules(runtime, request.one_namespace())
+    request.operations.clear_rules(request.one_namespace())
     return no_content()
 
 
 async def get_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Return a rule with its counters."""
-    active = operations.find_rule(runtime, request.one_namespace(), request.id)
+    active = find_rule(runtime, request.one_namespace(), request.id)
     return json_response(rule_state(active))
 
 
 async def replace_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Replace a rule; its counters start at 0. With `enabled: false`, the rule stays but is not evaluated."""
     namespace = request.one_namespace()
-    active = operations.replace_rule(runtime, namespace, request.id, _rule(request), SOURCE)
+    active = request.operations.replace_rule(namespace, request.id, _rule(request), SOURCE)
     return json_response(rule_state(active))
 
 
 async def delete_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Remove a rule."""
-    operations.remove_rule(runtime, request.one_namespace(), request.id)
+    request.operations.remove_rule(request.one_namespace(), request.id)
     return no_content()
 
 
@@ -102,7 +102,7 @@ async def replace_scenario(runtime: Runtime, request: APIRequest) -> Response:
 
     The scenario is YAML, or JSON if Content-Type says so. An invalid scenario changes nothing.
     """
-    book = await operations.load_scenario(runtime, request.one_namespace(), partial(_scenario, request))
+    book = await request.operations.load_scenario(request.one_namespace(), partial(_scenario, request))
     return await _scenario_response(book, request)
 
 

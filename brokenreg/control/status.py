@@ -5,7 +5,6 @@ from __future__ import annotations
 from quart import Response
 
 from brokenreg.control.routes import APIRequest, Route, json_response, no_content
-from brokenreg.runtime import operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.runtime.status import Status
 
@@ -21,7 +20,7 @@ async def reset(runtime: Runtime, request: APIRequest) -> Response:
 
     Images stay. Breakpoints stay, too, if the namespace has a name.
     """
-    operations.reset(runtime, request.namespace)
+    request.operations.reset(request.namespace)
     return no_content()
 
 

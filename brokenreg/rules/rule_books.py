@@ -43,6 +43,8 @@ class RuleBooks:
         self._books: dict[str, RuleBook] = {}
         self._paths: LRUCache[tuple[str, str, str], ActiveRule] = LRUCache(_MAX_PATHS)
         self._attempts = Attempts()
+        self._switched_off: set[int] = set()
+        """Ids of the rules that `switch_all` disabled."""
         self.reset("")
 
     def book(self, namespace: str) -> RuleBook:
@@ -91,6 +93,35 @@ class RuleBooks:
     def namespaces(self) -> list[str]:
         """Return the namespaces that have a book."""
         return list(self._books)
+
+    def all_rules(self) -> list[tuple[str, ActiveRule]]:
+        """Return the rules of all namespaces, each with its namespace."""
+        return [(namespace, active) for namespace, book in self._books.items() for active in book]
+
+    @property
+    def has_armed(self) -> bool:
+        """Return whether a rule or override of any namespace is armed."""
+        return any(active.is_armed for _, active in self.all_rules())
+
+    @property
+    def switched_off(self) -> list[tuple[str, ActiveRule]]:
+        """Return the rules that `switch_all` would enable, each with its namespace."""
+        if not self._switched_off:
+            return []
+        disabled = ((name, active) for name, active in self.all_rules() if not active.rule.enabled)
+        return [(name, active) for name, active in disabled if active.id in self._switched_off]
+
+    def switch_all(self) -> tuple[int, bool]:
+        """Disable every armed rule and override. If there is none, enable those that this disabled last.
+
+        Return how many there were, and whether they are enabled now.
+        """
+        armed = [(name, active) for name, active in self.all_rules() if active.is_armed]
+        switched = armed or self.switched_off
+        self._switched_off = {active.id for _, active in armed}
+        for name, active in switched:
+            self._books[name].set_enabled(active.id, enabled=not armed)
+        return len(switched), not armed
 
     def observe(self, _: ExchangeEvent, exchange: Exchange) -> None:
         """Count an exchange that has ended, for the expectations of its namespace."""

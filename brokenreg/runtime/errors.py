@@ -61,6 +61,13 @@ class InvalidError(OperationError):
         self.problem = problem or message
 
 
+class ReadOnlyError(OperationError):
+    """The user may only look (`Access.READ`). Nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("you may look, but not change anything")
+
+
 class FailedError(OperationError):
     """The data folder could not be read or written."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -14,13 +13,16 @@ from textual.actions import ActionParseResult
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.dom import DOMNode
+from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Input
 
+from brokenreg.runtime.errors import OperationError
+from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.tui.areas import TABS
 from brokenreg.tui.bindings import KeyLine, bindings_of
-from brokenreg.tui.commands import TABS
-from brokenreg.tui.dialogues import SAID_FOR, Dialogue, QuitConfirmation
+from brokenreg.tui.dialogues import SAID_FOR, Dialogue, QuitConfirmation, warn
 from brokenreg.tui.disabled_reasons import HasDisabledReasons, disabled_reasons, keyed
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.form import RuleForm
@@ -29,7 +31,7 @@ from brokenreg.tui.header import Header
 from brokenreg.tui.help import HelpScreen, PanelCommands
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TabArea, TabContext, TabLine, area_of
-from brokenreg.tui.terminal import TerminalDriver
+from brokenreg.tui.terminal import OWN_TERMINAL, Terminal
 from brokenreg.tui.text import visible
 from brokenreg.tui.theme import THEMES
 from brokenreg.tui.traffic.export import ExportScreen
@@ -51,6 +53,10 @@ class _Board(Screen[None], inherit_bindings=False):
 class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
     """Shows a running brokenreg until the user quits. Run it with `run_async`, in the loop that serves.
 
+    Several panels can run in one loop. Each has its own tab, cursor, filter and dialogues. All of them read
+    `runtime`, and change it only through `operations`, which say what the user may do (by default, all).
+    `terminal` is what shows the panel. Quitting a panel in an attached terminal ends only that panel.
+
     `return_code` is then 0, or what `quit` was given; 1 after an error of ours, which is in the log.
     """
 
@@ -68,19 +74,25 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         runtime: Runtime,
         preferences: Preferences | None = None,
         clock: Callable[[], float] = time.time,
+        *,
+        operations: Operations | None = None,
+        terminal: Terminal = OWN_TERMINAL,
     ) -> None:
         preferences = preferences or Preferences()
-        is_colourless = "NO_COLOR" in os.environ
-        super().__init__(driver_class=TerminalDriver, ansi_color=True if is_colourless else None)
+        super().__init__(driver_class=terminal.driver, ansi_color=True if terminal.is_colourless else None)
         self.animation_level = "none"
         self._runtime = runtime
-        self._arming = Arming(runtime)
-        context = TabContext(runtime, clock, self._arming)
+        self._operations = operations or Operations(runtime, Access.FULL)
+        self._terminal = terminal
+        if terminal.is_attached:
+            self._show_colours_of(terminal)
+        self._arming = Arming(runtime.rules, self._operations)
+        context = TabContext(runtime, self._operations, clock, self._arming)
         self._header = Header(context)
         self._tab_line = TabLine(preferences.keys)
         self._areas = {name: area_of(name, context) for name in TABS}
         self.keys = preferences.keys
-        self._first_theme = preferences.theme or ("ansi" if is_colourless else "dark")
+        self._first_theme = preferences.theme or ("ansi" if terminal.is_colourless else "dark")
         self._offered: list[str | None] = []
         self._pulses = self._seen = 0
         self._said, self._said_at = "", 0.0
@@ -95,10 +107,19 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
             yield from self._areas.values()
         yield KeyLine()
 
-    async def on_load(self) -> None:
+    async def _process_messages(self, *arguments: Any, **options: Any) -> None:
         # Textual makes tasks start immediately from Python 3.12 on. The loop is shared with the registry:
-        # its requests would then run in the middle of what asyncio reads for their connection.
+        # its requests would then run in the middle of what asyncio reads for their connection. This undoes
+        # it before anything else can run.
         asyncio.get_running_loop().set_task_factory(None)
+        await super()._process_messages(*arguments, **options)
+
+    def _show_colours_of(self, terminal: Terminal) -> None:
+        """Use the colours of an attached terminal. Textual has read the environment of this process."""
+        self.no_color = terminal.is_colourless
+        kept = [each for each in self._filters if not isinstance(each, NoColor | Monochrome)]
+        self._filters = [*kept, NoColor()] if self.no_color else kept
+        self.console = terminal.console()
 
     def on_mount(self) -> None:
         for theme in THEMES:
@@ -108,6 +129,11 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self.area.take_focus()
         self.set_interval(TICK, self._pulse)
         self.tick()
+
+    @property
+    def may_change(self) -> bool:
+        """Return whether the user of this panel may change anything, or only look."""
+        return self._operations.may_change
 
     @property
     def area(self) -> TabArea:
@@ -142,7 +168,11 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
         """Run an action as Textual does, then show immediately what it has changed."""
-        is_done = await super().run_action(action, default_namespace, namespaces)
+        try:
+            is_done = await super().run_action(action, default_namespace, namespaces)
+        except OperationError as error:
+            warn(self.screen, f"nothing was changed: {error}")
+            is_done = False
         self.tick()
         return is_done
 
@@ -155,18 +185,32 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self.exit(status, return_code=status)
 
     async def action_quit(self) -> None:
-        """Quit and stop the registry. If work would be lost, confirm first; a second call quits."""
+        """Quit; in its own terminal, stop the registry. If work would be lost, confirm first.
+
+        A second call quits.
+        """
         lost = [*self._lost()]
         if not lost or isinstance(self.screen, QuitConfirmation):
             self.quit()
         else:
-            self.push_screen(QuitConfirmation(tuple(lost)), self._quit_if)
+            question = QuitConfirmation(tuple(lost), stops_registry=not self._terminal.is_attached)
+            self.push_screen(question, self._quit_if)
 
     def _quit_if(self, wanted: bool | None) -> None:
         if wanted:
             self.quit()
 
     def _lost(self) -> Iterator[str]:
+        """Yield the work that would be lost or interrupted if the panel ended now, a line each."""
+        if not self._terminal.is_attached:
+            yield from self._lost_with_registry()
+        for screen in self.screen_stack:
+            if isinstance(screen, RuleForm):
+                yield "The rule in the form is not saved."
+            if isinstance(screen, ExportScreen) and screen.is_writing:
+                yield "An export is being written."
+
+    def _lost_with_registry(self) -> Iterator[str]:
         """Yield the work that would be lost or interrupted if the registry stopped now, a line each."""
         if held := len(self._runtime.gate.held):
             yield f"{counted(held, 'response')} {form_for(held, 'is', 'are')} held."
@@ -174,11 +218,6 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
             yield f"{counted(going, 'exchange')} {form_for(going, 'is', 'are')} in flight."
         for area in self._areas.values():
             yield from area.unsaved()
-        for screen in self.screen_stack:
-            if isinstance(screen, RuleForm):
-                yield "The rule in the form is not saved."
-            if isinstance(screen, ExportScreen) and screen.is_writing:
-                yield "An export is being written."
 
     def action_show_tab(self, name: str) -> None:
         """Show a tab."""
@@ -192,17 +231,18 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
 
     def action_overrides(self) -> None:
         """Open the dialogue that switches overrides on and off."""
-        self.push_screen(OverridesScreen(self._runtime, self._arming))
+        self.push_screen(OverridesScreen(self._runtime, self._operations, self._arming))
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
-        if action == "disable_all" and not self._arming.has_any:
+        rules = self._runtime.rules
+        if action == "disable_all" and not (rules.has_armed or rules.switched_off):
             return "no rules are armed"
         return super().disabled_reason(action)
 
     def action_disable_all(self) -> None:
-        """Disable all rules and overrides, or enable again those that this has disabled."""
-        count, is_on = self._arming.switch_all()
+        """Disable all rules and overrides, or enable those that this disabled last, in whichever panel."""
+        count, is_on = self._operations.switch_all_rules()
         said = "re-enabled" if is_on else "disabled; press {panel.disable-all} to re-enable"
         self.notify(f"{counted(count, 'rule')} {said}")
 
@@ -246,7 +286,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
     def _fatal_error(self) -> None:
         """Print one line. Textual would show the values of all variables, which may contain secrets."""
         logger.error("the panel failed", exc_info=self._exception)
-        self._exit_renderables.append(
-            f"brokenreg: the panel failed; see {self._runtime.settings.data / 'diagnostics.log'}"
-        )
+        own = self._runtime.settings.data / "diagnostics.log"
+        where = "the log of the server" if self._terminal.is_attached else own
+        self._exit_renderables.append(f"brokenreg: the panel failed; see {where}")
         self._close_messages_no_wait()

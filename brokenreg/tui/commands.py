@@ -1,4 +1,4 @@
-"""The table of commands, and the table of tabs.
+"""The table of commands.
 
 Keys, footer, palette, help screen and documentation come from it. Free of Textual; `bindings.py` makes
 bindings of it. `make reference` writes them to docs/reference/panel.md.
@@ -10,55 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """One tab. `area` is the class of the widget that it shows (a `TabArea`), as MODULE:CLASS."""
-
-    name: str
-    key: str
-    title: str
-    help: str
-    area: str
-
-
-_TABS = (
-    Tab("traffic", "1", "Traffic", "Show the exchanges", "brokenreg.tui.traffic.area:TrafficArea"),
-    Tab("faults", "2", "Faults", "Show the rules and overrides", "brokenreg.tui.faults.area:FaultsArea"),
-    Tab("blobs", "3", "Blobs", "Show all blobs", "brokenreg.tui.blobs.area:BlobsArea"),
-    Tab("tags", "4", "Tags", "Show repositories and their tags", "brokenreg.tui.tags.area:TagsArea"),
-    Tab("log", "5", "Log", "Show the log of brokenreg itself", "brokenreg.tui.log.area:LogArea"),
-)
-TABS: Mapping[str, Tab] = {tab.name: tab for tab in _TABS}
-"""By name, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """Commands that are available together: their heading in the help, and in which tabs and dialogues."""
-
-    group: str
-    places: frozenset[str]
-
-
-_AREAS: Mapping[str, Area] = {
-    "panel": Area("Panel", frozenset(TABS)),
-    "tab": Area("Tabs", frozenset(TABS)),
-    "move": Area("Navigation", frozenset({*TABS, "help", "document", "export", "overrides"})),
-    "holding": Area("Holding", frozenset({"traffic"})),
-    "edit": Area("Edit response", frozenset({"edit"})),
-    "tree": Area("Tree", frozenset({"tags"})),
-    **{
-        name: Area("Dialogues", frozenset({name}))
-        for name in ("document", "confirm", "ask", "choose", "form", "file")
-    },
-}
-"""All others are available in the tab or dialogue of their name."""
-
-
-def area(name: str) -> Area:
-    """Return the area of that name. No key has two meanings where two areas meet."""
-    return _AREAS.get(name) or Area(name.capitalize(), frozenset({name}))
+from brokenreg.tui.areas import TABS, area
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +19,8 @@ class Command:
 
     `keys` are one or several with commas between, the first of them shown. `help` is one line. It calls
     `action_<name>` of the widget that has the area's bindings, unless `does` names another action.
-    `footer` commands are shown there while they are available.
+    `footer` commands are shown there while they are available. `changes` are refused to users who may only
+    look; all other commands change only the panel itself.
     """
 
     id: str
@@ -77,6 +30,7 @@ class Command:
     does: str = ""
     footer: bool = False
     priority: bool = False
+    changes: bool = False
 
     @property
     def area(self) -> str:
@@ -99,7 +53,7 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     *(
         Command(f"tab.{each.name}", each.key, each.title, each.help, f"show_tab('{each.name}')")
-        for each in _TABS
+        for each in TABS.values()
     ),
     Command("move.down", "j,down", "Down", "Move one line down", "move(1)"),
     Command("move.up", "k,up", "Up", "Move one line up", "move(-1)"),
@@ -140,23 +94,33 @@ COMMANDS: tuple[Command, ...] = (
     Command("filter.apply", "enter", "Apply", "Apply the filter", footer=True),
     Command("filter.complete", "tab", "Complete", "Accept the suggestion", footer=True),
     Command("filter.cancel", "escape", "Cancel", "Discard the changes to the filter", footer=True),
-    Command("traffic.fail-next", "n", "Fail next", "Make the next similar request fail", footer=True),
-    Command("traffic.fail-next-with", "N", "Fail next with", "Choose how a similar request fails next"),
-    Command("faults.add", "c", "Add", "Choose a fault and add a rule", footer=True),
-    Command("faults.edit", "enter", "Edit", "Edit the rule", footer=True),
-    Command("faults.switch", "space", "Toggle", "Enable or disable the rule", footer=True),
-    Command("faults.delete", "d", "Delete", "Delete the rule", footer=True),
-    Command("faults.earlier", "K", "Move up", "Move the rule up one place"),
-    Command("faults.later", "J", "Move down", "Move the rule down one place"),
-    Command("faults.load", "o", "Load", "Load a scenario file", footer=True),
+    Command(
+        "traffic.fail-next", "n", "Fail next", "Make the next similar request fail", footer=True, changes=True
+    ),
+    Command(
+        "traffic.fail-next-with",
+        "N",
+        "Fail next with",
+        "Choose how a similar request fails next",
+        changes=True,
+    ),
+    Command("faults.add", "c", "Add", "Choose a fault and add a rule", footer=True, changes=True),
+    Command("faults.edit", "enter", "Edit", "Edit the rule", footer=True, changes=True),
+    Command("faults.switch", "space", "Toggle", "Enable or disable the rule", footer=True, changes=True),
+    Command("faults.delete", "d", "Delete", "Delete the rule", footer=True, changes=True),
+    Command("faults.earlier", "K", "Move up", "Move the rule up one place", changes=True),
+    Command("faults.later", "J", "Move down", "Move the rule down one place", changes=True),
+    Command("faults.load", "o", "Load", "Load a scenario file", footer=True, changes=True),
     Command("faults.save", "W,ctrl+s", "Save", "Save the rules as a scenario file", footer=True),
     Command("blobs.open", "enter", "Open", "Show the contents of the blob", footer=True),
     Command("blobs.back", "escape", "Back", "Go back to the list, or clear the search", footer=True),
     Command("blobs.search", "/", "Search", "Search by digest, kind, origin or name", footer=True),
     Command("blobs.sort", "o", "Sort", "Sort by size, last use or name", footer=True),
-    Command("blobs.verify", "v", "Verify", "Verify the digest, or stop verifying", footer=True),
-    Command("blobs.corrupt", "C", "Corrupt", "Send corrupt bytes, or intact ones again"),
-    Command("blobs.delete", "d", "Delete", "Delete the blob from all repositories", footer=True),
+    Command("blobs.verify", "v", "Verify", "Verify the digest, or stop verifying", footer=True, changes=True),
+    Command("blobs.corrupt", "C", "Corrupt", "Send corrupt bytes, or intact ones again", changes=True),
+    Command(
+        "blobs.delete", "d", "Delete", "Delete the blob from all repositories", footer=True, changes=True
+    ),
     Command("blobs.copy", "y", "Copy digest", "Copy the digest"),
     Command("tree.expand", "space", "Toggle", "Expand or collapse the row", footer=True),
     Command("tree.right", "right,l", "Expand", "Expand the row, or go to its first child"),
@@ -167,9 +131,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("tags.copy", "y", "Copy", "Copy the pull command", footer=True),
     Command("tags.copy-next", "Y", "Next client", "Copy the pull command for another client"),
     Command("tags.images", "i", "Odd images", "Copy the pull command of an odd image"),
-    Command("tags.retag", "R", "Add tag", "Add another tag to the manifest", footer=True),
-    Command("tags.delete", "d", "Delete", "Delete the tag or manifest", footer=True),
-    Command("traffic.replay", "r", "Replay", "Repeat the request without credentials"),
+    Command("tags.retag", "R", "Add tag", "Add another tag to the manifest", footer=True, changes=True),
+    Command("tags.delete", "d", "Delete", "Delete the tag or manifest", footer=True, changes=True),
+    Command("traffic.replay", "r", "Replay", "Repeat the request without credentials", changes=True),
     Command("traffic.export", "x", "Export", "Export the exchange as curl, HAR or rule", footer=True),
     Command("traffic.copy", "y", "Copy", "Copy the digest or reference"),
     Command("export.previous-format", "h,left", "Previous format", "Show the previous format", "format(-1)"),
@@ -184,22 +148,41 @@ COMMANDS: tuple[Command, ...] = (
     Command("export.copy", "y", "Copy", "Copy the export to the clipboard", footer=True),
     Command("export.save", "s", "Save", "Save the export to a file", footer=True),
     Command("export.close", "escape", "Close", "Stop saving, or close the dialogue", footer=True),
-    Command("holding.hold", "p", "Hold", "Hold the selected response", footer=True),
-    Command("holding.step", "s", "Step", "Send the next chunk, then hold again", footer=True),
+    Command("holding.hold", "p", "Hold", "Hold the selected response", footer=True, changes=True),
+    Command("holding.step", "s", "Step", "Send the next chunk, then hold again", footer=True, changes=True),
     Command("holding.step-size", "S", "Set step size", "Set how many bytes a step sends"),
-    Command("holding.resume", "a", "Resume", "Resume the held response", footer=True),
-    Command("holding.resume-all", "A", "Resume all", "Resume all held responses"),
-    Command("holding.abort", "X", "Abort", "Abort the response: reset the connection", footer=True),
-    Command("holding.edit", "e", "Edit", "Edit the status and headers", footer=True),
+    Command("holding.resume", "a", "Resume", "Resume the held response", footer=True, changes=True),
+    Command("holding.resume-all", "A", "Resume all", "Resume all held responses", changes=True),
+    Command(
+        "holding.abort", "X", "Abort", "Abort the response: reset the connection", footer=True, changes=True
+    ),
+    Command("holding.edit", "e", "Edit", "Edit the status and headers", footer=True, changes=True),
     Command("holding.breakpoints", "i", "Breakpoints", "Show, add or remove breakpoints"),
-    Command("holding.toggle-breakpoints", "I", "All breakpoints", "Enable or disable all breakpoints"),
-    Command("breakpoints.add", "enter", "Add", "Add the breakpoint", footer=True, priority=True),
+    Command(
+        "holding.toggle-breakpoints",
+        "I",
+        "All breakpoints",
+        "Enable or disable all breakpoints",
+        changes=True,
+    ),
+    Command(
+        "breakpoints.add", "enter", "Add", "Add the breakpoint", footer=True, priority=True, changes=True
+    ),
     Command("breakpoints.previous", "up", "Previous", "Go to the previous breakpoint", "choose(-1)"),
     Command("breakpoints.next", "down", "Next", "Go to the next breakpoint", "choose(1)"),
-    Command("breakpoints.remove", "ctrl+r", "Remove", "Remove the breakpoint", footer=True),
-    Command("breakpoints.switch", "ctrl+t", "Toggle all", "Enable or disable all breakpoints", footer=True),
+    Command("breakpoints.remove", "ctrl+r", "Remove", "Remove the breakpoint", footer=True, changes=True),
+    Command(
+        "breakpoints.switch",
+        "ctrl+t",
+        "Toggle all",
+        "Enable or disable all breakpoints",
+        footer=True,
+        changes=True,
+    ),
     Command("breakpoints.close", "escape", "Close", "Close the dialogue", footer=True),
-    Command("edit.send", "ctrl+s", "Send", "Send the edits and resume the response", footer=True),
+    Command(
+        "edit.send", "ctrl+s", "Send", "Send the edits and resume the response", footer=True, changes=True
+    ),
     Command("edit.cancel", "escape", "Cancel", "Discard the edits and keep holding", footer=True),
     Command("log.level", "l", "Level", "Change which levels are shown", footer=True),
     Command("log.follow", "F", "Follow", "Follow new lines, or stop following", footer=True),
@@ -208,14 +191,21 @@ COMMANDS: tuple[Command, ...] = (
     Command("confirm.no", "n,escape", "No", "Cancel the action", footer=True),
     Command("ask.answer", "enter", "OK", "Accept the input", footer=True, priority=True),
     Command("ask.cancel", "escape", "Cancel", "Discard the input", footer=True),
-    Command("overrides.switch", "space,enter", "Toggle", "Enable or disable the override", footer=True),
-    Command("overrides.edit", "e", "Edit", "Edit and enable the override", footer=True),
+    Command(
+        "overrides.switch",
+        "space,enter",
+        "Toggle",
+        "Enable or disable the override",
+        footer=True,
+        changes=True,
+    ),
+    Command("overrides.edit", "e", "Edit", "Edit and enable the override", footer=True, changes=True),
     Command("overrides.close", "escape,!,q", "Close", "Close the dialogue", footer=True),
     Command("choose.choose", "enter", "Choose", "Choose what the cursor is on", footer=True, priority=True),
     Command("choose.down", "down,tab", "Down", "Go to the next row", "move(1)"),
     Command("choose.up", "up,shift+tab", "Up", "Go to the previous row", "move(-1)"),
     Command("choose.cancel", "escape", "Cancel", "Close without choosing", footer=True),
-    Command("form.submit", "enter", "OK", "Add or change the rule", footer=True, priority=True),
+    Command("form.submit", "enter", "OK", "Add or change the rule", footer=True, priority=True, changes=True),
     Command("form.next", "down,tab", "Next", "Go to the next field", footer=True),
     Command("form.previous", "up,shift+tab", "Previous", "Go to the previous field"),
     Command("form.cancel", "escape", "Cancel", "Discard the changes to the rule", footer=True),
@@ -223,7 +213,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("file.cancel", "escape", "Cancel", "Close without loading or saving", footer=True),
     Command("help.close", "escape,?,q", "Close", "Close the help", footer=True),
     Command("panel.overrides", "!", "Overrides", "Apply faults to every request", footer=True),
-    Command("panel.disable-all", "0", "Disable all", "Disable all rules, or enable them again"),
+    Command("panel.disable-all", "0", "Disable all", "Disable all rules, or enable them again", changes=True),
     Command("panel.help", "?", "Help", "Show all commands and their keys", footer=True),
     Command("panel.palette", "ctrl+p", "Commands", "Find a command by name", "command_palette", footer=True),
     Command("panel.next-pane", "tab", "Focus next", "Move the focus to the next area", "focus_next"),

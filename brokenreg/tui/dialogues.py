@@ -101,10 +101,10 @@ class Confirmation(Dialogue[bool], inherit_bindings=False):
 
 
 class QuitConfirmation(Confirmation):
-    """Asks for confirmation before the registry stops and work is lost; `lines` list the work."""
+    """Asks for confirmation before work is lost, which `lines` list; perhaps the registry stops, too."""
 
-    def __init__(self, lines: tuple[str, ...]) -> None:
-        super().__init__("Stop the registry and quit?", lines)
+    def __init__(self, lines: tuple[str, ...], *, stops_registry: bool) -> None:
+        super().__init__("Stop the registry and quit?" if stops_registry else "Quit?", lines)
 
 
 class Question(Dialogue[str | None], inherit_bindings=False):

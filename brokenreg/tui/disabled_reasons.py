@@ -13,8 +13,11 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from brokenreg.tui.commands import BY_ID, keys_of
+from brokenreg.tui.commands import BY_ID, Command, keys_of
 from brokenreg.tui.keys import commands_on
+
+READ_ONLY = "this panel may only look"
+"""Why a command that changes something is not available to a user with read access."""
 
 _NAMED = re.compile(r"\{([a-z]+\.[a-z-]+)\}")
 
@@ -32,8 +35,24 @@ class HasDisabledReasons(DOMNode):
         """
         return ""
 
+    def unavailable_reason(self, action: str) -> str:
+        """Return why `action` is not available: its `disabled_reason`, or that the panel may only look."""
+        if not _may_change(self) and any(
+            command.changes and command.action_name == action for command in _commands_of(self)
+        ):
+            return READ_ONLY
+        return self.disabled_reason(action)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not self.disabled_reason(action) and super().check_action(action, parameters)
+        return not self.unavailable_reason(action) and super().check_action(action, parameters)
+
+
+def _commands_of(node: DOMNode) -> Iterator[Command]:
+    """Yield the commands that the class of a node binds."""
+    for binding in node.BINDINGS:
+        command = BY_ID.get(binding.id or "") if isinstance(binding, Binding) else None
+        if command is not None:
+            yield command
 
 
 def disabled_reasons(node: DOMNode, key: str, keys: Mapping[str, str]) -> Iterator[str]:
@@ -44,9 +63,9 @@ def disabled_reasons(node: DOMNode, key: str, keys: Mapping[str, str]) -> Iterat
     commands = list(commands_on(key, keys))
     for each in node.ancestors_with_self:
         if isinstance(each, HasDisabledReasons):
-            bound = {binding.id for binding in each.BINDINGS if isinstance(binding, Binding)}
+            bound = list(_commands_of(each))
             for command in commands:
-                if command.id in bound and (why := each.disabled_reason(command.action_name)):
+                if command in bound and (why := each.unavailable_reason(command.action_name)):
                     yield keyed(why, keys)
         if isinstance(each, Screen) and each.is_modal:
             return
@@ -63,12 +82,19 @@ def keyed(text: str, keys: Mapping[str, str]) -> str:
 
 
 @runtime_checkable
-class HasKeys(Protocol):
-    """The panel, as far as hints need it: other keys by command id."""
+class IsPanel(Protocol):
+    """The panel, as far as reasons and hints need it: `keys` are other keys by command id."""
 
     keys: Mapping[str, str]
+
+    @property
+    def may_change(self) -> bool: ...
+
+
+def _may_change(node: DOMNode) -> bool:
+    return node.app.may_change if isinstance(node.app, IsPanel) else True
 
 
 def keyed_for(node: DOMNode, text: str) -> str:
     """Return `text` as `keyed` makes it, with the keys of the panel that `node` belongs to."""
-    return keyed(text, node.app.keys if isinstance(node.app, HasKeys) else {})
+    return keyed(text, node.app.keys if isinstance(node.app, IsPanel) else {})

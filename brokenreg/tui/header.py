@@ -66,7 +66,6 @@ class Header(Static):
     def __init__(self, context: TabContext) -> None:
         super().__init__(markup=False)
         self._runtime = context.runtime
-        self._arming = context.arming
         self._clock = context.clock
         self._rate = RequestRate(self._runtime.log)
         status = self._runtime.status()
@@ -103,12 +102,12 @@ class Header(Static):
 
     def _armed(self) -> Iterator[_Part]:
         books = self._runtime.rules
-        armed = [each for name in books.namespaces() for each in books.book(name) if each.is_armed]
+        armed = [active for _, active in books.all_rules() if active.is_armed]
         if len(armed) == 1:
             yield 9, f" FAULT {_armed_word(armed[0])} armed ", _FAULT_STYLE
         elif armed:
             yield 9, f" {len(armed)} FAULTS armed ", _FAULT_STYLE
-        if off := len(self._arming.disabled_ids):
+        if off := len(books.switched_off):
             yield (7 if armed else 9), f" {counted(off, 'rule').upper()} DISABLED ", "bold reverse $primary"
 
 

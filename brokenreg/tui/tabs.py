@@ -13,8 +13,10 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.tui.commands import BY_ID, TABS, keys_of
+from brokenreg.tui.areas import TABS
+from brokenreg.tui.commands import BY_ID, keys_of
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.text import fit
@@ -25,9 +27,10 @@ _WIDE = 120
 
 @dataclass(frozen=True, slots=True)
 class TabContext:
-    """What the area of each tab is given."""
+    """What the area of each tab is given: `runtime` to read, `operations` to change it."""
 
     runtime: Runtime
+    operations: Operations
     clock: Callable[[], float]
     """Returns seconds since the epoch."""
     arming: Arming

@@ -22,6 +22,7 @@ from brokenreg.rules.rule import FieldError, rule_of
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import SourcedScenario
+from brokenreg.runtime.operations import Access, Operations
 from brokenreg.traffic.log import TrafficLog
 from tests.control.problem import problem_of
 from tests.server import Brokenreg, brokenreg
@@ -176,7 +177,9 @@ async def test_a_reset_meanwhile_does_not_lose_a_scenario(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(RuleBook, "prepare", prepare_during_a_reset)
     books.book("ns").add(rule_of({"fault": {"type": "error"}, "name": "before"}), "test")
-    request = APIRequest({}, Query(namespace="ns"), b"rules: [{fault: {type: error, status: 503}}]", YAML, "")
+    operations = Operations(runtime, Access.FULL)
+    body = b"rules: [{fault: {type: error, status: 503}}]"
+    request = APIRequest(operations, {}, Query(namespace="ns"), body, YAML, "")
     response = await replace_scenario(runtime, request)
     assert b"503" in await response.get_data(as_text=False)
     assert [active.rule.name for active in books.book("ns")] == [None]

@@ -20,7 +20,8 @@ from textual.widgets import Input
 
 import brokenreg.tui
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.commands import BY_ID, COMMANDS, TABS, area, grouped, meet
+from brokenreg.tui.areas import TABS, area
+from brokenreg.tui.commands import BY_ID, COMMANDS, grouped, meet
 from brokenreg.tui.keys import KeysError, keys_from
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TabArea

@@ -15,7 +15,8 @@ from brokenreg.rules.rule import rule_of
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
-from brokenreg.tui.commands import COMMANDS, TABS, area
+from brokenreg.tui.areas import TABS, area
+from brokenreg.tui.commands import COMMANDS
 from brokenreg.tui.disabled_reasons import disabled_reasons
 from brokenreg.tui.keys import key_name
 from brokenreg.tui.preferences import Preferences

@@ -22,7 +22,6 @@ from brokenreg.oci.mediatypes import OCI_MANIFEST, manifest_facts
 from brokenreg.rules.rule import rule_of
 from brokenreg.rules.rule_books import MAX_NAMESPACES
 from brokenreg.rules.scenario_text import load_scenario
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import (
     FailedError,
     InvalidError,
@@ -30,6 +29,8 @@ from brokenreg.runtime.errors import (
     OperationError,
     RefusedError,
 )
+from brokenreg.runtime.lookups import waiting_head
+from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.storage.errors import StorageClosedError
 from brokenreg.storage.index import Index
@@ -135,6 +136,7 @@ class Panel:
     def __init__(self, runtime: Runtime, http: httpx.AsyncClient) -> None:
         del http
         self.runtime = runtime
+        self._operations = Operations(runtime, Access.FULL)
 
     async def _blob(self, digest: Digest) -> Blob:
         blobs = [blob for blob in await survey(self.runtime) if blob.digest == digest]
@@ -142,16 +144,16 @@ class Panel:
 
     async def delete_blob(self, digest: Digest, namespace: str = ALL_NAMESPACES) -> Outcome:
         if namespace != ALL_NAMESPACES:  # which the panel does not offer
-            return await _outcome(lambda: operations.delete_blob(self.runtime, digest, namespace))
+            return await _outcome(lambda: self._operations.delete_blob(digest, namespace))
         blob = await self._blob(digest)
-        return await _outcome(lambda: delete(self.runtime, blob))
+        return await _outcome(lambda: delete(self._operations, blob))
 
     async def evict(self, digest: Digest) -> Outcome:
-        return await _outcome(lambda: operations.evict_blob(self.runtime, digest))
+        return await _outcome(lambda: self._operations.evict_blob(digest))
 
     async def verify(self, digest: Digest) -> Outcome:
         async def verify() -> dict[str, Any]:
-            finding = await operations.verify(self.runtime, digest)
+            finding = await self._operations.verify(digest)
             return {
                 "digest": finding.digest,
                 "size": finding.size,
@@ -163,52 +165,50 @@ class Panel:
 
     async def corrupt(self, digest: Digest) -> Outcome:
         blob = await self._blob(digest)
-        return await _outcome(lambda: toggle_corruption(self.runtime, blob))
+        return await _outcome(lambda: toggle_corruption(self.runtime, self._operations, blob))
 
     async def stop_corrupting(self, digest: Digest) -> Outcome:
-        return await _outcome(lambda: operations.stop_corrupting(self.runtime, digest))
+        return await _outcome(lambda: self._operations.stop_corrupting(digest))
 
     async def tag(self, key: RepositoryKey, digest: Digest, tag: str) -> Outcome:
-        return await _outcome(lambda: operations.tag_manifest(self.runtime, key, digest, tag))
+        return await _outcome(lambda: self._operations.tag_manifest(key, digest, tag))
 
     async def delete_tag(self, key: RepositoryKey, tag: str) -> Outcome:
-        return await _outcome(lambda: operations.delete_tag(self.runtime, key, tag))
+        return await _outcome(lambda: self._operations.delete_tag(key, tag))
 
     async def delete_manifest(self, key: RepositoryKey, reference: str) -> Outcome:
-        return await _outcome(lambda: operations.delete_manifest(self.runtime, key, reference))
+        return await _outcome(lambda: self._operations.delete_manifest(key, reference))
 
     async def add_rule(self, namespace: str, rule: dict[str, Any]) -> Outcome:
-        return await _outcome(lambda: operations.add_rule(self.runtime, namespace, rule_of(rule), "panel"))
+        return await _outcome(lambda: self._operations.add_rule(namespace, rule_of(rule), "panel"))
 
     async def replace_rule(self, rule_id: int, rule: dict[str, Any]) -> Outcome:
-        return await _outcome(
-            lambda: operations.replace_rule(self.runtime, "", rule_id, rule_of(rule), "panel")
-        )
+        return await _outcome(lambda: self._operations.replace_rule("", rule_id, rule_of(rule), "panel"))
 
     async def remove_rule(self, rule_id: int) -> Outcome:
-        return await _outcome(lambda: operations.remove_rule(self.runtime, "", rule_id))
+        return await _outcome(lambda: self._operations.remove_rule("", rule_id))
 
     async def load(self, path: Path, namespace: str = "") -> Outcome:
         return await _outcome(
-            lambda: operations.load_scenario(self.runtime, namespace, lambda: load_scenario(path), str(path))
+            lambda: self._operations.load_scenario(namespace, lambda: load_scenario(path), str(path))
         )
 
     async def add_breakpoint(self, expression: str) -> Outcome:
-        return await _outcome(lambda: operations.add_breakpoint(self.runtime, expression))
+        return await _outcome(lambda: self._operations.add_breakpoint(expression))
 
     async def remove_breakpoint(self, breakpoint_id: int) -> Outcome:
-        return await _outcome(lambda: operations.remove_breakpoint(self.runtime, breakpoint_id))
+        return await _outcome(lambda: self._operations.remove_breakpoint(breakpoint_id))
 
     async def hold(self, exchange_id: int) -> Outcome:
-        return await _outcome(lambda: operations.hold(self.runtime, exchange_id, "hand"))
+        return await _outcome(lambda: self._operations.hold(exchange_id, "hand"))
 
     async def resume(self, exchange_id: int) -> Outcome:
-        return await _outcome(lambda: operations.carry_out(self.runtime, exchange_id, Resume()))
+        return await _outcome(lambda: self._operations.carry_out(exchange_id, Resume()))
 
     async def edit(self, exchange_id: int, status: int) -> Outcome:
         def edit() -> None:
-            waiting = operations.waiting_head(self.runtime, exchange_id)
-            operations.edit(self.runtime, exchange_id, EditableHead(status, waiting.headers))
+            waiting = waiting_head(self.runtime, exchange_id)
+            self._operations.edit(exchange_id, EditableHead(status, waiting.headers))
 
         return await _outcome(edit)
 

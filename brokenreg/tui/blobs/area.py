@@ -14,7 +14,6 @@ from textual.widgets import Input, Static
 from textual.worker import Worker
 
 from brokenreg.oci.sizes import format_size
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import NotFoundError, OperationError
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.blobs.changes import delete, toggle_corruption
@@ -62,6 +61,7 @@ class BlobsArea(TabArea):
     def __init__(self, context: TabContext) -> None:
         super().__init__(context)
         self._runtime = context.runtime
+        self._operations = context.operations
         self._table = BlobTable(context.clock)
         self._view = BlobView()
         self._field = Input(
@@ -168,7 +168,7 @@ class BlobsArea(TabArea):
         """Add a rule that corrupts this blob for clients, or remove it."""
         if (blob := self._table.selected) is not None:
             try:
-                self._say(f"{_short(blob)}: {toggle_corruption(self._runtime, blob)}")
+                self._say(f"{_short(blob)}: {toggle_corruption(self._runtime, self._operations, blob)}")
             except OperationError as error:
                 self._say(f"{_short(blob)}: {error}")
 
@@ -232,7 +232,7 @@ class BlobsArea(TabArea):
         said = "verification stopped"
         self._verification = blob, 0
         try:
-            finding = await operations.verify(self._runtime, blob.digest, partial(self._note_read, blob))
+            finding = await self._operations.verify(blob.digest, partial(self._note_read, blob))
             size = format_size(finding.size)
             said = f"digest OK ({size})" if finding.is_intact else f"WRONG DIGEST: {finding.found} ({size})"
             if self._runtime.store.integrity.is_quarantined(blob.digest):
@@ -254,7 +254,7 @@ class BlobsArea(TabArea):
 
     async def _delete(self, blob: Blob) -> None:
         try:
-            self._say(f"{_short(blob)}: {await delete(self._runtime, blob)}")
+            self._say(f"{_short(blob)}: {await delete(self._operations, blob)}")
         except OperationError as error:
             self._say(f"{_short(blob)}: not deleted: {error}")
 

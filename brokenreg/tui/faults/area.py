@@ -13,7 +13,6 @@ from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import Rule
 from brokenreg.rules.rule_book import RuleBook
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Confirmation, warn
@@ -48,6 +47,7 @@ class FaultsArea(TabArea):
     def __init__(self, context: TabContext) -> None:
         super().__init__(context)
         self._runtime = context.runtime
+        self._operations = context.operations
         self._books = context.runtime.rules
         self._arming = context.arming
         self._listing = Listing()
@@ -81,7 +81,7 @@ class FaultsArea(TabArea):
         Those that it made in passing (for the next request, or as an override) count while they are armed, or
         while one key can arm them again.
         """
-        off = self._arming.disabled_ids
+        off = {active.id for _, active in self._books.switched_off}
         count = sum(
             self._saved.get(each.id) != each.rule
             for name in self._books.namespaces()
@@ -124,7 +124,7 @@ class FaultsArea(TabArea):
         active = self._selected
         if active is not None:
             enabled = not active.rule.enabled
-            operations.set_rule_enabled(self._runtime, self._namespace, active.id, enabled=enabled)
+            self._operations.set_rule_enabled(self._namespace, active.id, enabled=enabled)
             self.tick()
 
     def action_earlier(self) -> None:
@@ -147,7 +147,7 @@ class FaultsArea(TabArea):
 
     def action_load(self) -> None:
         """Load a scenario file."""
-        self.app.push_screen(LoadDialogue(self._runtime, self._namespace), self._show_outcome)
+        self.app.push_screen(LoadDialogue(self._operations, self._namespace), self._show_outcome)
 
     def action_save(self) -> None:
         """Save the rules as a scenario file."""
@@ -156,7 +156,7 @@ class FaultsArea(TabArea):
 
     def on_cursor_list_opened(self) -> None:
         """Open the row after a double click."""
-        if not self.disabled_reason("edit"):
+        if not self.unavailable_reason("edit"):
             self.action_edit()
 
     def _chosen(self, name: str | None) -> None:
@@ -168,7 +168,7 @@ class FaultsArea(TabArea):
             return
         namespace = self._namespace
         try:
-            active = operations.add_rule(self._runtime, namespace, rule, _SOURCE)
+            active = self._operations.add_rule(namespace, rule, _SOURCE)
         except OperationError as error:
             warn(self, str(error))
             return
@@ -180,7 +180,7 @@ class FaultsArea(TabArea):
         if rule is None:
             return
         try:
-            operations.replace_rule(self._runtime, namespace, rule_id, rule, _SOURCE)
+            self._operations.replace_rule(namespace, rule_id, rule, _SOURCE)
         except OperationError as error:
             warn(self, f"nothing was changed: {error}")
         else:
@@ -190,7 +190,7 @@ class FaultsArea(TabArea):
     def _removed(self, namespace: str, rule_id: int, wanted: bool | None) -> None:
         if wanted:
             try:
-                operations.remove_rule(self._runtime, namespace, rule_id)
+                self._operations.remove_rule(namespace, rule_id)
             except OperationError as error:
                 warn(self, f"nothing was changed: {error}")
             self.tick()
@@ -198,7 +198,7 @@ class FaultsArea(TabArea):
     def _move(self, by: int) -> None:
         active = self._selected
         if active is not None:
-            operations.move_rule(self._runtime, self._namespace, active.id, by)
+            self._operations.move_rule(self._namespace, active.id, by)
             self.tick()
 
     def _show_outcome(self, done: str | None) -> None:

@@ -10,8 +10,8 @@ from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.rules.rule import FieldError, Rule
 from brokenreg.rules.rule_from_exchange import MAX_SEARCHED, no_effect_reason
 from brokenreg.runtime.errors import OperationError
-from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.dialogues import warn
 from brokenreg.tui.faults.arming import Arming, next_like
 from brokenreg.tui.faults.choice import fault_choice
@@ -23,9 +23,9 @@ from brokenreg.tui.faults.words import faults_words, match_words
 class FailNext:
     """Adds rules that apply once to a request like that of an exchange, for a widget that shows exchanges."""
 
-    def __init__(self, widget: Widget, runtime: Runtime, arming: Arming) -> None:
+    def __init__(self, widget: Widget, log: TrafficLog, arming: Arming) -> None:
         self._widget = widget
-        self._log = runtime.log
+        self._log = log
         self._arming = arming
 
     def arm(self, exchange: Exchange) -> None:

@@ -13,8 +13,8 @@ from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.fault_descriptions import describe
 from brokenreg.rules.rule import Rule, fault_of
 from brokenreg.rules.rule_book import RuleBook
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
+from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Dialogue
@@ -39,9 +39,10 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("overrides")
 
-    def __init__(self, runtime: Runtime, arming: Arming) -> None:
+    def __init__(self, runtime: Runtime, operations: Operations, arming: Arming) -> None:
         super().__init__("Overrides: apply faults to every request")
         self._runtime = runtime
+        self._operations = operations
         self._arming = arming
 
     def content(self) -> ComposeResult:
@@ -59,14 +60,14 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
         if active is None:
             self._put(Rule(fault=(usual(name),), override=True))
         elif active.is_armed:
-            operations.set_rule_enabled(self._runtime, "", active.id, enabled=False)
+            self._operations.set_rule_enabled("", active.id, enabled=False)
         else:
             self._put(active.rule.model_copy(update={"enabled": True}))
         self._show()
 
-    def on_cursor_list_opened(self) -> None:
-        """Open the row after a double click."""
-        self.action_switch()
+    async def on_cursor_list_opened(self) -> None:
+        """Switch the row after a double click."""
+        await self.run_action("switch")
 
     def action_edit(self) -> None:
         """Edit the parameters of the override, and switch it on."""
@@ -89,9 +90,9 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
         active = self._of(rule.fault[0].name)
         try:
             if active is None:
-                operations.add_rule(self._runtime, "", rule, _SOURCE)
+                self._operations.add_rule("", rule, _SOURCE)
             else:
-                operations.replace_rule(self._runtime, "", active.id, rule, active.source)
+                self._operations.replace_rule("", active.id, rule, active.source)
         except OperationError as error:
             self.app.notify(visible(str(error)), severity="warning", markup=False)
             return

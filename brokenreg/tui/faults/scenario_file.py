@@ -12,8 +12,8 @@ from textual.binding import BindingType
 from textual.widgets import Input, Static
 
 from brokenreg.rules.scenario_text import load_scenario, write_scenario
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
+from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Confirmation, Dialogue
@@ -32,10 +32,9 @@ class _FileDialogue(Dialogue[str | None], inherit_bindings=False):
     HEADING: ClassVar[str]
     PROMPT: ClassVar[str]
 
-    def __init__(self, runtime: Runtime, namespace: str) -> None:
+    def __init__(self, namespace: str) -> None:
         super().__init__(self.HEADING)
-        self.runtime = runtime
-        self.namespace = namespace
+        self._namespace = namespace
 
     def content(self) -> ComposeResult:
         yield Static(self.PROMPT, markup=False)
@@ -80,10 +79,14 @@ class LoadDialogue(_FileDialogue):
     HEADING = "Load scenario"
     PROMPT = "Replaces all rules, overrides and expectations. Path:"
 
+    def __init__(self, operations: Operations, namespace: str) -> None:
+        super().__init__(namespace)
+        self._operations = operations
+
     async def submit(self, path: Path) -> None:
         read = partial(load_scenario, path)
         try:
-            book = await operations.load_scenario(self.runtime, self.namespace, read, str(path))
+            book = await self._operations.load_scenario(self._namespace, read, str(path))
         except OperationError as error:
             self.show_problem(str(error))
         except ValueError as error:  # a path that no file can have
@@ -98,11 +101,15 @@ class SaveDialogue(_FileDialogue):
     HEADING = "Save scenario"
     PROMPT = "Saves all rules, overrides and expectations. Path:"
 
+    def __init__(self, runtime: Runtime, namespace: str) -> None:
+        super().__init__(namespace)
+        self._runtime = runtime
+
     async def submit(self, path: Path) -> None:
         await self._save(path, overwrite=False)
 
     async def _save(self, path: Path, *, overwrite: bool) -> None:
-        scenario = self.runtime.rules.book(self.namespace).scenario()
+        scenario = self._runtime.rules.book(self._namespace).scenario()
         try:
             text = await asyncio.to_thread(write_scenario, scenario)
             await asyncio.to_thread(save, str(path), text, overwrite=overwrite)

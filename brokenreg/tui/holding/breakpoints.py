@@ -11,8 +11,9 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from brokenreg.gate.breakpoints import Breakpoint
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import InvalidError
+from brokenreg.runtime.operations import Operations
+from brokenreg.runtime.preparation import prepare_filter
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Dialogue
@@ -34,9 +35,10 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("breakpoints")
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, operations: Operations) -> None:
         super().__init__("Breakpoints: hold every response that matches")
         self._runtime = runtime
+        self._operations = operations
         self._breakpoints = runtime.gate.breakpoints
         self._chosen = max(0, len(self._breakpoints) - 1)
 
@@ -64,9 +66,9 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         if not field.value.strip():
             self.dismiss()
             return
-        await operations.prepare_filter(self._runtime.log, field.value, stays=True)
+        await prepare_filter(self._runtime.log, field.value, stays=True)
         try:
-            operations.add_breakpoint(self._runtime, field.value)
+            self._operations.add_breakpoint(field.value)
         except InvalidError as error:
             self._say(error.problem)
             return
@@ -76,7 +78,8 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
 
     def action_remove(self) -> None:
         """Remove the chosen breakpoint."""
-        operations.remove_breakpoint(self._runtime, [*self._breakpoints][self._chosen].id)
+        self._choose(self._chosen)  # another user may have removed some
+        self._operations.remove_breakpoint([*self._breakpoints][self._chosen].id)
         self._choose(self._chosen)
 
     def action_choose(self, by: int) -> None:
@@ -85,7 +88,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
 
     def action_switch(self) -> None:
         """Enable or disable all breakpoints."""
-        operations.set_breakpoints_enabled(self._runtime, enabled=not self._breakpoints.are_on)
+        self._operations.set_breakpoints_enabled(enabled=not self._breakpoints.are_on)
         self._show()
 
     def action_close(self) -> None:

@@ -12,9 +12,7 @@ from textual.containers import Container
 
 from brokenreg.gate.passage import STEP, Abort, Order, Resume, Step
 from brokenreg.oci.sizes import format_size, parse_size
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
-from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Question, say
@@ -22,6 +20,7 @@ from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.holding.breakpoints import BreakpointsScreen
 from brokenreg.tui.holding.edit import EditScreen
 from brokenreg.tui.holding.in_flight import HeldLine, InFlight
+from brokenreg.tui.tabs import TabContext
 
 
 class HoldingControls(Container, HasDisabledReasons):
@@ -34,17 +33,16 @@ class HoldingControls(Container, HasDisabledReasons):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("holding")
 
-    def __init__(
-        self, runtime: Runtime, clock: Callable[[], float], selected: Callable[[], Exchange | None]
-    ) -> None:
+    def __init__(self, context: TabContext, selected: Callable[[], Exchange | None]) -> None:
         super().__init__()
-        self._runtime = runtime
-        self._gate = runtime.gate
-        self._clock = clock
+        self._runtime = context.runtime
+        self._operations = context.operations
+        self._gate = context.runtime.gate
+        self._clock = context.clock
         self._selected = selected
         self._step = STEP
         self._stepped: Exchange | None = None
-        self._in_flight = InFlight(runtime, clock)
+        self._in_flight = InFlight(context.runtime, context.clock)
         self._held_line = HeldLine()
 
     def compose(self) -> ComposeResult:
@@ -104,7 +102,7 @@ class HoldingControls(Container, HasDisabledReasons):
         """Hold the selected response where it is."""
         selected = self._selected()
         if selected is not None:
-            self._try(partial(operations.hold, self._runtime, selected.id, "hand"))
+            self._try(partial(self._operations.hold, selected.id, "hand"))
 
     def action_step(self) -> None:
         """Send one more chunk."""
@@ -125,7 +123,7 @@ class HoldingControls(Container, HasDisabledReasons):
 
     def action_resume_all(self) -> None:
         """Resume everything that is held."""
-        operations.carry_out_all(self._runtime, Resume())
+        self._operations.carry_out_all(Resume())
         self._stepped = None
 
     def action_abort(self) -> None:
@@ -135,12 +133,12 @@ class HoldingControls(Container, HasDisabledReasons):
 
     def action_breakpoints(self) -> None:
         """Show the breakpoints, and ask for another."""
-        self.app.push_screen(BreakpointsScreen(self._runtime))
+        self.app.push_screen(BreakpointsScreen(self._runtime, self._operations))
 
     def action_toggle_breakpoints(self) -> None:
         """Enable or disable all breakpoints."""
         breakpoints = self._gate.breakpoints
-        operations.set_breakpoints_enabled(self._runtime, enabled=not breakpoints.are_on)
+        self._operations.set_breakpoints_enabled(enabled=not breakpoints.are_on)
         say(
             self,
             f"breakpoints {'enabled' if breakpoints.are_on else 'disabled'}; held responses stay held",
@@ -150,12 +148,12 @@ class HoldingControls(Container, HasDisabledReasons):
         """Edit status and headers of the target, and resume it."""
         target = self._target
         if target is not None:
-            self.app.push_screen(EditScreen(self._runtime, target))
+            self.app.push_screen(EditScreen(self._runtime, self._operations, target))
 
     def _order(self, order: Order) -> None:
         target = self._target
         if target is not None:
-            self._try(partial(operations.carry_out, self._runtime, target.id, order))
+            self._try(partial(self._operations.carry_out, target.id, order))
 
     def _try(self, operation: Callable[[], None]) -> None:
         """Carry out an operation; the exchange may have been resumed or have ended meanwhile."""

@@ -11,8 +11,9 @@ from textual.widgets import Static, TextArea
 
 from brokenreg.gate.edits import EditableHead, HeadError, numbered_duplicates
 from brokenreg.gate.passage import Resume
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import InvalidError, OperationError
+from brokenreg.runtime.lookups import waiting_head
+from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import bindings_of
@@ -30,11 +31,11 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("edit")
 
-    def __init__(self, runtime: Runtime, exchange: Exchange) -> None:
+    def __init__(self, runtime: Runtime, operations: Operations, exchange: Exchange) -> None:
         super().__init__(f"Edit the status and headers of #{exchange.id}")
-        self._runtime = runtime
+        self._operations = operations
         self._exchange = exchange
-        self._waiting = operations.waiting_head(runtime, exchange.id)
+        self._waiting = waiting_head(runtime, exchange.id)
 
     def content(self) -> ComposeResult:
         # Values are octets: those that would move the cursor or reverse the text are escaped.
@@ -51,8 +52,8 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
     def action_send(self) -> None:
         """Resume the response with the edited head."""
         try:
-            operations.edit(self._runtime, self._exchange.id, self._typed())
-            operations.carry_out(self._runtime, self._exchange.id, Resume())
+            self._operations.edit(self._exchange.id, self._typed())
+            self._operations.carry_out(self._exchange.id, Resume())
         except (HeadError, InvalidError):
             return  # The dialogue shows what is invalid.
         except OperationError as error:

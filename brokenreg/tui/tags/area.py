@@ -165,7 +165,7 @@ class TagsArea(TabArea):
     def _change(self, change: Change) -> None:
         row = self._view.selected
         if row is not None:
-            self.run_worker(change(self.app, self._runtime, row), group="asking")
+            self.run_worker(change(self.app, self.context, row), group="asking")
 
     def _address(self) -> str:
         """Return the address of a listener without an upstream of its own: there, names are as shown here."""

@@ -10,31 +10,30 @@ from textual.app import App
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import check_tag
-from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
-from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.records import CACHE_MARK, Repository, is_cache, spelled
 from brokenreg.tui.dialogues import Confirmation, Question
+from brokenreg.tui.tabs import TabContext
 from brokenreg.tui.tags.rows import DIGEST, INDEXES, Kind, Row
 from brokenreg.tui.text import visible
 
-Change = Callable[["App[int]", Runtime, Row], Awaitable[None]]
+Change = Callable[["App[int]", TabContext, Row], Awaitable[None]]
 
 
-async def delete(app: App[int], runtime: Runtime, row: Row) -> None:
+async def delete(app: App[int], context: TabContext, row: Row) -> None:
     """Delete the tag of a row, or its manifest with all tags that point to it."""
     digest = row.digest
-    repository = runtime.store.index.repository(row.key)
+    repository = context.runtime.store.index.repository(row.key)
     if digest is None or repository is None:
         return
     if row.kind is Kind.TAG:
         what, lines = f"tag {_name(row, row.text)}", _about_tag(repository, row.text)
         done = f"deleted {what}; its manifest stays"
-        change = partial(operations.delete_tag, runtime, row.key, row.text)
+        change = partial(context.operations.delete_tag, row.key, row.text)
     else:
         what, lines = f"manifest {_name(row, digest[:DIGEST])}", _about_manifest(repository, digest)
         done = f"deleted {what}"
-        change = partial(operations.delete_manifest, runtime, row.key, digest)
+        change = partial(context.operations.delete_manifest, row.key, digest)
     if is_cache(row.key):
         upstream = row.key[0].removeprefix(CACHE_MARK)
         lines = (*lines, f"It is cached: the next request fetches it again from {visible(upstream)}.")
@@ -42,7 +41,7 @@ async def delete(app: App[int], runtime: Runtime, row: Row) -> None:
         await _report(app, change(), done)
 
 
-async def retag(app: App[int], runtime: Runtime, row: Row) -> None:
+async def retag(app: App[int], context: TabContext, row: Row) -> None:
     """Ask for a tag and point it to the manifest of a row."""
     digest = row.digest
     if digest is None:
@@ -50,7 +49,7 @@ async def retag(app: App[int], runtime: Runtime, row: Row) -> None:
     tag = await app.push_screen_wait(
         Question("Add tag", f"New tag for {_name(row, digest[:DIGEST])}:", _problem)
     )
-    repository = runtime.store.index.repository(row.key)
+    repository = context.runtime.store.index.repository(row.key)
     if tag is None or repository is None:
         return
     before = repository.tags.get(tag)
@@ -61,7 +60,7 @@ async def retag(app: App[int], runtime: Runtime, row: Row) -> None:
         lines = (f"It points to {before[:DIGEST]}.", f"The new target is {digest[:DIGEST]}.")
         if not await app.push_screen_wait(Confirmation(f"Overwrite tag {_name(row, tag)}?", lines)):
             return
-    change = operations.tag_manifest(runtime, row.key, digest, tag)
+    change = context.operations.tag_manifest(row.key, digest, tag)
     await _report(app, change, f"tagged {_name(row, tag)} → {digest[:DIGEST]}")
 
 

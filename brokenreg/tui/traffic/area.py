@@ -8,9 +8,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from brokenreg.runtime import operations
+from brokenreg.runtime.errors import OperationError
+from brokenreg.runtime.preparation import prepare_filter
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.replay import ReplayError, replay_of
+from brokenreg.traffic.replay import ReplayError
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import say
 from brokenreg.tui.faults.fail_next import FailNext
@@ -57,9 +58,9 @@ class TrafficArea(TabArea):
         self._log = runtime.log
         self._table = TrafficTable(self._log, hint=_hint(runtime.status().registry[0]), clock=clock)
         self._detail = Detail(runtime, clock)
-        self._holding = HoldingControls(runtime, clock, lambda: self._table.selected)
+        self._holding = HoldingControls(context, lambda: self._table.selected)
         self._bar = FilterBar()
-        self._fail_next = FailNext(self, runtime, context.arming)
+        self._fail_next = FailNext(self, runtime.log, context.arming)
 
     def compose(self) -> ComposeResult:
         with self._holding:
@@ -160,14 +161,12 @@ class TrafficArea(TabArea):
             self.run_worker(self._replay(self._chosen))
 
     async def _replay(self, exchange: Exchange) -> None:
-        log = self._log
-        body = log.bodies.of(exchange).request
         try:
-            replay = replay_of(exchange, self.context.runtime.status().registry, body)
+            replay = self.context.operations.replay(exchange)
             left_out = f", without {' and '.join(replay.left_out)}" if replay.left_out else ""
             say(self, f"replaying exchange {exchange.id}{left_out}")
             status = await replay.send()
-        except ReplayError as error:
+        except (OperationError, ReplayError) as error:
             say(self, f"replay of exchange {exchange.id}: {error}")
         else:
             say(self, f"replay of exchange {exchange.id}: {status}{left_out}")
@@ -232,7 +231,7 @@ class TrafficArea(TabArea):
         self._table.toggle_routine()
 
     async def on_filter_bar_applied(self) -> None:
-        await operations.prepare_filter(self._log, self._bar.text, stays=True)
+        await prepare_filter(self._log, self._bar.text, stays=True)
         self._table.show_only(self._bar.filter)
         self.take_focus()
 

@@ -1,9 +1,13 @@
-"""Prepares the log for filters that depend on what an exchange repeats."""
+"""What must be done before a filter, an expectation or a scenario is used.
+
+The log is examined for repetitions if a filter depends on them. None of this changes what users see.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from brokenreg.config.settings import Settings
 from brokenreg.rules.expectations import Expectation
 from brokenreg.rules.scenario import Scenario
 from brokenreg.traffic.filters import needs_repetitions
@@ -40,3 +44,10 @@ def expects_repetitions(scenarios: Iterable[Scenario]) -> bool:
     expectations = [each for scenario in scenarios for each in scenario.expect]
     filters = (text for each in expectations for text in (each.filter, each.each, *(each.order or ())))
     return any(map(needs_repetitions, filter(None, filters)))
+
+
+def check_registry(settings: Settings, scenario: Scenario) -> None:
+    """Raise `FieldError` if the registry lacks what a scenario needs."""
+    if scenario.registry is not None:
+        has_tls = settings.tls is not None or settings.cert is not None
+        scenario.registry.check(settings.auth, has_tls=has_tls)
