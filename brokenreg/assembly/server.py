@@ -117,7 +117,10 @@ class Server:
             store,
             images,
             SecondOrigin(
-                settings.public_host, second.url.partition(":")[0], second.address.port, listeners.dead_port
+                _name_of_second_origin(settings),
+                second.url.partition(":")[0],
+                second.address.port,
+                listeners.dead_port,
             ),
             address,
             AccessCheck(partial(authenticated, settings=settings, tokens=tokens, address=address)),
@@ -213,6 +216,12 @@ def _identity(settings: Settings, folder: Path) -> Identity | None:
     from brokenreg.assembly.tls import identity_of
 
     return identity_of(settings, folder)
+
+
+def _name_of_second_origin(settings: Settings) -> str | None:
+    """Return the host in its URLs; None if it is that of each request."""
+    own = None if settings.second_origin is None else settings.second_origin.name
+    return settings.public_host or own
 
 
 def _scenarios(settings: Settings) -> list[SourcedScenario]:

@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,10 @@ from brokenreg.cli.run import checked_files, explained, seconds
 from brokenreg.wording import counted, printable
 
 if TYPE_CHECKING:
+    from brokenreg.exam.case_results import CaseResult
     from brokenreg.exam.cases import Action
     from brokenreg.exam.earlier_results import EarlierResults
-    from brokenreg.exam.examination import CaseResult, Examination
+    from brokenreg.exam.examination import Examination
     from brokenreg.exam.outcomes import Outcome
 
 _EPILOG = """
@@ -198,16 +200,16 @@ def _examine(
     from brokenreg.client.local_server import server_processes
     from brokenreg.exam.errors import InterruptedRunError
     from brokenreg.exam.exam_files import write_json
-    from brokenreg.exam.examination import against, examine
+    from brokenreg.exam.examination import SERVER_OPTIONS, examine
     from brokenreg.exam.stop_signals import stop_signals
 
     earlier = () if before is None else before.results
-    done_before = [against(each, known.get(each.case.name)) for each in earlier]
+    done_before = [replace(each, known=known.get(each.case.name)) for each in earlier]
     results: list[CaseResult] = []
     started, total = time.monotonic(), len(examination.cases)
 
     def done(new: CaseResult) -> None:
-        result = against(new, known.get(new.case.name))
+        result = replace(new, known=known.get(new.case.name))
         results.append(result)
         if json_file is not None:
             write_json(json_file, examination, [*done_before, *results], before, merged)
@@ -215,7 +217,7 @@ def _examine(
         click.echo(_line(result, len(results), total, left))
 
     jobs = min(examination.options.jobs, total)
-    with stop_signals() as signals, server_processes(jobs, ["--offline"]) as servers:
+    with stop_signals() as signals, server_processes(jobs, SERVER_OPTIONS) as servers:
         try:
             signals.run(examine(examination, servers, done))
         except InterruptedRunError as error:
@@ -226,9 +228,9 @@ def _examine(
 def _line(result: CaseResult, number: int, total: int, left: float) -> str:
     mark = "✗" if result.fails else "✓" if result.is_good else "="
     estimate = f", about {left:.0f} s left" if number < total else ""
-    took = f"{result.report.duration:.1f} s"
-    words = result.report.verdicts[0].got
-    return printable(f"{mark} {result.case.name:32} {words}  ({took}; {number} of {total}{estimate})")
+    took = f"{result.run.duration:.1f} s"
+    (verdict,) = result.report.verdicts
+    return printable(f"{mark} {result.case.name:32} {verdict.got}  ({took}; {number} of {total}{estimate})")
 
 
 def _report(examination: Examination, results: Sequence[CaseResult], new: int) -> int:

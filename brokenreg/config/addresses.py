@@ -44,6 +44,11 @@ class Address(BaseModel):
         address = ip_address_of(self.host)
         return self.host == "localhost" if address is None else address.is_loopback
 
+    @property
+    def name(self) -> str | None:
+        """Return the name of the host; None if it is an IP address."""
+        return self.host if ip_address_of(self.host) is None else None
+
     def __str__(self) -> str:
         return authority(self.host, self.port)
 

@@ -67,8 +67,8 @@ class Settings(BaseModel):
     second_origin: Annotated[Address, from_text(Address.parse)] | None = option(
         None,
         "HOST:PORT",
-        "Address of the second origin, to which redirects and foreign locations lead.  [default: the host "
-        "of the registry, with any free port]",
+        "Address of the second origin, to which redirects and foreign locations lead. A host name is also "
+        "in its URLs.  [default: the host of the registry, with any free port]",
     )
     control: Annotated[Address | None, or_off(Address.parse)] = option(
         "127.0.0.1:8081", "HOST:PORT|off", "Address of the control API."

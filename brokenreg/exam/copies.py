@@ -8,8 +8,8 @@ import json
 import re
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,14 +42,18 @@ class Problem:
     """Whether something is not there. Otherwise, what is there is wrong."""
 
 
-def problem_of_layout(folder: Path) -> Problem | None:
-    """Return what is wrong with an OCI layout (image-spec, "Image Layout"); None if it is intact."""
+def problem_of_layout(folder: Path, requested: Container[str] = ()) -> Problem | None:
+    """Return what is wrong with an OCI layout (image-spec, "Image Layout"); None if it is intact.
+
+    `requested` are the digests that the client requested. Of an index, one complete manifest is enough,
+    because clients keep only their platform. A manifest that was requested must be complete, too.
+    """
     names = (f"{each.parent.name}:{each.name}" for each in sorted(folder.glob("blobs/*/*")) if each.is_file())
-    return _worst(_problems_of_layout(lambda name: _open(folder, name), names))
+    return _worst(_problems_of_layout(lambda name: _open(folder, name), names, requested))
 
 
-def problem_of_folder(folder: Path) -> Problem | None:
-    """Return what is wrong with a `dir:` copy of skopeo and podman; None if it is intact.
+def problem_of_folder(folder: Path, requested: Container[str] = ()) -> Problem | None:
+    """Return what is wrong with a `dir:` copy of skopeo and podman, as in a layout; None if it is intact.
 
     Raise `CopyError` if no manifest names a blob: it is a file of something else.
     """
@@ -57,11 +61,15 @@ def problem_of_folder(folder: Path) -> Problem | None:
     named = {name: _digests_in(_document(_open(folder, name))) for name in sorted(manifests)}
     if not any(named.values()):
         raise CopyError("manifest.json names no blob")
-    return _worst(_problems_of_folder(folder, (each for digests in named.values() for each in digests)))
+    digests = [each for digests in named.values() for each in digests]
+    return _worst(_problems_of_folder(folder, digests, requested))
 
 
-def problem_of_archive(path: Path) -> Problem | None:
-    """Return what is wrong with an oci-archive or docker-archive. Raise `CopyError` if it is neither."""
+def problem_of_archive(path: Path, requested: Container[str] = ()) -> Problem | None:
+    """Return what is wrong with an oci-archive (as in a layout) or a docker-archive.
+
+    Raise `CopyError` if it is neither.
+    """
     try:
         with tarfile.open(path) as archive:
             members = {each.name.removeprefix("./"): each for each in _members(archive)}
@@ -72,7 +80,7 @@ def problem_of_archive(path: Path) -> Problem | None:
 
             if "index.json" in members and "oci-layout" in members:
                 blobs = (each.split("/")[1:] for each in members if re.fullmatch(r"blobs/\w+/\w+", each))
-                return _worst(_problems_of_layout(opened, (":".join(each) for each in blobs)))
+                return _worst(_problems_of_layout(opened, (":".join(each) for each in blobs), requested))
             if "manifest.json" in members:
                 return _worst(_problems_of_docker_archive(opened))
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -99,34 +107,66 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield each
 
 
-def _problems_of_folder(folder: Path, digests: Iterable[str]) -> Iterator[Problem]:
-    for digest in digests:
+def _problems_of_folder(folder: Path, named: Iterable[str], requested: Container[str]) -> Iterator[Problem]:
+    def opened(digest: str) -> IO[bytes] | None:
         algorithm, _, encoded = digest.partition(":")
         names = (encoded, f"{encoded}.manifest.json", f"{algorithm}-{encoded}")
-        present = next((each for each in names if (folder / each).is_file()), encoded)
-        yield from _problems_of_blob(_open(folder, present), digest)
+        return next((found for each in names if (found := _open(folder, each)) is not None), None)
+
+    for digest in named:
+        if (blob := opened(digest)) is not None or not _is_digest(digest):
+            yield from _problems_of_blob(blob, digest)
+    tree = _Tree(opened, requested)
+    yield from tree.missing_of(_document(_open(folder, "manifest.json")))
 
 
-def _problems_of_layout(opened: Opener, blobs: Iterable[str]) -> Iterator[Problem]:
+def _problems_of_layout(opened: Opener, blobs: Iterable[str], requested: Container[str]) -> Iterator[Problem]:
     for digest in blobs:
         yield from _problems_of_blob(opened(_blob(digest)), digest)
     index = opened("index.json")
     if index is None:
         yield Problem("index.json is missing", is_missing=True)
         return
-    document = _document(index)
-    if not document.get("manifests"):
+    images = _descriptors(_document(index), "manifests")
+    if not images:
         yield Problem("index.json names no image", is_missing=True)
-    waiting, known = [(each, 0) for each in _digests_in(document)], set()
-    while waiting:
-        digest, depth = waiting.pop()
-        if digest in known or depth > _MOST_DEPTH:
-            continue
-        known.add(digest)
-        blob = opened(_blob(digest))
-        if blob is None:
-            yield _missing(digest)
-        waiting += [(each, depth + 1) for each in _digests_in(_document(blob))]
+    tree = _Tree(lambda digest: opened(_blob(digest)), requested)
+    for each in images:
+        yield from tree.missing(each)
+
+
+@dataclass(slots=True)
+class _Tree:
+    """What is missing of what a manifest or an index names. Each digest is looked at once."""
+
+    opened: Opener
+    requested: Container[str]
+    known: dict[str, list[Problem]] = field(default_factory=dict)
+
+    def missing(self, digest: str, depth: int = 0) -> list[Problem]:
+        if digest not in self.known and depth <= _MOST_DEPTH:
+            self.known[digest] = []  # an index can name itself
+            blob = self.opened(digest)
+            self.known[digest] = (
+                [_missing(digest)] if blob is None else self.missing_of(_document(blob), depth)
+            )
+        return self.known.get(digest, [])
+
+    def missing_of(self, document: Any, depth: int = 0) -> list[Problem]:
+        blobs = [*_descriptors(document, "config"), *_descriptors(document, "layers")]
+        found = [_missing(each) for each in blobs if self._is_absent(each)]
+        children = {each: self.missing(each, depth + 1) for each in _descriptors(document, "manifests")}
+        for each, problems in children.items():
+            found += problems if each in self.requested else []
+        if children and all(children.values()):
+            found += next(iter(children.values()))
+        return found
+
+    def _is_absent(self, digest: str) -> bool:
+        blob = self.opened(digest)
+        if blob is not None:
+            blob.close()
+        return blob is None
 
 
 def _problems_of_docker_archive(opened: Opener) -> Iterator[Problem]:
@@ -158,11 +198,10 @@ def _unpacked(blob: IO[bytes] | None) -> IO[bytes] | None:
 
 
 def _problems_of_blob(blob: IO[bytes] | None, digest: str) -> Iterator[Problem]:
-    try:
-        promised = Digest.parse(digest)
-    except OCIError:
+    if not _is_digest(digest):
         yield Problem(f"{digest[:200]} is not a digest")
         return
+    promised = Digest.parse(digest)
     if blob is None:
         yield _missing(digest)
         return
@@ -175,15 +214,27 @@ def _problems_of_blob(blob: IO[bytes] | None, digest: str) -> Iterator[Problem]:
         yield Problem(f"{digest} has other bytes ({hasher.hexdigest()[:12]}...)", digest)
 
 
+def _is_digest(text: str) -> bool:
+    try:
+        Digest.parse(text)
+    except OCIError:
+        return False
+    return True
+
+
 def _missing(digest: str) -> Problem:
     return Problem(f"{digest} is missing", digest, is_missing=True)
 
 
 def _digests_in(document: Any) -> list[str]:
     """Return the digests that an index or a manifest names; none for anything else."""
-    if not isinstance(document, dict):
-        return []
-    found = [document.get("config"), *_list(document.get("layers")), *_list(document.get("manifests"))]
+    return [each for name in ("config", "layers", "manifests") for each in _descriptors(document, name)]
+
+
+def _descriptors(document: Any, name: str) -> list[str]:
+    """Return the digests in a member of an index or a manifest."""
+    value = document.get(name) if isinstance(document, dict) else None
+    found = [value] if isinstance(value, dict) else _list(value)
     return [str(each["digest"]) for each in found if isinstance(each, dict) and "digest" in each]
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from brokenreg.exam.case_results import CaseResult
 from brokenreg.exam.cases import cases
 from brokenreg.exam.errors import RunError, RunUsageError
-from brokenreg.exam.examination import CaseResult
 from brokenreg.exam.outcomes import Outcome
-from brokenreg.exam.report import RunReport, Verdict
+from brokenreg.exam.report import RunReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def earlier_results(option: str, path: Path) -> EarlierResults:
     try:
         document = json.loads(path.read_bytes())
         found = tuple(
-            _result(known[each["name"]], each, document["version"])
+            CaseResult.of_document(known[each["name"]], each, str(document["version"]))
             for each in document["cases"]
             if each["name"] in known
         )
@@ -54,25 +54,3 @@ def earlier_results(option: str, path: Path) -> EarlierResults:
         raise RunError(f"{option}: {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise RunUsageError(f"{option}: {path} is not a file that brokenreg exam --json wrote") from None
-
-
-def _result(case: Any, document: dict[str, Any], version: str) -> CaseResult:
-    outcome = Outcome(document["outcome"])
-    is_good = outcome in case.about.good
-    report = RunReport(
-        version=str(version),
-        scenario=case.name,
-        seed=int(document["seed"]),
-        started=float(document["started"]),
-        duration=float(document["duration"]),
-        command=tuple(map(str, document["command"])),
-        repeat=str(document["repeat"]),
-        exit=None if document["exit"] is None else int(document["exit"]),
-        verdicts=(),
-        exchanges=(),
-        lacks_exchanges=True,
-        output="",
-    )
-    result = CaseResult(case, outcome, tuple(map(str, document["names"])), report, int(document["requests"]))
-    verdict = Verdict("outcome", "outcome", " or ".join(case.about.good), result.words, is_good)
-    return replace(result, report=replace(report, verdicts=(verdict,)))

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from brokenreg.exam.case_results import CaseResult
 from brokenreg.exam.earlier_results import EarlierResults
-from brokenreg.exam.examination import CaseResult, Examination, document_of
+from brokenreg.exam.examination import Examination, document_of
 from brokenreg.wording import counted
 
 

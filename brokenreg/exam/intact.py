@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,8 +41,11 @@ class Copies:
             self.bad.append(replace(problem, text=f"{name}: {problem.text}") if name != "." else problem)
 
 
-def copies_in(workdir: Path) -> Copies:
-    """Return what the OCI layouts, archives and `dir:` copies in a folder are like."""
+def copies_in(workdir: Path, requested: Container[str] = ()) -> Copies:
+    """Return what the OCI layouts, archives and `dir:` copies in a folder are like.
+
+    `requested` are the digests that the client requested.
+    """
     found = Copies()
     seen = 0
     for folder, folders, files in os.walk(workdir):
@@ -54,13 +57,13 @@ def copies_in(workdir: Path) -> Copies:
         try:
             if "oci-layout" in files or "index.json" in files:
                 folders.clear()
-                found.add(str(here.relative_to(workdir)), problem_of_layout(here))
+                found.add(str(here.relative_to(workdir)), problem_of_layout(here, requested))
             elif "manifest.json" in files:
                 with suppress(CopyError):
-                    found.add(str(here.relative_to(workdir)), problem_of_folder(here))
+                    found.add(str(here.relative_to(workdir)), problem_of_folder(here, requested))
             else:
                 for name in sorted(files):
-                    _add_archive(found, workdir, here / name)
+                    _add_archive(found, workdir, here / name, requested)
         except OSError as error:
             found.bad.append(Problem(f"{error.filename}: {error.strerror}"))
     return found
@@ -79,7 +82,7 @@ def intact_verdict(
     `with_wrong_bytes` are the exchanges that delivered other bytes than their digest promises. If the client
     `may_fail` and did, it need not leave a copy, and what it left may be incomplete.
     """
-    copies = copies_in(workdir)
+    copies = copies_in(workdir, {each["reference"] for each in exchanges})
     never_good = _only_wrong(exchanges, with_wrong_bytes)
     has_failed = bool(status) and may_fail
     wrong = [each for each in copies.bad if not each.is_missing]
@@ -127,11 +130,11 @@ def _nearest(
     return of_blobs or [each["id"] for each in with_wrong_bytes]
 
 
-def _add_archive(found: Copies, workdir: Path, path: Path) -> None:
+def _add_archive(found: Copies, workdir: Path, path: Path, requested: Container[str]) -> None:
     if path.is_symlink() or not path.is_file():
         return
     try:
-        problem = problem_of_archive(path)
+        problem = problem_of_archive(path, requested)
     except CopyError:
         return  # something else than an archive of an image
     found.add(str(path.relative_to(workdir)), problem)

@@ -79,9 +79,10 @@ class Run:
                     await shielded(_forget(control, namespace, digest_namespace(namespace)))
 
     async def _result(self, control: AsyncClient) -> RunResult:
-        options, started = self._options, time.time()
+        options = self._options
         values = await self._prepare(control)
         filled, environment = values.fill(options.command), values.environment(os.environ)
+        started = time.time()
         client = await self._client.run(filled, environment, options.timeout)
         in_flight = await _settled(control)
         own, elsewhere, judged, har = await asyncio.gather(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import signal
 from collections.abc import Iterator
 from enum import StrEnum
 
-from brokenreg.client.documents import Exchange
+from brokenreg.exam.crashes import crash_of
 from brokenreg.exam.report import RunReport, Verdict
-from brokenreg.oci.errors import ErrorCode
+from brokenreg.exam.time_limit import at_the_limit
 from brokenreg.wording import form_for, quoted
 
 
@@ -26,8 +24,10 @@ class Outcome(StrEnum):
     """It sent more requests than its case allows."""
     CRASHED = "crashed"
     """A signal ended it, or it printed what a runtime prints when a program crashes."""
+    RETRYING = "still retrying"
+    """Its time was up between two of its requests: it waited to send one again."""
     HUNG = "hung"
-    """It was still running when its time was up."""
+    """Its time was up while it waited for a response, or although no request of its own had failed."""
     SUSPECTED = "suspected"
     """It ended with status 0, although it, or the registry, got nothing, a part, or only wrong bytes."""
     LEAKED = "leaked a credential"
@@ -41,22 +41,7 @@ class Outcome(StrEnum):
 RANKS = {each: rank for rank, each in enumerate(Outcome)}
 """Which of two outcomes is worse: the one with the higher rank."""
 
-_CRASH = re.compile(
-    r"^(panic: |fatal error: |runtime error: |Traceback \(most recent call last\):"
-    r"|thread '.*' panicked at |Segmentation fault|Exception in thread )",
-    re.MULTILINE,
-)
-_CRASH_SIGNALS = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
-_SHELL_SIGNALS = 128
-"""A shell reports the end by a signal as 128 and its number."""
-
-_DIGEST_PART = 12
 _WITHOUT_CONTENT = ("ping", "token", "connect")
-_CAUSES = re.compile(
-    r"\b(EOF|reset by peer|timed? ?out|deadline exceeded|refused|certificate|malformed|unexpected end"
-    r"|broken pipe)\b",
-    re.IGNORECASE,
-)
 
 
 def outcome_of(report: RunReport) -> Outcome:
@@ -75,9 +60,9 @@ def _outcomes(report: RunReport, unmet: list[Verdict]) -> Iterator[Outcome]:
         yield Outcome.ACCEPTED
     if "leaks" in kinds:
         yield Outcome.LEAKED
-    if report.is_out_of_time:
+    if report.is_out_of_time and at_the_limit(report).has_hung:
         yield Outcome.HUNG
-    if _has_crashed(report):
+    if crash_of(report):
         yield Outcome.CRASHED
     if _never_applied(report):
         yield Outcome.NOT_EXAMINED
@@ -87,6 +72,8 @@ def _outcomes(report: RunReport, unmet: list[Verdict]) -> Iterator[Outcome]:
         yield Outcome.SUSPECTED
     if Outcome.HAMMERED in names:
         yield Outcome.HAMMERED
+    if report.is_out_of_time:
+        yield Outcome.RETRYING
     if report.exit == 0:
         yield Outcome.RECOVERED
     if Outcome.GAVE_UP in names:
@@ -94,21 +81,38 @@ def _outcomes(report: RunReport, unmet: list[Verdict]) -> Iterator[Outcome]:
     yield Outcome.FAILED_CLEANLY
 
 
-def clarity_of(report: RunReport) -> tuple[str, ...]:
-    """Return what the words of a client that failed name: `status`, `code`, `digest` and `cause`."""
-    faulted = [each for each in report.exchanges if each["faults"]]
-    found = {
-        "status": any(_names_status(report.output, each) for each in faulted),
-        "code": any(
-            each in report.output or each.replace("_", " ").lower() in report.output for each in ErrorCode
-        ),
-        "digest": any(_names_digest(report.output, each) for each in faulted),
-        "cause": _CAUSES.search(report.output) is not None,
-    }
-    return tuple(name for name, is_named in found.items() if is_named)
+def details_of(report: RunReport, outcome: Outcome) -> str:
+    """Return what a report says about an outcome of its run, in a few words; perhaps an empty string."""
+    unmet = [each for each in report.verdicts if not each.met]
+    match outcome:
+        case Outcome.NOT_EXAMINED:
+            return _reason_unexamined(report)
+        case Outcome.CRASHED:
+            return crash_of(report)
+        case Outcome.HUNG | Outcome.RETRYING:
+            return at_the_limit(report).words
+        case Outcome.LEAKED:
+            return next((f"to another host: {each.got}" for each in unmet if each.kind == "leaks"), "")
+        case Outcome.ACCEPTED:
+            return next(each.got for each in unmet if each.has_wrong_bytes)
+        case Outcome.SUSPECTED:
+            return _suspicion(unmet)
+    return ""
 
 
-def reason_unexamined(report: RunReport) -> str:
+def _suspicion(unmet: list[Verdict]) -> str:
+    """Return what is doubtful about a client that exited with 0."""
+    for each in unmet:
+        if each.is_incomplete or each.kind == "pushed":
+            return each.got
+        if each.kind == "client-output":
+            return "exit status 0 without the output that was expected"
+        if each.is_suspected:
+            return "exit status 0, although it got a blob only with wrong bytes"
+    return "exit status 0 without any content"
+
+
+def _reason_unexamined(report: RunReport) -> str:
     """Return why a case was not examined: no request arrived, or a rule was never applied."""
     if not any(each["namespace"] for each in report.exchanges):
         return next((each.got for each in report.verdicts if each.kind == "requests" and not each.met), "")
@@ -135,19 +139,3 @@ def _got_anything(report: RunReport) -> bool:
         and each["ended"] == "complete"
         for each in report.exchanges
     )
-
-
-def _has_crashed(report: RunReport) -> bool:
-    status = report.exit or 0
-    number = -status if status < 0 else status - _SHELL_SIGNALS
-    return number in _CRASH_SIGNALS or (status != 0 and _CRASH.search(report.output) is not None)
-
-
-def _names_status(output: str, exchange: Exchange) -> bool:
-    status = exchange["status"]
-    return status is not None and status >= 400 and re.search(rf"\b{status}\b", output) is not None
-
-
-def _names_digest(output: str, exchange: Exchange) -> bool:
-    digest = exchange["reference"].partition(":")[2]
-    return len(digest) >= _DIGEST_PART and digest[:_DIGEST_PART] in output

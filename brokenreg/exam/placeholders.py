@@ -73,9 +73,9 @@ class Values:
 
 
 def _listed(hosts: str, registry: str) -> str:
-    """Return a list of hosts without a proxy, with that of the registry."""
+    """Return a list of hosts without a proxy, with that of the registry and that of the second origin."""
     host = registry.rpartition(":")[0].strip("[]") or registry
-    return ",".join(filter(None, (hosts, host)))
+    return ",".join(filter(None, (hosts, host, "localhost")))
 
 
 def uses(command: Sequence[str], name: str) -> bool:

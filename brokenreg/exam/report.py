@@ -45,6 +45,8 @@ class RunReport:
     scenario: str
     seed: int
     started: float
+    """When the client started, in seconds since the epoch."""
+
     duration: float
     command: tuple[str, ...]
     """As it was given, with its placeholders."""

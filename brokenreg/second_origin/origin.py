@@ -26,12 +26,12 @@ separately."""
 class SecondOrigin:
     """Creates the URLs of the second origin.
 
-    `public_host` is the name under which clients reach this machine. Without it, URLs have the host that the
-    client requested. Connections to `dead_port` are refused.
+    `host` is the name under which clients reach it. Without one, URLs have the host that the client
+    requested. Connections to `dead_port` are refused.
     """
 
-    def __init__(self, public_host: str | None, scheme: str, port: int, dead_port: int) -> None:
-        self._public_host = public_host
+    def __init__(self, host: str | None, scheme: str, port: int, dead_port: int) -> None:
+        self._host = host
         self._scheme = scheme
         self._port = port
         self._dead_port = dead_port
@@ -81,7 +81,7 @@ class SecondOrigin:
         return self._base(scope, self._port) + TOKEN_PATH
 
     def _base(self, scope: Scope, port: int) -> str:
-        host = requested_host(scope)[0] if self._public_host is None else bracketed(self._public_host)
+        host = requested_host(scope)[0] if self._host is None else bracketed(self._host)
         return f"{self._scheme}://{host}:{port}"
 
 

@@ -56,6 +56,9 @@ def outcomes(tmp_path: Path, stub: str, *options: str) -> dict[str, str]:
         ("leaks", {"redirect-credentials": "leaked a credential"}),
         ("hammers", {"manifest-always-503": "hammered"}),
         ("hangs", {"manifest-503": "hung"}),
+        ("never_times_out", {"manifest-stall": "hung", "manifest-503": "recovered"}),
+        ("backs_off", {"manifest-always-503": "still retrying", "manifest-404": "failed cleanly"}),
+        ("one_platform", {"image-index-variants": "recovered", "image-index-many": "recovered"}),
         ("crashes", {"manifest-503": "crashed", "layer-corrupt": "failed cleanly"}),
         (
             "push",
@@ -118,6 +121,38 @@ def test_why_a_case_was_not_examined(tmp_path: Path, stub: str, reason: str) -> 
     assert reason in failure.attrib["message"]
 
 
+@pytest.mark.parametrize(
+    ("stub", "case", "words"),
+    [
+        ("never_times_out", "manifest-stall", r"hung \(GET manifest in flight for [345]\.\d s\)"),
+        (
+            "hangs",
+            "manifest-503",
+            r"hung \(no request in flight, and none to repeat; GET manifest ended .* s .*\)",
+        ),
+        (
+            "backs_off",
+            "manifest-always-503",
+            r"still retrying \(4 requests, the last ended [12]\.\d s before the limit\)",
+        ),
+        ("crashes", "manifest-503", r"crashed \(ended by SIGABRT\)"),
+        (
+            "leaks",
+            "redirect-credentials",
+            r"leaked a credential \(to another host: 3 \(Authorization Bearer\)\)",
+        ),
+    ],
+)
+def test_the_words_say_what_was_seen(tmp_path: Path, stub: str, case: str, words: str) -> None:
+    found = exam(tmp_path, stub, "--only", case, "--junit", "exam.xml", "--json", "exam.json")
+    line = found.stdout.splitlines()[0]
+    assert re.search(words, line), line
+    failure = ElementTree.parse(tmp_path / "exam.xml").find(".//failure")
+    (result,) = json.loads((tmp_path / "exam.json").read_text())["cases"]
+    assert re.fullmatch(words, result["words"])
+    assert failure is None or result["words"] in failure.attrib["message"]
+
+
 def test_the_same_seed_gives_the_same_outcomes(tmp_path: Path) -> None:
     first = outcomes(tmp_path, "pull", "--seed", "3", "--only", "manifest-*", "--jobs", "2")
     assert outcomes(tmp_path, "pull", "--seed", "3", "--only", "manifest-*") == first
@@ -132,7 +167,7 @@ def test_with_a_baseline_only_what_got_worse_fails(tmp_path: Path) -> None:
     assert "<failure" not in (tmp_path / "same.xml").read_text(), "all reports say the same"
     crash = exam(tmp_path, "crashes", "--baseline", "before.json", "--junit", "worse.xml", *only)
     assert crash.returncode == 1
-    said = "got crashed, and gave up too soon in the baseline, want recovered"
+    said = "got crashed (ended by SIGABRT), and gave up too soon in the baseline, want recovered"
     assert said in crash.stdout
     assert said in (tmp_path / "worse.xml").read_text()
 

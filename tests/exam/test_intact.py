@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import sys
 import tarfile
 from collections.abc import Callable
@@ -58,6 +59,56 @@ def test_a_layout_without_an_image(tmp_path: Path) -> None:
     assert copies_in(tmp_path).problems == ["copy: index.json names no image"]
     (tmp_path / "copy/index.json").unlink()
     assert copies_in(tmp_path).problems == ["copy: index.json is missing"]
+
+
+def sparse_copy(folder: Path, form: str) -> layouts.Index:
+    """Write a copy of an index that has only the first of its two images."""
+    index = layouts.index("sparse")
+    other = index.images[1]
+    layouts.write_layout(folder / "copy", index)
+    store = folder / "copy/blobs/sha256"
+    for each in (*other.blobs, *other.manifests):
+        (store / each.hex).unlink()
+    if form == "folder":
+        (store / index.manifest.hex).rename(folder / "copy/manifest.json")
+        child = index.images[0].manifest.hex
+        (store / child).rename(folder / f"copy/{child}.manifest.json")
+        for path in store.iterdir():
+            path.rename(folder / "copy" / path.name)
+        for name in ("index.json", "oci-layout"):
+            (folder / "copy" / name).unlink()
+    elif form == "archive":
+        layouts.pack_layout(folder / "copy", folder / "image.tar")
+        shutil.rmtree(folder / "copy")
+    return index
+
+
+@pytest.mark.parametrize("form", ["layout", "folder", "archive"])
+def test_a_copy_of_one_platform(tmp_path: Path, form: str) -> None:
+    index = sparse_copy(tmp_path, form)
+    kept, other = (each.digest for each in index.images)
+    assert (copies_in(tmp_path).good, copies_in(tmp_path).problems) == (1, [])
+    assert copies_in(tmp_path, {index.digest, kept}).good == 1
+    (problem,) = copies_in(tmp_path, {index.digest, kept, other}).problems
+    assert problem.endswith(f"{other} is missing")
+
+
+@pytest.mark.parametrize("kind", ["manifest", "layer"])
+def test_an_index_without_a_complete_image(tmp_path: Path, kind: str) -> None:
+    image = sparse_copy(tmp_path, "layout").images[0]
+    blob = image.manifest if kind == "manifest" else image.layers[1]
+    (tmp_path / "copy/blobs/sha256" / blob.hex).unlink()
+    assert copies_in(tmp_path).problems == [f"copy: {blob.digest} is missing"]
+
+
+def test_an_index_that_names_itself(tmp_path: Path) -> None:
+    """No bytes have a digest that they contain, so the copy is wrong. To look for more must end."""
+    layout(tmp_path)
+    digest = f"sha256:{'0' * 64}"
+    (tmp_path / "copy/blobs/sha256" / ("0" * 64)).write_text(json.dumps({"manifests": [{"digest": digest}]}))
+    (tmp_path / "copy/index.json").write_text(json.dumps({"manifests": [{"digest": digest}]}))
+    (problem,) = copies_in(tmp_path).problems
+    assert f"{digest} has other bytes" in problem
 
 
 def test_oci_archive(tmp_path: Path) -> None:

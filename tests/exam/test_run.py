@@ -216,7 +216,7 @@ def test_a_proxy_for_the_internet_is_not_asked(tmp_path: Path) -> None:
     script = "import os; print(os.environ['no_proxy'], os.environ['NO_PROXY'])"
     text = write(tmp_path, "requests: none")
     done = run(tmp_path, "--scenario", text, "--", sys.executable, "-c", script, no_proxy="example.org")
-    assert done.stdout.splitlines()[0] == "example.org,127.0.0.1 127.0.0.1"
+    assert done.stdout.splitlines()[0] == "example.org,127.0.0.1,localhost 127.0.0.1,localhost"
 
 
 @pytest.mark.parametrize(

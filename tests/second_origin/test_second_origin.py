@@ -283,6 +283,9 @@ def test_the_port_can_be_chosen(tmp_path: Path) -> None:
     with brokenreg(tmp_path / "b", *options) as running:
         named = httpx.get(running.url + place).headers["location"]
         assert named.startswith(f"http://registry.example:{port}/v2/")
+    with brokenreg(tmp_path / "c", "--second-origin", f"localhost:{port}") as running:
+        named = httpx.get(running.url + place).headers["location"]
+        assert named.startswith(f"http://localhost:{port}/v2/"), "a name is that of the URLs, too"
 
 
 def test_a_busy_port_is_one_line(registry: Brokenreg, tmp_path: Path) -> None:

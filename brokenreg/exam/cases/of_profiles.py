@@ -16,16 +16,19 @@ _WHY = "A real registry has failed like this, without a warning to its users."
 _RECOVER = (Outcome.RECOVERED,)
 _FAIL = (Outcome.FAILED_CLEANLY,)
 _EITHER = (Outcome.RECOVERED, Outcome.FAILED_CLEANLY)
+_FAIL_OR_WAIT = (Outcome.FAILED_CLEANLY, Outcome.RETRYING)
+"""A limit can pass in minutes or hours, so a client may wait long before it tries again."""
+
 
 _PULLS: dict[str, tuple[Outcome, ...]] = {
     "artifactory-anonymous": _EITHER,
     "artifactory-html-login": _FAIL,
     "azure-sas-rejects-auth": _RECOVER,
     "corporate-proxy": _EITHER,
-    "docker-hub-abuse-limited": _FAIL,
+    "docker-hub-abuse-limited": _FAIL_OR_WAIT,
     "docker-hub-auth-down": _EITHER,
     "docker-hub-blobs-500": _FAIL,
-    "docker-hub-rate-limited": _FAIL,
+    "docker-hub-rate-limited": _FAIL_OR_WAIT,
     "ecr-token-expired": _FAIL,
     "ghcr-hangs": _EITHER,
     "quay-flapping": _RECOVER,
