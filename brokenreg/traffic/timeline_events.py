@@ -133,7 +133,7 @@ class FaultNote:
 
 @dataclass(frozen=True, slots=True)
 class FaultDelay:
-    """A fault delays the response, for `seconds`, or until the client disconnects if that is null."""
+    """A fault delays the response by `seconds`, or until the client disconnects if that is null."""
 
     kind: ClassVar = "fault-delay"
     fault: str
