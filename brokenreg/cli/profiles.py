@@ -65,14 +65,17 @@ def _one(profile: Profile) -> Iterator[RenderableType]:
 def _page(found: Sequence[Profile]) -> Iterator[str]:
     yield "# Profiles"
     yield ""
-    yield "A profile is a scenario that shows how a real registry fails. Use it for all requests with"
-    yield "`--scenario profile:NAME`, in `brokenreg serve` and `brokenreg run`, or for one image with"
+    yield "A profile is a scenario that shows how a real registry fails. To use it for all requests, run"
+    yield "`brokenreg serve` or `brokenreg run` with `--scenario profile:NAME`. To use it for one image, pull"
     yield "`broken/as/NAME/IMAGE`."
     yield ""
     yield "In both cases, only the first rule that matches is applied to a request. In an image path, each"
-    yield "client (its address and User-Agent) and each namespace has counters of its own. The path applies"
-    yield "to requests that name the image. With `--scenario`, a profile can also apply to other requests:"
-    yield '"Beyond image paths" lists them. `brokenreg profiles --markdown` generates this page.'
+    yield "client (its address and User-Agent) and each namespace has counters of its own. An image path"
+    yield "applies only to requests that name the image. With `--scenario`, a profile can also apply to other"
+    yield 'requests: "Beyond image paths" lists them.'
+    yield ""
+    yield '"On the wire" says what the real registry sends. Where that is not known, a sentence with "Here"'
+    yield "says what the profile does. `brokenreg profiles --markdown` generates this page."
     yield from markdown_contents(((each.name, each.summary) for each in found), "profile")
     for each in found:
         yield f"\n## {each.name}\n"
