@@ -76,14 +76,17 @@ def _page(found: Sequence[ImageDescription]) -> Iterator[str]:
     yield "# Odd images"
     yield ""
     yield "An odd image is invalid in one respect, or valid but rare. Pull it to see whether your client"
-    yield "copes with it, or says what is wrong. The tag of `broken/image` is the name of a kind, with its"
-    yield "parameters: `broken/image:index-nested_depth-10`. The digests of a tag never change. Another"
-    yield "`seed` gives another image of the same kind, which no client has yet. To pull all kinds,"
-    yield "[examine your client](../how-to/exam.md)."
+    yield "copes with it, or reports what is wrong. To test your client with all kinds of odd images,"
+    yield "[run the exam](../how-to/exam.md)."
     yield ""
-    yield '"What clients do" says what skopeo 1.9.3, podman 4.3.1, buildah 1.28.2, docker 20.10.24,'
-    yield 'ctr 1.6.20 and the Python package oras 0.2.43 did. "All" means all of these.'
-    yield "`brokenreg images --markdown` generates this page."
+    yield "The tag of `broken/image` is the name of a kind with its parameters:"
+    yield "`broken/image:index-nested_depth-10`. The digests of a tag never change. To get an image that"
+    yield "your client has not pulled before, use another `seed`."
+    yield ""
+    yield '"What clients do" says what these clients did: skopeo 1.9.3, podman 4.3.1, buildah 1.28.2,'
+    yield 'docker 20.10.24, ctr 1.6.20 and the Python package oras 0.2.43. "All" means all of these. If the'
+    yield "text names no parameter, it is about the defaults. The texts after a colon are parts of error"
+    yield "messages. `brokenreg images --markdown` generates this page."
     for family, members in groupby(found, lambda each: each.family):
         yield from markdown_contents(((each.name, each.summary) for each in members), family)
     for family, members in groupby(found, lambda each: each.family):

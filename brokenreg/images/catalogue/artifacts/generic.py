@@ -47,7 +47,7 @@ class ArtifactUnknown(ImageKind):
     name = "artifact-unknown-types"
     clients = (
         "skopeo and oras pull it. podman, buildah, docker and ctr do not: `unsupported media type`. "
-        "With `types-config`, ctr does too."
+        "With `types-config`, ctr pulls it too."
     )
     sources = f"containerd#9142; {_GUIDELINES}"
     example = "types-config"
@@ -68,20 +68,20 @@ class ArtifactUnknown(ImageKind):
 class ArtifactLayerUnknown(ImageKind):
     """The image has one layer of an unknown type besides an ordinary one.
 
-    It is not a tar, unless you set `content-tar`. The configuration has its diff_id.
+    The unknown layer is not a tar, unless you set `content-tar`. The configuration has a diff_id for it.
     """
 
     name = "artifact-layer-unknown"
     clients = (
         "skopeo and oras pull it. podman and buildah do not: `unexpected EOF`. docker and ctr do not: "
         "`unsupported media type`, `no processor for media-type`. With `content-tar`, podman and "
-        "buildah do too."
+        "buildah pull it too."
     )
     sources = 'containerd#9142; image-spec, "manifest.md": unknown media types must not cause errors'
     example = "order-first"
 
     order: Literal["first", "last"] = Field("last", description="the position of the unknown layer")
-    content: Literal["file", "tar"] = Field("file", description="what it has")
+    content: Literal["file", "tar"] = Field("file", description="what the unknown layer contains")
 
     def make(self, draft: Draft) -> Descriptor:
         file = _file(draft)

@@ -63,7 +63,7 @@ class ArtifactWasm(ImageKind):
     name = "artifact-wasm"
     clients = (
         "skopeo and oras pull it. podman, buildah, docker and ctr do not: `unsupported media type`, "
-        "`mismatched image rootfs and manifest layers`. With `form-image`, only docker does not: "
+        "`mismatched image rootfs and manifest layers`. With `form-image`, only docker does not pull it: "
         "`operating system is not supported`."
     )
     sources = 'CNCF TAG Runtime, "Wasm OCI Artifact layout"'
@@ -95,7 +95,7 @@ class ArtifactWasm(ImageKind):
 class ArtifactModel(ImageKind):
     """The artifact is an AI model without tensors, in the format GGUF. This is valid.
 
-    `form` is the layout: that of Docker Model Runner, or that of the CNCF's ModelPack.
+    `form` selects the layout: that of Docker Model Runner, or that of the CNCF's ModelPack.
     """
 
     name = "artifact-model"

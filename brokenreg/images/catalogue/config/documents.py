@@ -17,7 +17,7 @@ _KIB, _MIB = 1024, 1024**2
 class ConfigLarge(ImageKind):
     """The configuration is very large: one of its labels fills it up to `size`.
 
-    Clients read configurations into memory, and many have a limit.
+    Clients read configurations into memory, and many limit their size.
     """
 
     name = "config-large"
@@ -44,9 +44,9 @@ class ConfigLarge(ImageKind):
 class ConfigNotJSON(ImageKind):
     """The configuration is not a JSON object.
 
-    With `form-truncated` it is the first half of one, with `form-trailing` something follows it, and with
-    `form-list` it is a JSON array. `form-bom` and `form-utf-16` are JSON in an encoding that the
-    specification of JSON forbids.
+    By default, it is a line of text. With `form-truncated` it is the first half of a JSON object, with
+    `form-trailing` more text follows the object, and with `form-list` it is a JSON array. With `form-bom` and
+    `form-utf-16` it is JSON, but in an encoding that RFC 8259 forbids.
     """
 
     name = "config-not-json"
@@ -78,21 +78,23 @@ class ConfigNotJSON(ImageKind):
 class ConfigDuplicateKeys(ImageKind):
     """The configuration has two members `rootfs`: one with the right diff_ids, and one with wrong ones.
 
-    Most parsers use the last one, some the first, and some fail. With `form-case`, the second key is
-    `Rootfs`. Go's parser ignores case, so it is a duplicate for most container tools, and an unknown key for
-    others.
+    Most parsers use the last member, some use the first, and some fail. With `form-case`, the second key is
+    `Rootfs`. Go's parser ignores case, so this key is a duplicate for most container tools, and an unknown
+    key for others.
     """
 
     name = "config-duplicate-keys"
     clients = (
-        "All pull it. With `right-first`, docker and ctr do not: they use the last one, and `Rootfs` "
-        "too. skopeo, podman, buildah and oras do not compare the diff_ids."
+        "All pull it. With `right-first`, docker and ctr do not: they use the last member, even if its "
+        "key is `Rootfs`. skopeo, podman, buildah and oras do not compare the diff_ids."
     )
     sources = "RFC 8259, section 4: the behaviour of software that receives such an object is unpredictable"
     example = "right-first_form-case"
 
-    right: Literal["first", "last"] = Field("last", description="which of them has the right diff_ids")
-    form: Literal["same", "case"] = Field("same", description="the keys are the same, or differ in case")
+    right: Literal["first", "last"] = Field("last", description="which member has the right diff_ids")
+    form: Literal["same", "case"] = Field(
+        "same", description="whether the keys are the same or differ in case"
+    )
 
     def make(self, draft: Draft) -> Descriptor:
         layers = [draft.layer()]

@@ -12,8 +12,9 @@ from brokenreg.images.odd_image import Descriptor
 class ConfigCreated(ImageKind):
     """The date of the image is absent, or not in the format of RFC 3339.
 
-    `form-absent` is valid. With `form-date` it is only a date, with `form-no-zone` it has no time zone, with
-    `form-number` it is the number of seconds since 1970, and with `form-year-10000` its year has five digits.
+    `form-absent` is valid. By default, the date is an empty string. With `form-date` it has no time, with
+    `form-no-zone` it has no time zone, with `form-number` it is the number of seconds since 1970, and with
+    `form-year-10000` its year has five digits.
     """
 
     name = "config-created"
@@ -23,7 +24,7 @@ class ConfigCreated(ImageKind):
     )
     sources = (
         "kargo#1267, testcontainers-java#8302, moby#47368; "
-        'image-spec, "config.md": `created` is optional, and formatted as RFC 3339, section 5.6, says'
+        'image-spec, "config.md": `created` is optional, and in the format of RFC 3339, section 5.6'
     )
     example = "form-date"
 
@@ -61,11 +62,13 @@ class ConfigPlatform(ImageKind):
         "docker does not pull `member-os` with `form-unknown` or `form-other`: `operating system is "
         "not supported`, `cannot be used on this platform`."
     )
-    sources = 'image-spec, "config.md": `architecture` and `os` are required, as Go lists them'
+    sources = 'image-spec, "config.md": `architecture` and `os` are required, with values that Go lists'
     example = "member-os_form-absent"
 
     member: Literal["architecture", "os"] = Field("architecture", description="which member is odd")
-    form: Literal["unknown", "other", "empty", "absent"] = Field("unknown", description="what it says")
+    form: Literal["unknown", "other", "empty", "absent"] = Field(
+        "unknown", description="the value of this member"
+    )
 
     def make(self, draft: Draft) -> Descriptor:
         layers = [draft.layer()]

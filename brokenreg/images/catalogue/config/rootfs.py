@@ -14,9 +14,10 @@ from brokenreg.images.odd_image import Descriptor
 class ConfigDiffIds(ImageKind):
     """The configuration has wrong diff_ids, the digests of the unpacked layers.
 
-    The image has two layers. With `form-few`, only the first one has a diff_id. With `form-many`, there are
-    three diff_ids. With `form-wrong`, the second one is the digest of something else. With `form-swapped`,
-    both are right but in the wrong order. With `form-sha512`, both are right but use SHA-512, which is valid.
+    The image has two layers. With `form-few`, only the first layer has a diff_id. With `form-none`, neither
+    has one. With `form-many`, there are three diff_ids. With `form-wrong`, the second diff_id is the digest
+    of something else. With `form-swapped`, both are right but in the wrong order. With `form-sha512`, both
+    are right but use SHA-512, which is valid.
     """
 
     name = "config-diff-ids"
@@ -27,12 +28,12 @@ class ConfigDiffIds(ImageKind):
     )
     sources = (
         "umoci#676, go-containerregistry#2304, #2370, distribution#4420; "
-        'image-spec, "config.md": `diff_ids` has the layers in order, from first to last'
+        'image-spec, "config.md": `diff_ids` are in the order of the layers, from first to last'
     )
     example = "form-few"
 
     form: Literal["few", "many", "none", "wrong", "swapped", "sha512"] = Field(
-        "wrong", description="what the list has"
+        "wrong", description="what the configuration has as `diff_ids`"
     )
 
     def make(self, draft: Draft) -> Descriptor:
@@ -63,10 +64,10 @@ class ConfigHistoryTooLong(ImageKind):
         "skopeo, podman, buildah, ctr and oras pull it. docker does not: `too many non-empty layers "
         "in History section`."
     )
-    sources = 'image-spec, "config.md": a step without a layer says so with `empty_layer`'
+    sources = 'image-spec, "config.md": a step without a layer is marked with `empty_layer`'
     example = "steps-5"
 
-    steps: int = Field(3, ge=1, le=1000, description="number of further steps")
+    steps: int = Field(3, ge=1, le=1000, description="number of additional steps")
 
     def make(self, draft: Draft) -> Descriptor:
         layers = [draft.layer()]

@@ -14,9 +14,9 @@ _CONFIG = 'image-spec, "config.md", "Properties", '
 class ConfigUser(ImageKind):
     """The user of the image is odd.
 
-    By default it is the name of a user that the image does not have. With `form-number` the number is too
-    large for a user, with `form-negative` it is -1, with `form-colon` it is `:`, with `form-newline` it has a
-    line break, and with `form-not-text` it is a JSON number.
+    By default it is the name of a user that the image does not have. With `form-number` it is a number that
+    is too large for a user ID, with `form-negative` it is -1, with `form-colon` it is `:`, with
+    `form-newline` it has a line break, and with `form-not-text` it is a JSON number.
     """
 
     name = "config-user"
@@ -43,10 +43,10 @@ class ConfigUser(ImageKind):
 class ConfigEnv(ImageKind):
     """An environment variable of the image is odd.
 
-    It is without `=` by default. With `form-no-name` there is nothing before the `=`, with `form-twice` the
-    same name occurs twice, with `form-newline` and `form-nul` the value has that character, with
-    `form-surrogate` it has half a surrogate pair, with `form-not-text` it is a JSON number, and with
-    `form-object` the variables are an object instead of a list.
+    By default it has no `=`. With `form-no-name` there is nothing before the `=`, with `form-twice` the same
+    name occurs twice, with `form-newline` and `form-nul` the value has that character, and with
+    `form-surrogate` the value has half a surrogate pair. With `form-not-text` the variable is a JSON number,
+    and with `form-object` the variables are an object instead of a list.
     """
 
     name = "config-env"
@@ -78,15 +78,15 @@ class ConfigEnv(ImageKind):
 class ConfigEntrypoint(ImageKind):
     """The entrypoint of the image is odd.
 
-    By default it names a program that the image does not have. With `form-empty` it is an empty list, with
-    `form-empty-text` a list with an empty string, with `form-nul` the path has a NUL, with `form-not-text` it
-    is a list with a number, and with `form-text` it is a string instead of a list.
+    By default it names a program that the image does not have. With `form-empty` it is an empty list, and
+    with `form-empty-text` a list with an empty string. With `form-nul` the path has a NUL. With
+    `form-not-text` it is a list with a number, and with `form-text` it is a string instead of a list.
     """
 
     name = "config-entrypoint"
     clients = (
         "All pull it. With `form-not-text`, only skopeo and oras do: `json: cannot unmarshal number`. "
-        "With `form-text`, docker does too, but podman, buildah and ctr do not."
+        "With `form-text`, skopeo, oras and docker do, but podman, buildah and ctr do not."
     )
     sources = f"{_CONFIG}`Entrypoint`: a list of arguments"
     example = "form-text"

@@ -96,12 +96,12 @@ class ContentManyFiles(ImageKind):
 class ContentSparse(ImageKind):
     """The layer has a sparse file: a file of 1 GiB of which only 512 bytes are in the archive.
 
-    It has GNU tar's format for sparse files, version 1.0. Clients that know the format create the whole file,
-    and may write all of it. Others see a small file.
+    It is in GNU tar's format for sparse files, version 1.0. Clients that know the format create the whole
+    file, and may write all of it. Others see a small file.
     """
 
     name = "content-sparse"
-    clients = "All pull it. podman, docker and ctr write all zeros to disk: the file is no longer sparse."
+    clients = "All pull it. podman, docker and ctr write all zeros to disk, so the file is no longer sparse."
     sources = (
         'GNU tar manual, "Storing Sparse Files"; image-spec, "layer.md": sparse files should not be used'
     )

@@ -11,11 +11,12 @@ from brokenreg.images.tarball import CHARACTER_DEVICE, PIPE, Entry
 class ContentDevice(ImageKind):
     """The layer has a character device, which only root can create.
 
-    By default it is a copy of `/dev/null`. With `major-0_minor-0` it is what overlayfs uses as a whiteout.
+    By default it is a copy of `/dev/null`. With `major-0_minor-0` it is the device that overlayfs uses as a
+    whiteout.
     """
 
     name = "content-device"
-    clients = "All pull it as root. podman, docker and ctr create the device, also with `major-0_minor-0`."
+    clients = "All pull it as root. podman, docker and ctr create the device, even with `major-0_minor-0`."
     sources = 'image-spec, "layer.md", "File Types"'
     example = "major-0_minor-0"
 

@@ -13,19 +13,19 @@ from brokenreg.images.tarball import HARD_LINK, Entry
 class ContentHardLink(ImageKind):
     """The second layer has a hard link to a file that is not in this layer.
 
-    `to` says what it leads to: a file in the first layer, a file that no layer has, or itself.
+    `to` selects its target: a file in the first layer, a file that no layer has, or the link itself.
     """
 
     name = "content-hardlink"
     clients = (
-        "`to-lower`: podman, buildah, docker and ctr fail if they store layers in overlayfs: `no such file "
-        "or directory`. If they store copies (vfs; native), they pull it, and so does oras. `to-missing` "
-        "and `to-itself`: all of them fail. skopeo pulls all, because it does not unpack them."
+        "With `to-lower`, podman, buildah, docker and ctr fail if they store layers in overlayfs: `no such "
+        "file or directory`. If they store copies (vfs; native), they pull it, and so does oras. With "
+        "`to-missing` and `to-itself`, all of these fail. skopeo pulls all, because it does not unpack them."
     )
-    sources = 'cvmfs#4286, kaniko#282; image-spec, "layer.md", "Hardlinks": to extract such a link may fail'
+    sources = 'cvmfs#4286, kaniko#282; image-spec, "layer.md", "Hardlinks": such a link may fail to extract'
     example = "to-missing"
 
-    to: Literal["lower", "missing", "itself"] = Field("lower", description="what the link leads to")
+    to: Literal["lower", "missing", "itself"] = Field("lower", description="the target of the link")
 
     def make(self, draft: Draft) -> Descriptor:
         target = {"lower": b"target.txt", "missing": b"missing.txt", "itself": b"link.txt"}[self.to]

@@ -12,7 +12,7 @@ _PART = 200
 
 
 class ContentNameLong(ImageKind):
-    """A file in the layer has a very long path, through folders whose names have 200 bytes.
+    """A file in the layer has a very long path, through folders whose names have 200 bytes each.
 
     Linux allows 4,095 bytes for a path in a system call. The path is in a pax header.
     """
@@ -25,7 +25,7 @@ class ContentNameLong(ImageKind):
     sources = 'POSIX.1-2024, "pax", `path`; Linux, PATH_MAX'
     example = "size-3500"
 
-    size: int = Field(4096, ge=300, le=50_000, description="bytes of the path")
+    size: int = Field(4096, ge=300, le=50_000, description="length of the path in bytes")
 
     def make(self, draft: Draft) -> Descriptor:
         folders = b"/".join([b"a" * _PART] * (self.size // (_PART + 1)))
@@ -67,7 +67,7 @@ class ContentNameControl(ImageKind):
 class ContentNameNotUtf8(ImageKind):
     """Files in the layer have names that are not UTF-8: Latin-1, a lone surrogate, and a byte 0xFF.
 
-    File systems of Linux allow them.
+    Linux file systems allow such names.
     """
 
     name = "content-name-not-utf8"
@@ -82,11 +82,11 @@ class ContentNameNotUtf8(ImageKind):
 class ContentNameCase(ImageKind):
     """Files in the layer have names that differ only in the case of letters.
 
-    On file systems that ignore case, as on macOS and Windows, one overwrites the other.
+    On file systems that ignore case, as on macOS and Windows, each of them overwrites the one before.
     """
 
     name = "content-name-case"
-    clients = "All pull it, and have all files on a file system that respects case."
+    clients = "All pull it, and on a case-sensitive file system, they have all files."
     sources = 'image-spec, "layer.md" says nothing about case'
 
     def make(self, draft: Draft) -> Descriptor:

@@ -13,10 +13,10 @@ _UP = b"../" * 20
 
 
 class ContentTraversal(ImageKind):
-    """A file in the layer has a path that leads out of the folder into which a client unpacks it.
+    """A file in the layer has a path that leads out of the folder into which a client unpacks the layer.
 
-    `through` says how: its name has `../` 20 times, its name is absolute, or an entry before it is a symbolic
-    link to `/tmp`. A client that follows the path creates the harmless file
+    `through` says how: the name of the file has `../` 20 times, its name is absolute, or an entry before the
+    file is a symbolic link to `/tmp`. A client that follows the path creates the harmless file
     `/tmp/brokenreg-escaped-<digits>`.
     """
 

@@ -47,7 +47,7 @@ class ContentWhiteoutAndFile(ImageKind):
 class ContentWhiteoutOpaque(ImageKind):
     """The second layer hides all files of a folder with an opaque whiteout, and adds a file to the folder.
 
-    This is valid. `order` says which of the two entries is first; the file is there in both cases.
+    This is valid. `order` says which of the two entries is first. The image has the new file in both cases.
     """
 
     name = "content-whiteout-opaque"

@@ -16,7 +16,7 @@ class IndexMissingChild(ImageKind):
     """The index names a manifest that the registry does not have.
 
     With `platform-other`, the missing manifest is for `s390x`, and the one for amd64 is present, so most
-    clients do not need the missing one. Those that copy all platforms do.
+    clients do not need the missing one. Clients that copy all platforms need it.
     """
 
     name = "index-missing-child"
@@ -27,7 +27,7 @@ class IndexMissingChild(ImageKind):
     sources = 'distribution-spec, "Deleting Manifests": a manifest that an index names can be deleted'
     example = "platform-other"
 
-    platform: Literal["amd64", "other"] = Field("amd64", description="the platform that is missing")
+    platform: Literal["amd64", "other"] = Field("amd64", description="the platform whose manifest is missing")
 
     def make(self, draft: Draft) -> Descriptor:
         missing = draft.absent_manifest()
@@ -68,13 +68,13 @@ class IndexChildSize(ImageKind):
 class IndexChildUnknown(ImageKind):
     """The index has, besides the image, a manifest of a type that no client knows.
 
-    It is the first one, and claims to be for amd64 too. Clients must ignore it.
+    By default, the unknown manifest comes first. It claims to be for amd64 too. Clients must ignore it.
     """
 
     name = "index-child-unknown"
     clients = (
         "skopeo, podman, buildah, docker and ctr do not pull it: `unsupported schema version 0`, "
-        "`missing signature key`, `not found`. With `order-last`, only ctr does not. oras downloads "
+        "`missing signature key`, `not found`. With `order-last`, only ctr does not pull it. oras downloads "
         "nothing and reports success."
     )
     sources = 'image-spec, "image-index.md": unknown media types must be ignored'

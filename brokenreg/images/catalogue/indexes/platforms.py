@@ -22,7 +22,7 @@ class IndexPlatform(ImageKind):
     name = "index-platform"
     clients = (
         "skopeo, podman, buildah and ctr pull it. docker does not: `no matching manifest for "
-        "linux/amd64`. The same holds for `form-null`; with the other forms, none of them pulls it. "
+        "linux/amd64`. The same is true of `form-null`. With the other forms, none of them pulls it. "
         "oras downloads nothing and reports success."
     )
     sources = f"containers/image#898; {_PLATFORM} is optional"
@@ -43,7 +43,7 @@ class IndexPlatform(ImageKind):
 
 
 class IndexOtherPlatform(ImageKind):
-    """The index has no manifest for the platform of most clients, only one for another. This is valid."""
+    """The index has no manifest for the platform of most clients, only for another one. This is valid."""
 
     name = "index-other-platform"
     clients = (
@@ -68,8 +68,9 @@ class IndexOtherPlatform(ImageKind):
 class IndexVariants(ImageKind):
     """The index has several manifests for amd64 that differ in the variant. This is valid.
 
-    They are for the variants v4, v3, v2 and v1, in this order or the reverse. A program for v4 does not run
-    on most machines. `form-twice` has two manifests without any variant.
+    By default, they are for the variants v4, v3, v2 and v1, in this order. With `form-ascending`, the order
+    is reversed. A program for v4 does not run on most machines. With `form-twice`, there are two manifests
+    without any variant.
     """
 
     name = "index-variants"
@@ -100,7 +101,8 @@ class IndexVariants(ImageKind):
 class IndexAttestation(ImageKind):
     """The index has, besides the image, an attestation for the platform `unknown/unknown`. This is valid.
 
-    BuildKit adds one to each image by default. With `order-only`, the index has only the attestation.
+    BuildKit adds an attestation to each image by default. With `order-only`, the index has only the
+    attestation.
     """
 
     name = "index-attestation"

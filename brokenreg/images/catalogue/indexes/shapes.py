@@ -15,7 +15,7 @@ _INDEX = 'image-spec, "image-index.md"'
 class IndexEmpty(ImageKind):
     """The image is an index without any manifest.
 
-    `form` says how: `manifests` is an empty list, which is valid, or null, or absent.
+    `form` says how: `manifests` is an empty list (which is valid), null, or absent.
     """
 
     name = "index-empty"
@@ -36,9 +36,9 @@ class IndexEmpty(ImageKind):
 
 
 class IndexMany(ImageKind):
-    """The index has very many manifests, each for another platform. The one for amd64 is the last.
+    """The index has very many manifests, each for a different platform. The last one is for amd64.
 
-    All manifests are in the registry. The others are for riscv64 and differ in the variant.
+    The registry has all manifests. The others are for riscv64, each for a different variant.
     """
 
     name = "index-many"
@@ -64,7 +64,7 @@ class IndexMany(ImageKind):
 class IndexNested(ImageKind):
     """The image is behind several indexes: each one except the last contains only another index.
 
-    This is valid. The descriptors of all of them name the platform.
+    This is valid. In each index, the descriptor names the platform.
     """
 
     name = "index-nested"
@@ -76,7 +76,7 @@ class IndexNested(ImageKind):
     sources = f"{_INDEX}: implementations should support nested indexes"
     example = "depth-10"
 
-    depth: int = Field(2, ge=2, le=1000, description="number of indexes, the outermost included")
+    depth: int = Field(2, ge=2, le=1000, description="number of indexes, including the outermost")
 
     def make(self, draft: Draft) -> Descriptor:
         inner = draft.plain_image()
@@ -88,8 +88,9 @@ class IndexNested(ImageKind):
 class IndexCyclic(ImageKind):
     """The image has a referrer that leads back to it: an index that contains the image.
 
-    The image itself is valid. A client that copies an image with its referrers, and their contents with their
-    referrers, never finishes, unless it remembers what it has copied.
+    The image itself is valid. A client can copy an image with its referrers, then the contents of these
+    referrers with their own referrers, and so on. If it does not remember what it has copied, it never
+    finishes.
     """
 
     name = "index-cyclic"

@@ -40,14 +40,14 @@ class LayerNone(ImageKind):
 class LayerTwice(ImageKind):
     """The manifest has the same layer several times.
 
-    The configuration has its diff_id the same number of times, so the image is valid.
+    The configuration has the diff_id of this layer the same number of times, so the image is valid.
     """
 
     name = "layer-twice"
     clients = "All pull it. ctr took 27 s with `times-50`."
     sources = "containerd#3583, kitops#687"
 
-    times: int = Field(2, ge=2, le=100, description="number of times")
+    times: int = Field(2, ge=2, le=100, description="how many times the manifest has the layer")
 
     def make(self, draft: Draft) -> Descriptor:
         return draft.image([draft.layer()] * self.times)
@@ -58,8 +58,8 @@ class LayersMany(ImageKind):
 
     name = "layers-many"
     clients = (
-        "skopeo, podman, buildah, ctr and oras pull it. docker does not: `max depth exceeded`. It pulls "
-        "`count-125`."
+        "skopeo, podman, buildah, ctr and oras pull it. docker does not: `max depth exceeded`. docker "
+        "pulls `count-125`."
     )
     sources = 'moby, "max depth exceeded"; the specification has no limit'
     example = "count-200"
@@ -71,7 +71,7 @@ class LayersMany(ImageKind):
 
 
 class LayerWithoutBytes(ImageKind):
-    """The last layer is a blob of 0 bytes, though its media type says that it is a gzip stream."""
+    """The last layer is a blob of 0 bytes, but its media type says that it is a gzip stream."""
 
     name = "layer-zero-bytes"
     clients = (

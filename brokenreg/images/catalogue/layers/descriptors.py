@@ -18,7 +18,7 @@ _HUGE = 2**63 - 1
 
 
 class LayerForeign(ImageKind):
-    """The second layer is foreign: its descriptor has a URL, and nothing responds there.
+    """The second layer is foreign: its descriptor has a URL at which nothing responds.
 
     The URL leads to port 1 of the client's own machine. The registry has the layer too, unless you set
     `blob-absent`.

@@ -34,7 +34,7 @@ class _GzipKind(ImageKind):
 class LayerGzipTrailing(_GzipKind):
     """More bytes follow the gzip stream of the layer: zeros, or junk.
 
-    The digest and the size of the layer include them.
+    The digest and the size of the layer include these bytes.
     """
 
     name = "layer-gzip-trailing"
@@ -42,11 +42,11 @@ class LayerGzipTrailing(_GzipKind):
         "skopeo, which does not unpack it, and oras pull it. podman, buildah, docker and ctr do not: `gzip: "
         "invalid header`."
     )
-    sources = "umoci#358; RFC 1952, section 2.2: a gzip file consists of members and of nothing else"
+    sources = "umoci#358; RFC 1952, section 2.2: a gzip file consists only of members"
     example = "after-junk"
 
     after: Literal["zeros", "junk"] = Field("zeros", description="what follows the stream")
-    size: int = Field(512, ge=1, le=65_536, description="number of bytes that follow it")
+    size: int = Field(512, ge=1, le=65_536, description="number of bytes that follow the stream")
 
     def pack(self, draft: Draft, tar: Content) -> Content:
         more = bytes(self.size)
@@ -76,14 +76,15 @@ class LayerGzipMembers(_GzipKind):
 class LayerGzipTruncated(_GzipKind):
     """The gzip stream of the layer is cut off.
 
-    The digest and the size of the layer are those of what is left, so that only a client that unpacks it can
-    notice. By default, half of a file is missing. With `missing-8`, it is only the checksum and the length.
+    The digest and the size of the layer are those of the truncated stream, so only a client that unpacks the
+    layer can notice. By default, half of a file is missing. With `missing-8`, only the checksum and the
+    length are missing.
     """
 
     name = "layer-gzip-truncated"
     clients = (
         "skopeo pulls it, because it does not unpack it. podman, buildah, docker and ctr do not: "
-        "`unexpected EOF`. oras does not by default, but does not notice that the last 500 bytes are "
+        "`unexpected EOF`. oras does not either, but does not notice if only the last 500 bytes are "
         "missing."
     )
     sources = "RFC 1952, section 2.3"

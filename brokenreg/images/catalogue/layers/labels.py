@@ -40,7 +40,7 @@ class LayerZstd(ImageKind):
 class LayerZstdInDocker(ImageKind):
     """A manifest in Docker's format has a layer that is compressed with zstd.
 
-    That format has no media type for it. The layer has the one that BuildKit used,
+    Docker's format has no media type for such a layer. This layer has the type that BuildKit used,
     `application/vnd.docker.image.rootfs.diff.tar.zstd`. With `manifest-oci`, the rest of the image is in
     OCI's format.
     """
@@ -48,7 +48,7 @@ class LayerZstdInDocker(ImageKind):
     name = "layer-zstd-in-docker"
     clients = (
         "Only oras pulls it. skopeo, podman and buildah do not: `unsupported docker v2s2 media type`. They "
-        "do with `manifest-oci`. ctr does not: `no processor for media-type`. docker 20.10 does not: "
+        "pull it with `manifest-oci`. ctr does not: `no processor for media-type`. docker 20.10 does not: "
         "`invalid tar header`."
     )
     sources = (

@@ -97,9 +97,9 @@ class LayerEstargz(ImageKind):
 class LayerZstdChunked(ImageKind):
     """The layer is in the zstd:chunked format: each file is a zstd frame, with a table of contents.
 
-    This is a valid zstd layer. At its end are frames that decompressors skip. They contain the table, what is
-    needed to restore the tar (tar-split), and a footer. Annotations of the layer say where these are. With
-    `keys-old`, the annotations have the names that podman knew until 2023.
+    This is a valid zstd layer. At its end are frames that decompressors skip. They contain the table, the
+    data from which the tar can be restored (tar-split), and a footer. Annotations of the layer say where
+    these parts are. With `keys-old`, the annotations have the names that podman knew until 2023.
     """
 
     name = "layer-zstd-chunked"

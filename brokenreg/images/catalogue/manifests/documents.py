@@ -37,7 +37,7 @@ class ManifestLarge(ImageKind):
 class ManifestDeep(ImageKind):
     """The manifest has a member that clients do not know, with `depth` nested arrays in it.
 
-    A parser that calls itself for each level can overflow its stack. Go's parser has a limit of 10,000.
+    A recursive parser can overflow its stack. Go's parser allows at most 10,000 levels.
     """
 
     name = "manifest-deep"
@@ -60,8 +60,9 @@ class ManifestDeep(ImageKind):
 class ManifestNotJSON(ImageKind):
     """The manifest is not a JSON object, although its digest and Content-Type are right.
 
-    With `form-truncated` it is the first half of one, with `form-trailing` something follows it, and with
-    `form-list` it is a JSON array.
+    By default, it is a line of text. With `form-html` it is an HTML page, with `form-truncated` it is the
+    first half of a JSON object, with `form-trailing` more text follows the object, and with `form-list` it is
+    a JSON array.
     """
 
     name = "manifest-not-json"
@@ -92,14 +93,14 @@ class ManifestNotJSON(ImageKind):
 class ManifestEncoding(ImageKind):
     """The manifest is JSON, but not in plain UTF-8.
 
-    It begins with a byte order mark by default. With `form-utf-16` it is in UTF-16. With `form-latin-1`, an
-    annotation has a byte that is not UTF-8. `form-surrogate` is ASCII, but an annotation has an escape for
-    half a surrogate pair.
+    By default, it begins with a byte order mark. With `form-utf-16` it is in UTF-16. With `form-latin-1`, an
+    annotation has a byte that is not UTF-8. With `form-surrogate` it is ASCII, but an annotation has an
+    escape for half a surrogate pair.
     """
 
     name = "manifest-encoding"
     clients = (
-        "oras pulls it, also UTF-16. skopeo, podman, buildah, docker and ctr do not: `invalid "
+        "oras pulls it, and UTF-16 too. skopeo, podman, buildah, docker and ctr do not: `invalid "
         "character 'ï' looking for beginning of value`. All pull `form-latin-1` and `form-surrogate`."
     )
     sources = "RFC 8259, section 8.1: UTF-8, without a byte order mark; section 8.2: surrogates"
@@ -124,8 +125,8 @@ class ManifestEncoding(ImageKind):
 class ManifestDuplicateKeys(ImageKind):
     """The manifest has two members `config` and two members `layers`, which are two complete images.
 
-    Most parsers use the last ones, some the first, and some fail. If a scanner and a client differ in this,
-    they see different images under the same digest. With `form-case`, the second keys are `Config` and
+    Most parsers use the last ones, some use the first, and some fail. If a scanner and a client differ in
+    this, they see different images under the same digest. With `form-case`, the second keys are `Config` and
     `Layers`. Go's parser ignores case, so they are duplicates for most container tools, and unknown keys for
     others.
     """
@@ -138,7 +139,9 @@ class ManifestDuplicateKeys(ImageKind):
     sources = "RFC 8259, section 4: the behaviour of software that receives such an object is unpredictable"
     example = "form-case"
 
-    form: Literal["same", "case"] = Field("same", description="the keys are the same, or differ in case")
+    form: Literal["same", "case"] = Field(
+        "same", description="whether the keys are the same or differ in case"
+    )
 
     def make(self, draft: Draft) -> Descriptor:
         first, second = (draft.image_document([draft.layer(label=label)]) for label in ("1", "2"))

@@ -41,7 +41,7 @@ class ManifestAnnotations(ImageKind):
 class ManifestSizeFormat(ImageKind):
     """The size of the layer is right, but not written as an integer, or it is absent.
 
-    `form` says how it is written: `105.0`, `105e0`, the string `"105"`, or null.
+    `form` says how a size such as 105 is written: `105.0`, `105e0`, the string `"105"`, null, or not at all.
     """
 
     name = "manifest-size-format"
@@ -77,17 +77,17 @@ class ManifestSizeFormat(ImageKind):
 class ManifestDigest(ImageKind):
     """The digest of the second layer is malformed.
 
-    With `form-upper` it has capital letters, with `form-short` half of its digits, with `form-algorithm` an
-    unknown algorithm, with `form-bare` no algorithm, and with `form-traversal` it is a path that leads out of
-    the folder of a client that uses it as the name of a file.
+    With `form-upper` it has capital letters, with `form-short` only half of its digits, with `form-algorithm`
+    an unknown algorithm, and with `form-bare` no algorithm. With `form-traversal` it has a path. If a client
+    uses this path as the name of a file, it leads out of the client's folder.
     """
 
     name = "manifest-digest"
     clients = (
         "No client pulls it: `invalid checksum digest format`, or 400 from the registry. With "
-        "`form-bare`, skopeo to a folder crashes: `panic: no ':' separator in digest`. With "
-        "`form-traversal`, no client writes outside its folder. skopeo to a folder requests that "
-        "digest, and ctr requests `/tmp/brokenreg-escaped-...` of the registry."
+        "`form-bare`, skopeo crashes when it copies to a folder: `panic: no ':' separator in digest`. "
+        "With `form-traversal`, no client writes outside its folder. skopeo requests that digest when it "
+        "copies to a folder, and ctr requests `/tmp/brokenreg-escaped-...` from the registry."
     )
     sources = f'CVE-2024-3727 (containers/image); {_DESCRIPTOR}, "Digests"'
     example = "form-traversal"
@@ -114,7 +114,8 @@ class ManifestMissingBlob(ImageKind):
 
     name = "manifest-missing-blob"
     clients = (
-        "No client pulls it: 404. With `blob-config`, oras does, because it does not read the configuration."
+        "No client pulls it: 404. With `blob-config`, oras pulls it, because it does not read the "
+        "configuration."
     )
     sources = (
         'distribution-spec, "Pushing Manifests": a registry may accept a manifest whose blobs are missing, '

@@ -17,14 +17,14 @@ _TYPE = "application/vnd.docker.distribution.manifest.v1"
 class ManifestSchema1(ImageKind):
     """The manifest is in Docker's schema 1, which most registries and clients no longer support.
 
-    It has a valid signature, such as registries create. The digest of the manifest covers only what is
-    signed, not the signature. With `form-tampered`, the manifest has a different tag from the one that was
+    It has a valid signature, as registries create it. The digest of the manifest covers only what is signed,
+    not the signature. With `form-tampered`, the manifest has a different tag from the one that was
     signed. With `form-unsigned` it has no signature, and the media type says so.
     """
 
     name = "manifest-schema1"
     clients = (
-        "skopeo, podman, buildah, docker and ctr pull it, and also `form-tampered`, so they do not "
+        "skopeo, podman, buildah, docker and ctr pull it, and `form-tampered` too, so they do not "
         "verify the signature. docker and ctr do not pull `form-unsigned`: `missing signature key`, "
         "`not found`. oras downloads nothing and reports success."
     )

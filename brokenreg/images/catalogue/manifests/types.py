@@ -15,8 +15,8 @@ _UNKNOWN = "application/vnd.example.unknown.v1+json"
 class ManifestMediaType(ImageKind):
     """The manifest has no `mediaType`, or a wrong one.
 
-    The Content-Type of the response is right. `form-absent` is valid. `form-docker` and `form-index` are
-    other types that clients know, so that the manifest conflicts with the Content-Type.
+    The Content-Type of the response is right. `form-absent` is valid. With `form-docker` and
+    `form-index`, the manifest has another type that clients know, which conflicts with the Content-Type.
     """
 
     name = "manifest-media-type"
@@ -83,18 +83,21 @@ class ManifestContentType(ImageKind):
 
 
 class ManifestSchemaVersion(ImageKind):
-    """The manifest has a `schemaVersion` other than 2, or none."""
+    """The manifest has a `schemaVersion` other than 2, or none.
+
+    With `form-text` it is the string "2", and with `form-fraction` it is 2.5.
+    """
 
     name = "manifest-schema-version"
     clients = (
-        "All pull 3, 1, absent and null. With `form-text` and `form-fraction`, only oras does: `json: "
-        "cannot unmarshal string`."
+        "All pull `form-3`, `form-1`, `form-absent` and `form-null`. With `form-text` and "
+        "`form-fraction`, only oras does: `json: cannot unmarshal string`."
     )
     sources = 'image-spec, "manifest.md": `schemaVersion` must be 2'
     example = "form-text"
 
     form: Literal["3", "1", "absent", "null", "text", "fraction"] = Field(
-        "3", description='3, 1, absent, null, the text "2", or 2.5'
+        "3", description="what the manifest has as `schemaVersion`"
     )
 
     def make(self, draft: Draft) -> Descriptor:
