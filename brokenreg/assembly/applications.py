@@ -88,7 +88,7 @@ class Applications:
 
     def control(self, address: str) -> Application:
         """Return the control API; `address` is where it listens."""
-        control = Control(self._runtime, address, self._runtime.settings.control_token)
+        control = Control(self._runtime, address)
         self.late.insert(0, control.application)
         return Application(served_by(control), websocket=control)
 

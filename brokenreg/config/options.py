@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.config import JsonDict
 
 from brokenreg.validation import InvalidValueError
+from brokenreg.wording import quoted
 
 Number = TypeVar("Number", int, float)
 
@@ -34,6 +35,13 @@ def from_text(parse: Callable[[str], object]) -> BeforeValidator:
 def or_off(parse: Callable[[str], object]) -> BeforeValidator:
     """Return a validator like that of `from_text`, for which `off` is None."""
     return from_text(lambda text: None if text == "off" else parse(text))
+
+
+def check_different(kind: str, names: list[str]) -> None:
+    """Raise `ValueError` if a name is given twice. `kind` is what the names are of."""
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate is not None:
+        raise ValueError(f"{kind} {quoted(duplicate)} is given twice: remove one of them")
 
 
 def within(least: float, most: float, wanted: str) -> AfterValidator:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from brokenreg.config.addresses import Address, is_host, plain_url
-from brokenreg.config.options import from_text, option, or_off, within
+from brokenreg.config.options import check_different, from_text, option, or_off, within
 from brokenreg.config.upstreams import (
     Listen,
     Realm,
@@ -22,10 +22,9 @@ from brokenreg.config.upstreams import (
     upstream_name,
     web_proxy_or_env,
 )
-from brokenreg.config.users import AuthUser, sendable_token
+from brokenreg.config.users import AuthUser, check_control_tokens, sendable_token
 from brokenreg.oci.durations import parse_duration
 from brokenreg.oci.sizes import parse_size
-from brokenreg.wording import quoted
 
 _LONGEST = 10 * 365 * 24 * 3600.0
 """Maximum lifetime of a token, and maximum interval between two verifications, in seconds."""
@@ -75,6 +74,9 @@ class Settings(BaseModel):
     )
     control_token: Annotated[str, AfterValidator(sendable_token)] | None = option(
         None, "TOKEN", "Bearer token for the control API; required if it listens beyond loopback.", repr=False
+    )
+    control_read_token: Annotated[str, AfterValidator(sendable_token)] | None = option(
+        None, "TOKEN", "Bearer token with which users can look, but not change anything.", repr=False
     )
     data: Path = option(
         lambda: Path.home() / "broken-reg",
@@ -211,13 +213,13 @@ class Settings(BaseModel):
     @field_validator("auth_user")
     @classmethod
     def _are_unique_users(cls, users: tuple[AuthUser, ...]) -> tuple[AuthUser, ...]:
-        _check_different("user", [user.name for user in users])
+        check_different("user", [user.name for user in users])
         return users
 
     @field_validator("upstream")
     @classmethod
     def _are_unique_upstreams(cls, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
-        _check_different("upstream", [upstream.name for upstream in upstreams])
+        check_different("upstream", [upstream.name for upstream in upstreams])
         return upstreams
 
     @property
@@ -288,13 +290,5 @@ class Settings(BaseModel):
             raise ValueError("--auth-user requires a login: add --auth basic or --auth token")
         if self.auth != "token" and self.token_lifetime is not None:
             raise ValueError("--token-lifetime requires tokens: add --auth token")
-        if self.control is not None and not self.control.is_loopback and not self.control_token:
-            given = f"other machines can reach --control {self.control}"
-            raise ValueError(f"{given}: add --control-token TOKEN, use 127.0.0.1, or pass --control off")
+        check_control_tokens(self.control, self.control_token, self.control_read_token)
         return self
-
-
-def _check_different(kind: str, names: list[str]) -> None:
-    duplicate = next((name for name in names if names.count(name) > 1), None)
-    if duplicate is not None:
-        raise ValueError(f"{kind} {quoted(duplicate)} is given twice: remove one of them")

@@ -1,8 +1,10 @@
-"""The users of the registry, and the token of the control API."""
+"""The users of the registry, and the tokens of the control API."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, SecretStr
+
+from brokenreg.config.addresses import Address
 
 
 class AuthUser(BaseModel):
@@ -29,3 +31,19 @@ def sendable_token(token: str) -> str:
             "no client can send this token: use printable characters, without a space at either end"
         )
     return token
+
+
+def check_control_tokens(control: Address | None, token: str | None, read_token: str | None) -> None:
+    """Check the tokens of the control API at `control`. Raise `ValueError`; the message has no token."""
+    if control is not None and not control.is_loopback and token is None:
+        raise ValueError(
+            f"other machines can reach --control {control}: add --control-token TOKEN, use 127.0.0.1, "
+            "or pass --control off"
+        )
+    if read_token is not None and token is None:
+        raise ValueError(
+            "--control-read-token requires --control-token, because everyone may change everything without "
+            "it: add --control-token TOKEN"
+        )
+    if read_token is not None and read_token == token:
+        raise ValueError("--control-read-token and --control-token are the same: use two different tokens")

@@ -18,15 +18,15 @@ __all__ = ["Control"]
 class Control:
     """Serves the control API of a runtime at `address`. The application is created after the start."""
 
-    def __init__(self, runtime: Runtime, address: str, token: str | None) -> None:
-        self.application = Late(partial(_application, runtime, address, token))
+    def __init__(self, runtime: Runtime, address: str) -> None:
+        self.application = Late(partial(_application, runtime, address))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application = await self.application.get()
         await application(scope, receive, send)
 
 
-def _application(runtime: Runtime, address: str, token: str | None) -> ControlApplication:
+def _application(runtime: Runtime, address: str) -> ControlApplication:
     from brokenreg.control.app import ControlApplication
 
-    return ControlApplication(runtime, address, token)
+    return ControlApplication(runtime, address)

@@ -64,16 +64,22 @@ _SECURITY_HEADERS = {
 """Headers of every response that does not set its own."""
 
 
+_ACCESS = "brokenreg.access"
+"""The key of the scope for what the sender of a request may do."""
+
+
 class ControlApplication:
     """Serves the control API of a runtime to requests with its own Host and Origin."""
 
-    def __init__(self, runtime: Runtime, address: str, token: str | None) -> None:
-        self._guard = ControlGuard(address, token)
+    def __init__(self, runtime: Runtime, address: str) -> None:
+        settings = runtime.settings
+        self._guard = ControlGuard(address, settings.control_token, settings.control_read_token)
         self._quart = _make_quart(runtime)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._guard.refusal_reason(scope)
         if refusal is None:
+            scope[_ACCESS] = self._guard.access(scope)
             await call_quart(self._quart, scope, receive, send)
             return
         if scope["type"] == "websocket":
@@ -131,7 +137,9 @@ def _document_routes() -> tuple[Route, ...]:
 
 def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str | int) -> Response:
-        operations = Operations(runtime, Access.FULL)
+        operations = Operations(runtime, Access(str(dict(request.scope)[_ACCESS])))
+        if route.changes:
+            operations.require_change()
         query = _query(route, request.args.to_dict())
         content = await _content(route)
         api_request = APIRequest(

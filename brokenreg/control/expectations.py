@@ -74,6 +74,7 @@ ROUTES = (
         body=Expectation,
         answer=Verdict,
         problems=(409,),
+        reads=True,
         example='{"filter": "endpoint:manifest status:200", "count": 1}',
     ),
     Route(

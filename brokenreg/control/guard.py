@@ -1,4 +1,7 @@
-"""Refuses requests to the control API with a foreign Host or Origin, or without the token."""
+"""Refuses requests to the control API with a foreign Host or Origin, or without a token.
+
+It also says what the sender of the others may do.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import hmac
 from brokenreg.control.problems import APIError
 from brokenreg.http.asgi import Scope, all_headers, header
 from brokenreg.http.authority import bracketed
+from brokenreg.runtime.operations import Access
 
 
 class ControlGuard:
@@ -14,12 +18,13 @@ class ControlGuard:
 
     It relies on `Origin`, `Sec-Fetch-Site` and `Host`, because pages of other origins cannot forge them.
     With a token, every Host is valid: foreign pages do not have the token, and clients outside a container
-    use names that it does not know.
+    use names that it does not know. `read_token` is valid, too, but its sender may only look.
     """
 
-    def __init__(self, address: str, token: str | None) -> None:
+    def __init__(self, address: str, token: str | None, read_token: str | None = None) -> None:
         self._address = address
         self._token = token
+        self._read_token = read_token
 
     def refusal_reason(self, scope: Scope) -> APIError | None:
         """Return why the request is refused, or None."""
@@ -33,13 +38,17 @@ class ControlGuard:
             return APIError(403, "requests from pages of another origin are refused")
         if header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
             return APIError(403, "requests from pages of another site are refused")
-        if self._token is not None and not self._is_authorized(scope):
+        if self._token is not None and self._access(scope) is None:
             return APIError(
                 401,
                 "send Authorization: Bearer <the --control-token>",
                 headers={"www-authenticate": 'Bearer realm="brokenreg control"'},
             )
         return None
+
+    def access(self, scope: Scope) -> Access:
+        """Return what the sender of a request that is not refused may do."""
+        return Access.FULL if self._token is None else self._access(scope) or Access.READ
 
     def _own_hosts(self, scope: Scope) -> set[str]:
         """Return the valid Host headers: the configured name, the address that was reached, and localhost."""
@@ -49,7 +58,13 @@ class ControlGuard:
         ports = ("", ":80") if port == "80" else (f":{port}",)  # clients omit the default port
         return {f"{name.lower()}{each}" for name in names for each in ports}
 
-    def _is_authorized(self, scope: Scope) -> bool:
+    def _access(self, scope: Scope) -> Access | None:
+        """Return what the token of a request permits, or None if it is invalid or missing."""
         scheme, _, sent = (header(scope, b"authorization") or b"").partition(b" ")
-        is_right = hmac.compare_digest(sent.strip(), str(self._token).encode())
-        return is_right and scheme.lower() == b"bearer"  # schemes are case-insensitive (RFC 9110, 11.1)
+        if scheme.lower() != b"bearer":  # schemes are case-insensitive (RFC 9110, 11.1)
+            return None
+        granted = None
+        for token, access in ((self._read_token, Access.READ), (self._token, Access.FULL)):
+            if token is not None and hmac.compare_digest(sent.strip(), token.encode()):
+                granted = access
+        return granted

@@ -15,6 +15,7 @@ from brokenreg.runtime.errors import (
     Kind,
     NotFoundError,
     OperationError,
+    ReadOnlyError,
     RefusedError,
 )
 
@@ -27,6 +28,7 @@ MAX_BODY = 1024 * 1024
 
 _STATUSES: tuple[tuple[type[OperationError], int], ...] = (
     (InvalidError, 400),
+    (ReadOnlyError, 403),
     (NotFoundError, 404),
     (RefusedError, 409),
     (FailedError, 500),
@@ -118,6 +120,10 @@ def _of_operation(error: OperationError) -> APIError:
     if isinstance(error, NotFoundError) and not error.reason and error.kind in _HINTS:
         problem, missing = detail, str(error.kind)
         detail = f"{detail}: {_HINTS[error.kind]}"
+    elif isinstance(error, ReadOnlyError):
+        detail = (
+            "with the --control-read-token, you may look but not change anything: send the --control-token"
+        )
     elif isinstance(error, InvalidError):
         field, problem = error.field, error.problem
     elif isinstance(error, FailedError):

@@ -145,8 +145,8 @@ class Route:
     """A method of a path in Quart's syntax (`/v1/rules/<int:id>`), described by its handler's docstring.
 
     `query` names the parameters of `Query` that the route accepts. `body` and `answer` are the types of the
-    documents, or None. `problems` are the error statuses that only some routes have. `example` is a valid
-    body.
+    documents, or None. `reads` is true if the route changes nothing, although its method is not GET.
+    `problems` are the error statuses that only some routes have. `example` is a valid body.
     """
 
     method: str
@@ -160,7 +160,13 @@ class Route:
     status: int = 200
     problems: tuple[int, ...] = ()
     example: str | None = None
+    reads: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> bool:
+        """Return whether it is refused with the read token. True unless the table says otherwise."""
+        return self.method != "GET" and not self.reads
 
     @property
     def template(self) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from brokenreg.config.settings import Settings
 from brokenreg.redaction import REDACTED, redact_text
 
-_OF_OTHERS = frozenset({"listen", "control", "control_token", "data", "scenario", "ready_file", "log"})
+_OF_OTHERS = frozenset(
+    {"listen", "control", "control_token", "control_read_token", "data", "scenario", "ready_file", "log"}
+)
 """The settings that a run chooses by itself, or that are meant for another server."""
 
 

@@ -32,9 +32,13 @@ class Changes:
         """Return whether the holder may change anything. If not, every operation raises `ReadOnlyError`."""
         return self.__access is Access.FULL
 
+    def require_change(self) -> None:
+        """Raise `ReadOnlyError` if the holder may not change anything."""
+        if not self.may_change:
+            raise ReadOnlyError
+
     @property
     def _runtime(self) -> Runtime:
         """Return the runtime, in order to change it. Raise `ReadOnlyError`."""
-        if not self.may_change:
-            raise ReadOnlyError
+        self.require_change()
         return self.__runtime
