@@ -43,8 +43,9 @@ _CAUSES = (
     r"time(d |-)?out|deadline exceeded",
     r"connection refused|refused to connect|no such host|name resolution|no route to host|unreachable",
     r"x509|certificate|\b(tls|ssl)\b|handshake|unknown authority|self-signed|\bexpired\b",
-    r"malformed|not (valid )?JSON|invalid (character|byte)|\bjson: |unmarshal|JSONDecode|cannot parse|\bdecod",
-    r"(does|did|do) not match|mismatch|verification failed|(wrong|other|unexpected) (bytes|size|digest|length)"
+    r"malformed|not (valid )?JSON|invalid (character|byte)|\bjson: |unmarshal|JSONDecode|cannot parse"
+    r"|\bdecod",
+    r"(does|did|do) not match|mismatch|verification failed|(wrong|unexpected) (bytes|size|digest|length)"
     r"|checksum|differs",
     r"content.type|media ?type|schema version",
     r"exceed(ed|s) |too (large|big|long|deep)|invalid size",
