@@ -53,6 +53,11 @@ The placeholders are those of "brokenreg run".
 )
 @click.option("--list", "list_", metavar="COMMAND", help="The command that lists the tags of {repository}.")
 @click.option(
+    "--referrers",
+    metavar="COMMAND",
+    help="The command that lists the referrers of {image}, which has {digest}, with their types.",
+)
+@click.option(
     "--cleanup", metavar="COMMAND", help="A command that removes {image} from the client, after each case."
 )
 @click.option(
@@ -98,6 +103,7 @@ def exam(
     pull_tls: str | None,
     push: str | None,
     list_: str | None,
+    referrers: str | None,
     command: tuple[str, ...],
     cleanup: str | None,
     only: tuple[str, ...],
@@ -116,9 +122,11 @@ def exam(
     status is 1; with --baseline, only if it is worse than before.
     """
     if lists_cases:
-        list_cases(chosen_cases(only, ("pull", "pull-tls", "push", "list")))
+        list_cases(chosen_cases(only))
         return
-    commands = _commands(pull, pull_tls, push, list_, command)
+    commands = _commands(
+        command, {"pull": pull, "pull-tls": pull_tls, "push": push, "list": list_, "referrers": referrers}
+    )
     warn_of_placeholders([word for each in commands.values() for word in each])
     written = checked_files({name.strip("_"): path for name, path in files.items() if path is not None})
     with explained():
@@ -168,17 +176,14 @@ def _before(path: Path | None, commands: dict[Action, tuple[str, ...]]) -> Earli
 
 
 def _commands(
-    pull: str | None, pull_tls: str | None, push: str | None, list_: str | None, command: tuple[str, ...]
+    command: tuple[str, ...], options: Mapping[Action, str | None]
 ) -> dict[Action, tuple[str, ...]]:
-    if pull is not None and command:
+    """Return the words of each command that was given, by action."""
+    if options["pull"] is not None and command:
         raise click.UsageError("--pull and -- COMMAND are the same: use one of them")
-    given: dict[Action, tuple[str, ...]] = {
-        "pull": command or tuple(shlex.split(pull or "")),
-        "pull-tls": tuple(shlex.split(pull_tls or "")),
-        "push": tuple(shlex.split(push or "")),
-        "list": tuple(shlex.split(list_ or "")),
-    }
-    found = {action: words for action, words in given.items() if words}
+    found = {action: tuple(shlex.split(text)) for action, text in options.items() if text}
+    if command:
+        found = {"pull": command, **found}
     if not found:
         raise click.UsageError(
             'no command: write it after "--", such as: brokenreg exam -- ./pull.sh {image}'

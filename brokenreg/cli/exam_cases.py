@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from brokenreg.exam.cases import Action, Case
 
 
-def chosen_cases(only: Sequence[str], actions: Collection[Action]) -> list[Case]:
-    """Return the cases for these actions whose names match a glob; all without a glob.
+def chosen_cases(only: Sequence[str], actions: Collection[Action] | None = None) -> list[Case]:
+    """Return the cases for these actions, or for all, whose names match a glob; all without a glob.
 
     Raise `click.UsageError` if there is a glob that no name matches.
     """
-    from brokenreg.exam.cases import cases
+    from brokenreg.exam.cases import ACTIONS, cases
 
+    actions = ACTIONS if actions is None else actions
     names = [each.name for each in cases() if each.action in actions]
     for glob in only:
         if not any(each.action in actions for each in cases(glob)):

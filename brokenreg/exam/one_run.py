@@ -31,6 +31,7 @@ from brokenreg.exam.judging import (
 from brokenreg.exam.options import RunOptions
 from brokenreg.exam.placeholders import Values
 from brokenreg.exam.pushed import pushed_verdict
+from brokenreg.exam.referred import push_referred
 from brokenreg.exam.registry_variables import with_variables
 from brokenreg.exam.report import EXCHANGES, OUTPUT, RunReport, Verdict
 from brokenreg.exam.results import RunResult
@@ -136,6 +137,11 @@ class Run:
         """Load the scenario, and return the values. Rules for everyone belong to no namespace."""
         task, seed = self._task, self._seed
         await self._forget_the_run_before(control)
+        if task.has_referrers:
+            repository, _, _ = task.image.partition(":")
+            in_namespace = f"broken/in/{self._namespace}/{repository}"
+            await push_referred(self._registry.registry_url, in_namespace, seed)
+            await control.reset()  # our own requests do not count
         values, _ = await asyncio.gather(
             self._values(),
             control.load_scenario(task.text(seed, for_everyone=False)),

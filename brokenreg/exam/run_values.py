@@ -15,6 +15,7 @@ from brokenreg.concurrency import in_own_thread
 from brokenreg.exam.errors import RunError
 from brokenreg.exam.image_to_push import ImageToPush, write_image
 from brokenreg.exam.placeholders import Values, uses, write_auth_file, write_ca_file
+from brokenreg.exam.referred import referred_image
 from brokenreg.exam.tasks import Task
 
 _DIGEST_TIME = 30.0
@@ -57,9 +58,10 @@ async def values_of_run(
     config.mkdir(mode=0o700)
     ca_file = write_ca_file(config, registry.authority)
     to_push = await _image_to_push(task, command, folder, seed, f"{registry.host}/{name}")
-    is_needed = to_push is None and (uses(command, "digest") or task.image.startswith("broken/random:"))
     digest = to_push.digest if to_push is not None else ""
-    if is_needed:
+    if task.has_referrers:
+        digest = referred_image(seed).digest
+    if not digest and (uses(command, "digest") or task.image.startswith("broken/random:")):
         image = f"broken/in/{digest_namespace(namespace)}/{task.image}"
         digest = await _digest(registry.registry_url, image, ca_file, is_required=uses(command, "digest"))
     return Values(

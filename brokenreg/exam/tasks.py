@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokenreg.exam.errors import RunError, RunUsageError
+from brokenreg.exam.referred import IMAGE as REFERRED_IMAGE
 from brokenreg.oci.target import Endpoint
 from brokenreg.redaction import redact_text
 from brokenreg.rules.client_expectation import ClientExpectation
@@ -43,6 +44,11 @@ class Task:
     @property
     def image(self) -> str:
         return self.client.image or IMAGE
+
+    @property
+    def has_referrers(self) -> bool:
+        """Return whether the image is the one that is pushed with referrers before the client starts."""
+        return self.image == REFERRED_IMAGE
 
     @property
     def client(self) -> ClientExpectation:

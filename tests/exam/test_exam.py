@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from brokenreg.cli.main import main
-from brokenreg.exam.cases import cases
+from brokenreg.exam.cases import ACTIONS, Action, cases
 from brokenreg.exam.outcomes import RANKS, Outcome
 from tests.exam.running import assert_nothing_left, environment
 
@@ -38,9 +38,9 @@ def exam(tmp_path: Path, stub: str, *options: str, action: str = "pull") -> subp
     return done
 
 
-def outcomes(tmp_path: Path, stub: str, *options: str) -> dict[str, str]:
+def outcomes(tmp_path: Path, stub: str, *options: str, action: Action = "pull") -> dict[str, str]:
     path = tmp_path / f"{stub}.json"
-    exam(tmp_path, stub, "--json", str(path), *options)
+    exam(tmp_path, stub, "--json", str(path), *options, action=action)
     return {each["name"]: each["outcome"] for each in json.loads(path.read_text())["cases"]}
 
 
@@ -85,6 +85,39 @@ def test_a_perfect_client_is_good_in_cases_with_tls(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "✓ tls-untrusted                    failed cleanly" in done.stdout
     assert "✓ http2-reset                      recovered" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("action", "stub", "only"),
+    [("list", "list_tags", "list-[!s]*"), ("referrers", "list_referrers", "referrers-[!s]*")],
+)
+def test_a_perfect_client_is_good_in_all_lists(tmp_path: Path, action: Action, stub: str, only: str) -> None:
+    done = exam(tmp_path, stub, "--only", only, "--jobs", "2", action=action)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("stub", "deserved"),
+    [
+        (
+            "list_referrers",
+            {
+                "referrers-404": "recovered",
+                "referrers-404-tag": "recovered",
+                "referrers-pages": "recovered",
+                "referrers-stall": "failed cleanly",
+                "referrers-tag-503": "recovered",
+            },
+        ),
+        (
+            "list_referrers_without_tag",
+            {"referrers-404": "recovered", "referrers-404-tag": "suspected", "referrers-tag-503": "suspected"},
+        ),
+    ],
+)
+def test_a_client_that_lists_referrers(tmp_path: Path, stub: str, deserved: dict[str, str]) -> None:
+    only = [word for each in deserved for word in ("--only", each)]
+    assert outcomes(tmp_path, stub, *only, "--jobs", "2", action="referrers") == deserved
 
 
 def test_the_report_and_what_repeats_it(tmp_path: Path) -> None:
@@ -255,7 +288,7 @@ def test_the_cases_are_listed() -> None:
     lines = CliRunner().invoke(main, ["exam", "--cases"]).output.splitlines()
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert listed == [each.name for each in cases()]
-    assert [line for line in lines if not line.startswith(" ")] == ["pull", "pull-tls", "push", "list"]
+    assert [line for line in lines if not line.startswith(" ")] == list(ACTIONS)
     some = (
         CliRunner().invoke(main, ["exam", "--cases", "--only", "manifest-503", "--only", "layer-c?t"]).output
     )

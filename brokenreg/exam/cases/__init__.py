@@ -9,6 +9,23 @@ before the first hyphen is its family. Two expectations have a special meaning: 
 `hammered` says how many requests are too many, and the one with the name `gave up too soon` how many a client
 that fails must have sent.
 
+Which outcomes are good depends on the failure:
+
+- It passes, and a repetition is safe: 408, 429, 5xx, a reset, a cut, no response, a lost upload or an expired
+  token, once or a few times. Only `recovered` is good. The case has `gave up too soon`, which counts one
+  request more than there are failures; for uploads, it counts one for each of the four blobs as well.
+- It is permanent: another 4xx, or any failure that never ends. `failed cleanly` is good, and one attempt is
+  enough, so the case has no `gave up too soon`.
+- The response is wrong or contradicts itself, even if only once: wrong bytes, or something other than HTTP. A
+  client cannot know that the next response is better. Both outcomes are good, unless it can do without the
+  part that is wrong.
+
+`hammered` allows 10 attempts for each request that may loop, which is twice as many as common clients make: 20
+for a manifest (HEAD and GET), 10 for a configuration or a token, 30 for three layers, 10 for each page of a
+list, 120 for an upload of four blobs (POST, PATCH and PUT), and 30 for a manifest that is pushed in the three
+formats that clients try. If a response says when to come back, no request may come earlier instead. A case
+whose rules are only for connections has no limit, because connections belong to no namespace.
+
 Each rule must be applied, unless it is `optional`. Of several rules with one name, one is enough: some
 clients log in at the ping, and so send no other request without a credential, and some send no ping at all.
 
@@ -21,18 +38,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from brokenreg.exam.cases import odd_images, of_profiles
 from brokenreg.exam.outcomes import Outcome
+from brokenreg.exam.referred import ALL_LISTED
+from brokenreg.exam.referred import IMAGE as _REFERRED_IMAGE
 from brokenreg.rules.scenario import Scenario, scenario_of
 from brokenreg.rules.yaml_text import read_yaml
 
-Action = Literal["pull", "pull-tls", "push", "list"]
+Action = Literal["pull", "pull-tls", "push", "list", "referrers"]
 
-ACTIONS: tuple[Action, ...] = ("pull", "pull-tls", "push", "list")
+ACTIONS: tuple[Action, ...] = get_args(Action)
 _SUFFIX = ".yaml"
 _ABOUT = ("summary", "why", "sources", "good", "is_timing_bound")
 SEED = "{seed}"
@@ -65,14 +84,23 @@ class Case:
 
     def scenario(self, seed: int) -> Scenario:
         """Return the scenario of a run. Every client may fail in it: that is judged afterwards."""
-        copies = {"intact": "true"} if self.action.startswith("pull") else {}
-        image = _IMAGE_TO_PUSH if self.action == "push" else _DEFAULT_IMAGE
-        client = {"image": image, **copies, **(self.document.get("client") or {})}
+        client = {**_client_of(self.action), **(self.document.get("client") or {})}
         client["image"] = client["image"].replace(SEED, str(seed))
         return scenario_of({**self.document, "name": self.name, "client": {**client, "exit": "any"}})
 
 
-_IMAGE_TO_PUSH = "exam/app:v1"
+def _client_of(action: Action) -> dict[str, str]:
+    """Return what a case expects of its client, unless it says otherwise."""
+    match action:
+        case "push":
+            return {"image": "exam/app:v1"}
+        case "list":
+            return {"image": _DEFAULT_IMAGE}
+        case "referrers":
+            return {"image": _REFERRED_IMAGE, "output": ALL_LISTED}
+    return {"image": _DEFAULT_IMAGE, "intact": "true"}
+
+
 _DEFAULT_IMAGE = f"broken/random:layers-3_size-64kib_seed-{SEED}"
 
 
