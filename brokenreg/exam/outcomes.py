@@ -131,11 +131,14 @@ def _never_applied(report: RunReport) -> list[str]:
 
 
 def _got_anything(report: RunReport) -> bool:
-    """Return whether a client got or pushed any content. A manifest alone is none: it only names content."""
+    """Return whether a client got or pushed any content. A manifest alone is none: it only names content.
+
+    For a list of referrers, a 404 is an answer: the registry has no such list, and the client looks at a tag.
+    """
     return any(
-        each["endpoint"] not in _WITHOUT_CONTENT
+        each["ended"] == "complete"
+        and each["endpoint"] not in _WITHOUT_CONTENT
         and (each["endpoint"] != "manifest" or each["method"] == "PUT")
-        and (each["status"] or 0) < 300
-        and each["ended"] == "complete"
+        and ((each["status"] or 0) < 300 or (each["endpoint"], each["status"]) == ("referrers", 404))
         for each in report.exchanges
     )

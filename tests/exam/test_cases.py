@@ -56,12 +56,12 @@ def passes(fault: Fault, rule: Rule) -> bool:
     parameters = fault.parameters()
     match fault.name:
         case "error":
-            status = fault.model_dump()["status"]
+            status = int(fault.model_dump()["status"])
             return status in (408, 429) or status >= 500
         case "accept":
             return parameters["form"] in ("close", "reset")
         case "redirect":
-            return parameters["form"] == "expired"
+            return parameters["form"] in ("expired",)
         case "challenge":
             return rule.times is not None
     return fault.name in PASSING
@@ -82,7 +82,7 @@ def test_a_failure_that_passes_must_be_survived_and_no_other(case: Case) -> None
         assert Outcome.RECOVERED in case.about.good
         assert has_another_failure or case.about.good == (Outcome.RECOVERED,)
     elif Outcome.RECOVERED not in case.about.good:
-        assert case.about.good == (Outcome.FAILED_CLEANLY,)
+        assert set(case.about.good) - {Outcome.RETRYING} == {Outcome.FAILED_CLEANLY}
 
 
 @pytest.mark.parametrize(

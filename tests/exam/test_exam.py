@@ -105,13 +105,16 @@ def test_a_perfect_client_is_good_in_all_lists(tmp_path: Path, action: Action, s
                 "referrers-404": "recovered",
                 "referrers-404-tag": "recovered",
                 "referrers-pages": "recovered",
-                "referrers-stall": "failed cleanly",
                 "referrers-tag-503": "recovered",
             },
         ),
         (
             "list_referrers_without_tag",
-            {"referrers-404": "recovered", "referrers-404-tag": "suspected", "referrers-tag-503": "suspected"},
+            {
+                "referrers-404": "recovered",
+                "referrers-404-tag": "suspected",
+                "referrers-tag-503": "suspected",
+            },
         ),
     ],
 )

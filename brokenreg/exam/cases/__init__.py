@@ -15,13 +15,14 @@ Which outcomes are good depends on the failure:
   token, once or a few times. Only `recovered` is good. The case has `gave up too soon`, which counts one
   request more than there are failures; for uploads, it counts one for each of the four blobs as well.
 - It is permanent: another 4xx, or any failure that never ends. `failed cleanly` is good, and one attempt is
-  enough, so the case has no `gave up too soon`.
+  enough, so the case has no `gave up too soon`. `still retrying` is good, too, if a client cannot know that
+  the failure never ends: a 429 or a 5xx.
 - The response is wrong or contradicts itself, even if only once: wrong bytes, or something other than HTTP. A
   client cannot know that the next response is better. Both outcomes are good, unless it can do without the
   part that is wrong.
 
-`hammered` allows 10 attempts for each request that may loop, which is twice as many as common clients make: 20
-for a manifest (HEAD and GET), 10 for a configuration or a token, 30 for three layers, 10 for each page of a
+`hammered` allows 10 attempts for each request that may loop, twice as many as common clients make: 20 for a
+manifest (HEAD and GET), 10 for a configuration or a token, 30 for three layers, 10 for each page of a
 list, 120 for an upload of four blobs (POST, PATCH and PUT), and 30 for a manifest that is pushed in the three
 formats that clients try. If a response says when to come back, no request may come earlier instead. A case
 whose rules are only for connections has no limit, because connections belong to no namespace.
