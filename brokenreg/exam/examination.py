@@ -5,23 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from brokenreg import __version__
-from brokenreg.client import UnreachableError
 from brokenreg.client.local_server import ServerProcess
 from brokenreg.exam.case_results import CaseResult
 from brokenreg.exam.cases import Action, Case
-from brokenreg.exam.client_process import client_process
-from brokenreg.exam.errors import RunError
-from brokenreg.exam.one_run import Run
+from brokenreg.exam.jobs import FindRegistry, in_jobs, run_task
 from brokenreg.exam.options import RunOptions
 from brokenreg.exam.own_registries import OwnRegistries
 from brokenreg.exam.registry_variables import with_variables
-from brokenreg.exam.run_values import RunningRegistry
-from brokenreg.exam.runs import together
 from brokenreg.exam.tasks import Task, redacted
 
 SERVER_OPTIONS = ("--offline", "--second-origin", "localhost:0")
@@ -72,32 +67,16 @@ async def examine(
 
     Raise `RunError` or `ControlError`. The first error ends all runs.
     """
-    pending = iter(examination.cases)
-    await together(
-        [
-            _job(pending, examination, OwnRegistries(each, servers, SERVER_OPTIONS).find, done)
-            for each in servers
-        ]
-    )
 
-
-async def _job(
-    pending: Iterator[Case],
-    examination: Examination,
-    find_registry: Callable[[Task], Awaitable[RunningRegistry]],
-    done: Callable[[CaseResult], None],
-) -> None:
-    for case in pending:
+    async def run(case: Case, find_registry: FindRegistry) -> None:
         seed = examination.seed_of(case)
         task = Task(None, case.scenario(seed), pushes=case.action == "push")
         options = replace(examination.options, command=examination.commands[case.action], seed=seed)
-        async with client_process(passes_on=False) as client:
-            registry = await find_registry(task)
-            try:
-                result = await Run(task, options, registry, client).result()
-            except UnreachableError:
-                raise RunError(f"the registry ended during the case {case.name}") from None
+        result = await run_task(task, options, find_registry)
         done(CaseResult.of_run(case, replace(result.report, repeat=examination.repeat(case))))
+
+    registries = [OwnRegistries(each, servers, SERVER_OPTIONS).find for each in servers]
+    await in_jobs(examination.cases, registries, run)
 
 
 def document_of(examination: Examination, results: Sequence[CaseResult]) -> dict[str, Any]:

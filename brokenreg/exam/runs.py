@@ -1,29 +1,21 @@
-"""Runs the command against each scenario: one after another, or as several jobs in parallel.
-
-Each job has a registry of its own, and runs one scenario at a time there. So requests that ignore their
-namespace, and rules for connections, concern no other run. With `--url`, all jobs share one registry.
-"""
+"""Runs the command against each scenario, and prints what the clients print and the verdicts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-from brokenreg.client import AsyncClient, UnreachableError, UsageError
+from brokenreg.client import AsyncClient
 from brokenreg.client.local_server import ServerProcess
 from brokenreg.concurrency import in_own_thread
-from brokenreg.exam.client_process import client_process, print_bytes
-from brokenreg.exam.errors import RunError, RunUsageError
-from brokenreg.exam.one_run import Run
+from brokenreg.exam.client_process import print_bytes
+from brokenreg.exam.jobs import FindRegistry, in_jobs, run_task
 from brokenreg.exam.options import RunOptions
 from brokenreg.exam.own_registries import OwnRegistries
 from brokenreg.exam.results import Results, RunResult
 from brokenreg.exam.run_values import RunningRegistry
 from brokenreg.exam.tasks import Task
-
-FindRegistry = Callable[[Task], Awaitable[RunningRegistry]]
 
 
 async def run_all(
@@ -38,27 +30,13 @@ async def run_all(
         partial(shared_registry, options)
     ] * options.jobs
     output = _Output(results, is_alone=len(registries) == 1, has_headings=len(tasks) > 1)
-    pending = iter(enumerate(tasks))
-    await together([_job(pending, options, each, output) for each in registries])
 
+    async def run(numbered: tuple[int, Task], find_registry: FindRegistry) -> None:
+        number, task = numbered
+        await output.begin(task)
+        await output.end(number, await run_task(task, options, find_registry, passes_on=output.is_alone))
 
-async def _job(
-    pending: Iterator[tuple[int, Task]], options: RunOptions, find_registry: FindRegistry, output: _Output
-) -> None:
-    """Run the tasks that no other job has begun."""
-    for number, task in pending:
-        async with client_process(passes_on=output.is_alone) as client:  # it starts while the registry does
-            registry = await find_registry(task)
-            await output.begin(task)
-            try:
-                result = await Run(task, options, registry, client).result()
-            except UnreachableError:
-                if options.is_shared:
-                    raise
-                raise RunError("the registry ended during the run") from None
-            except UsageError as error:
-                raise RunUsageError(f"--scenario {task.file or task.name}: {error.detail}") from None
-        await output.end(number, result)
+    await in_jobs(enumerate(tasks), registries, run)
 
 
 class _Output:
@@ -83,16 +61,6 @@ class _Output:
 
     async def _print(self, text: str) -> None:
         await in_own_thread(partial(print_bytes, text.encode(errors="replace")), "output of a run")
-
-
-async def together(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run all jobs to their end; the first error ends the others, and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for each in jobs:
-                group.create_task(each)
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
 
 
 async def shared_registry(options: RunOptions, _: Task) -> RunningRegistry:

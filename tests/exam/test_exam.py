@@ -238,6 +238,7 @@ def test_results_of_others_are_merged(tmp_path: Path) -> None:
     assert int(own) > 0
     assert merged_count == "–"
     assert "got gave up too soon, want recovered" in page
+    assert page.count("neither the requests nor the client's output") == 1
 
 
 def test_the_files_of_an_exam_that_was_stopped_say_so(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ for each in Path("/proc").glob("[0-9]*") if sys.argv[1] == "registry" else ():
     ("victim", "says"),
     [
         ("guard", "the process that runs the client has ended"),
-        ("registry", "the registry ended during the run"),
+        ("registry", "the registry ended during the run of a registry that works"),
     ],
 )
 def test_a_part_that_is_killed(tmp_path: Path, victim: str, says: str) -> None:
