@@ -6,6 +6,7 @@ from typing import Any
 
 from brokenreg.assembly.guards import RegistryGuard
 from brokenreg.assembly.landing_page import LANDING_PATH, LandingPage
+from brokenreg.assembly.panels import Panels
 from brokenreg.config.settings import Settings
 from brokenreg.control import Control
 from brokenreg.faults.registry_view import RegistryView
@@ -88,7 +89,7 @@ class Applications:
 
     def control(self, address: str) -> Application:
         """Return the control API; `address` is where it listens."""
-        control = Control(self._runtime, address)
+        control = Control(self._runtime, address, Panels(self._runtime))
         self.late.insert(0, control.application)
         return Application(served_by(control), websocket=control)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,17 +13,43 @@ import click
 from brokenreg.wording import quoted
 
 _DEFAULT_URL = "http://127.0.0.1:8081"
+_LONGEST_TOKEN = 64 * 1024
 
 
-def _serves_at() -> str:
+def serves_at() -> str:
     """Return the address of the control API of a `brokenreg serve` with the same environment."""
     address = os.environ.get("BROKENREG_CONTROL", "")
     return _DEFAULT_URL if address in ("", "off") else address
 
 
-_OPTIONS = (
+_NAMESPACE = click.option(
+    "--namespace", metavar="NAME", default="", help="Use this namespace, as in broken/in/NAME/IMAGE."
+)
+_URL = click.option(
+    "--url",
+    envvar="BROKENREG_URL",
+    show_envvar=True,
+    metavar="URL",
+    default=serves_at,
+    show_default=f"$BROKENREG_CONTROL, or {_DEFAULT_URL}",
+    help="The control API of the running registry: a URL, or HOST:PORT.",
+)
+CREDENTIALS = (
     click.option(
-        "--namespace", metavar="NAME", default="", help="Use this namespace, as in broken/in/NAME/IMAGE."
+        "--ca",
+        envvar="BROKENREG_CA",
+        show_envvar=True,
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="The CA (PEM) to trust for an https URL, instead of those of the system.",
+    ),
+    click.option(
+        "--token-file",
+        envvar="BROKENREG_CONTROL_TOKEN_FILE",
+        show_envvar=True,
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Read the token from FILE.",
     ),
     click.option(
         "--token",
@@ -31,32 +58,34 @@ _OPTIONS = (
         metavar="TOKEN",
         help="The --control-token of the running registry, if it has one.",
     ),
-    click.option(
-        "--url",
-        envvar="BROKENREG_URL",
-        show_envvar=True,
-        metavar="URL",
-        default=_serves_at,
-        show_default=f"$BROKENREG_CONTROL, or {_DEFAULT_URL}",
-        help="The control API of the running registry: a URL, or HOST:PORT.",
-    ),
 )
+"""The options with which a command proves who it is, and finds out who the server is."""
+
+_OPTIONS = (_NAMESPACE, *CREDENTIALS, _URL)
 
 
 def control_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --url, --token and --namespace. The command gets a client, `control`, instead of their values.
+    """Add --url, --token, --token-file, --ca and --namespace.
 
-    What the client raises becomes one clear line and an exit status.
+    The command gets a client, `control`, instead of their values. What the client raises becomes one clear
+    line and an exit status.
     """
 
     @wraps(command)
-    def with_client(url: str, token: str | None, namespace: str, **options: Any) -> None:
-        for text in _texts([url, token, namespace, *options.values()]):
-            _check_encoding(text)
+    def with_client(
+        url: str,
+        token: str | None,
+        token_file: Path | None,
+        ca: Path | None,
+        namespace: str,
+        **options: Any,
+    ) -> None:
+        check_encoding([url, token, namespace, *options.values()])
+        token = token_of(token, token_file)
         from brokenreg.client import Client, ControlError
 
         try:
-            with Client(url, token=token, namespace=namespace) as control:
+            with Client(url, token=token, namespace=namespace, authority=ca) as control:
                 command(control=control, **options)
         except ControlError as error:
             from brokenreg.cli.control_errors import explained
@@ -67,6 +96,28 @@ def control_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in _OPTIONS:
         decorated = option(decorated)
     return decorated
+
+
+def token_of(token: str | None, file: Path | None) -> str | None:
+    """Return the token, which an option or a file may have. An option given by hand has precedence."""
+    source = click.get_current_context().get_parameter_source("token_file")
+    is_by_hand = source is click.core.ParameterSource.COMMANDLINE
+    if file is None or (token is not None and not is_by_hand):
+        return token
+    try:
+        with file.open("rb") as opened:
+            found = opened.read(_LONGEST_TOKEN).decode("utf-8", "replace").strip()
+    except OSError as error:
+        raise click.UsageError(f"--token-file: cannot read {file}: {error.strerror}") from None
+    if not found:
+        raise click.UsageError(f"--token-file: {file} is empty")
+    return found
+
+
+def check_encoding(values: Iterable[Any]) -> None:
+    """Raise `click.UsageError` if one of the values is text that is not UTF-8."""
+    for text in _texts(values):
+        _check_encoding(text)
 
 
 def _texts(values: Iterable[Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from brokenreg.cli.options import option
 
 _MODULES = {
     **dict.fromkeys(("serve", "tui"), "serve"),
+    "attach": "attach",
     **{name: name for name in ("run", "exam", "faults", "images", "profiles", "rules", "scenario", "check")},
     **dict.fromkeys(("status", "wait", "reset"), "server_state"),
     **{name: name for name in ("log", "breakpoints")},

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -15,7 +16,7 @@ from brokenreg.client import calls
 from brokenreg.client.address import DEFAULT_URL, checked_token, checked_url
 from brokenreg.client.call import Call, problem_in
 from brokenreg.client.documents import Event, Status
-from brokenreg.client.errors import UnreachableError, WaitTimeoutError
+from brokenreg.client.errors import AddressError, UnreachableError, WaitTimeoutError
 from brokenreg.client.event_stream import EVENT_STREAM, EVENTS, EventReader
 from brokenreg.client.operations import Operations
 
@@ -37,8 +38,15 @@ _LOST = (httpx.ReadError, httpx.RemoteProtocolError)
 class _Common(Operations):
     """What both clients know: where the control API is, and in which namespace they are."""
 
-    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None, namespace: str = "") -> None:
-        """`url` may be HOST:PORT. Raise `AddressError` for an invalid URL or token."""
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        token: str | None = None,
+        namespace: str = "",
+        authority: Path | None = None,
+    ) -> None:
+        """`url` may be HOST:PORT. Raise `AddressError` for an invalid URL, token or authority."""
         self.url = checked_url(url)
         self.namespace = namespace
         self._options: dict[str, Any] = {
@@ -46,7 +54,7 @@ class _Common(Operations):
             "headers": {"authorization": f"Bearer {checked_token(token)}"} if token else {},
             "timeout": _PATIENCE,
             "trust_env": False,
-            "verify": True if self.url.startswith("https:") else _no_certificates(),
+            "verify": _certificates(authority) if self.url.startswith("https:") else _no_certificates(),
         }
 
     def _events(self, filter: str | None) -> dict[str, Any]:
@@ -69,9 +77,19 @@ class _Common(Operations):
 class Client(_Common):
     """A client of the control API. Close it after use, or use it in a `with` statement."""
 
-    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None, namespace: str = "") -> None:
-        """`url` may be HOST:PORT. Raise `AddressError` for an invalid URL or token."""
-        super().__init__(url, token=token, namespace=namespace)
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        token: str | None = None,
+        namespace: str = "",
+        authority: Path | None = None,
+    ) -> None:
+        """`url` may be HOST:PORT. Raise `AddressError` for an invalid URL, token or authority.
+
+        `authority` is the CA (PEM) to trust instead of those of the system.
+        """
+        super().__init__(url, token=token, namespace=namespace, authority=authority)
         self._http = httpx.Client(**self._options)
 
     def send(self, call: Call[Result], /, *, timeout: float = _PATIENCE) -> Result:
@@ -135,9 +153,19 @@ class Client(_Common):
 class AsyncClient(_Common):
     """A client of the control API for asyncio, with the same methods, which are awaited."""
 
-    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None, namespace: str = "") -> None:
-        """`url` may be HOST:PORT. Raise `AddressError` for an invalid URL or token."""
-        super().__init__(url, token=token, namespace=namespace)
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        token: str | None = None,
+        namespace: str = "",
+        authority: Path | None = None,
+    ) -> None:
+        """`url` may be HOST:PORT. Raise `AddressError` for an invalid URL, token or authority.
+
+        `authority` is the CA (PEM) to trust instead of those of the system.
+        """
+        super().__init__(url, token=token, namespace=namespace, authority=authority)
         self._http = httpx.AsyncClient(**self._options)
 
     async def send(self, call: Call[Result], /, *, timeout: float = _PATIENCE) -> Result:
@@ -202,6 +230,16 @@ class AsyncClient(_Common):
 def _left(deadline: float) -> float:
     """Return how many seconds a request of `wait` may take; at least a moment, for the first one."""
     return min(max(deadline - time.monotonic(), _PAUSE), _PATIENCE)
+
+
+def _certificates(authority: Path | None) -> ssl.SSLContext | bool:
+    """Return the TLS context that trusts that CA alone; True for those of the system."""
+    if authority is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise AddressError("ca", f"cannot read {authority}: {error.strerror or error}") from None
 
 
 def _no_certificates() -> ssl.SSLContext:

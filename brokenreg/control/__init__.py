@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from brokenreg.http.asgi import Receive, Scope, Send
 from brokenreg.late_imports import Late
+from brokenreg.runtime.attaching import PanelFactory
 from brokenreg.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -16,17 +17,20 @@ __all__ = ["Control"]
 
 
 class Control:
-    """Serves the control API of a runtime at `address`. The application is created after the start."""
+    """Serves the control API of a runtime at `address`, and the panels of attached terminals.
 
-    def __init__(self, runtime: Runtime, address: str) -> None:
-        self.application = Late(partial(_application, runtime, address))
+    The application is created after the start.
+    """
+
+    def __init__(self, runtime: Runtime, address: str, panels: PanelFactory) -> None:
+        self.application = Late(partial(_application, runtime, address, panels))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application = await self.application.get()
         await application(scope, receive, send)
 
 
-def _application(runtime: Runtime, address: str) -> ControlApplication:
+def _application(runtime: Runtime, address: str, panels: PanelFactory) -> ControlApplication:
     from brokenreg.control.app import ControlApplication
 
-    return ControlApplication(runtime, address)
+    return ControlApplication(runtime, address, panels)

@@ -28,10 +28,12 @@ from brokenreg.control import (
 from brokenreg.control.docs_page import CSP, docs_page
 from brokenreg.control.guard import ControlGuard
 from brokenreg.control.openapi import openapi
+from brokenreg.control.panel_socket import PANEL_PATH, PanelSocket
 from brokenreg.control.problems import MAX_BODY, MEDIA_TYPE, APIError, api_error_of
 from brokenreg.control.routes import JSON, APIRequest, Query, Route
 from brokenreg.http.asgi import Receive, Scope, Send
 from brokenreg.http.quart_app import call_quart, make_quart
+from brokenreg.runtime.attaching import PanelFactory
 from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.validation import describe_error, error_location
@@ -71,30 +73,43 @@ _ACCESS = "brokenreg.access"
 class ControlApplication:
     """Serves the control API of a runtime to requests with its own Host and Origin."""
 
-    def __init__(self, runtime: Runtime, address: str) -> None:
+    def __init__(self, runtime: Runtime, address: str, panels: PanelFactory) -> None:
         settings = runtime.settings
         self._guard = ControlGuard(address, settings.control_token, settings.control_read_token)
         self._quart = _make_quart(runtime)
+        self._panels = PanelSocket(panels, runtime.stopping)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._guard.refusal_reason(scope)
-        if refusal is None:
+        if scope["type"] == "websocket":
+            refusal = refusal or self._refusal_of_websocket(scope["path"])
+            if refusal is None:
+                await self._panels(self._guard.access(scope), receive, send)
+            else:  # "WebSocket Denial Response", an extension of ASGI
+                await _refuse(refusal, "websocket.http.response", send)
+        elif refusal is None:
             scope[_ACCESS] = self._guard.access(scope)
             await call_quart(self._quart, scope, receive, send)
-            return
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close"})  # Hypercorn then responds with 403
-            return
-        body = refusal.body()
-        headers = {
-            **_SECURITY_HEADERS,
-            **refusal.headers,
-            "content-type": MEDIA_TYPE,
-            "content-length": str(len(body)),
-        }
-        encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": refusal.status, "headers": encoded})
-        await send({"type": "http.response.body", "body": body})
+        else:
+            await _refuse(refusal, "http.response", send)
+
+    def _refusal_of_websocket(self, path: str) -> APIError | None:
+        if path != PANEL_PATH:
+            return APIError(404, f"no WebSocket has this path: use {PANEL_PATH}")
+        return self._panels.refusal_reason()
+
+
+async def _refuse(refusal: APIError, kind: str, send: Send) -> None:
+    body = refusal.body()
+    headers = {
+        **_SECURITY_HEADERS,
+        **refusal.headers,
+        "content-type": MEDIA_TYPE,
+        "content-length": str(len(body)),
+    }
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": f"{kind}.start", "status": refusal.status, "headers": encoded})
+    await send({"type": f"{kind}.body", "body": body})
 
 
 def _make_quart(runtime: Runtime) -> Quart:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
 from textual import events
@@ -20,6 +21,8 @@ from textual.widgets import ContentSwitcher, Input
 from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import ExchangeEvent
 from brokenreg.tui.areas import TABS
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.dialogues import SAID_FOR, Dialogue, QuitConfirmation, warn
@@ -31,6 +34,7 @@ from brokenreg.tui.header import Header
 from brokenreg.tui.help import HelpScreen, PanelCommands
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TabArea, TabContext, TabLine, area_of
+from brokenreg.tui.tempo import TEMPO
 from brokenreg.tui.terminal import OWN_TERMINAL, Terminal
 from brokenreg.tui.text import visible
 from brokenreg.tui.theme import THEMES
@@ -79,7 +83,10 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         terminal: Terminal = OWN_TERMINAL,
     ) -> None:
         preferences = preferences or Preferences()
-        super().__init__(driver_class=terminal.driver, ansi_color=True if terminal.is_colourless else None)
+        super().__init__(
+            driver_class=terminal.driver,  # type: ignore[arg-type]  # called and nothing else
+            ansi_color=True if terminal.is_colourless else None,
+        )
         self.animation_level = "none"
         self._runtime = runtime
         self._operations = operations or Operations(runtime, Access.FULL)
@@ -87,7 +94,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         if terminal.is_attached:
             self._show_colours_of(terminal)
         self._arming = Arming(runtime.rules, self._operations)
-        context = TabContext(runtime, self._operations, clock, self._arming)
+        context = TabContext(runtime, self._operations, clock, self._arming, terminal.files)
         self._header = Header(context)
         self._tab_line = TabLine(preferences.keys)
         self._areas = {name: area_of(name, context) for name in TABS}
@@ -96,6 +103,8 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self._offered: list[str | None] = []
         self._pulses = self._seen = 0
         self._said, self._said_at = "", 0.0
+        self._is_bell_due = False
+        self._leave = ExitStack()
 
     def get_default_screen(self) -> Screen[None]:
         return _Board(id="_default")
@@ -127,8 +136,14 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self.theme = self._first_theme
         self.set_keymap(self.keys)
         self.area.take_focus()
+        self._leave.callback(self._runtime.log.subscribe(self._note_hold, ExchangeEvent.HELD))
+        TEMPO.join()
+        self._leave.callback(TEMPO.leave)
         self.set_interval(TICK, self._pulse)
         self.tick()
+
+    def on_unmount(self) -> None:
+        self._leave.close()
 
     @property
     def may_change(self) -> bool:
@@ -158,8 +173,15 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         is_rush = end - self._seen > self.size.height
         self._seen = end
         self._pulses += 1
-        if not is_rush or self._pulses % _RUSH == 0:
+        if self._is_bell_due:
+            self._is_bell_due = False
+            self.bell()
+        every = max(TEMPO.every, _RUSH if is_rush else 1)
+        if self._pulses % every == 0 and self._terminal.is_ready():
             self.tick()
+
+    def _note_hold(self, _: ExchangeEvent, __: Exchange) -> None:
+        self._is_bell_due = True
 
     async def run_action(
         self,

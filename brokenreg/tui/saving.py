@@ -1,19 +1,54 @@
-"""Writes exported text to a file: completely or not at all."""
+"""Where a panel saves files. On this machine, a file is written completely or not at all."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from brokenreg.concurrency import shielded
 
 _AT_ONCE = 1 << 20
 """Number of characters that are written together."""
+
+
+class Files(Protocol):
+    """The files of the panel's user, which may be on another machine."""
+
+    place: str
+    """What a name means, for the prompt."""
+    saving_problem: str
+    """Why nothing can be saved, and what to do instead; empty if files can be saved."""
+    opening_problem: str
+    """Why nothing can be opened, and what to do instead; empty if files can be opened."""
+
+    async def save(self, name: str, pieces: AsyncIterable[str], *, overwrite: bool) -> str:
+        """Save a file completely or not at all, and return its path.
+
+        Raise `FileExistsError` if it exists and may be overwritten, `OSError`, `ValueError` or `RuntimeError`
+        if it cannot be written.
+        """
+
+
+class LocalFiles:
+    """The files of this machine. A name may be a path."""
+
+    place = "to this file"
+    saving_problem = opening_problem = ""
+
+    async def save(self, name: str, pieces: AsyncIterable[str], *, overwrite: bool) -> str:
+        """Save a file as `save_pieces` does."""
+        await save_pieces(name, pieces, overwrite=overwrite)
+        return name
+
+
+async def one_piece(text: str) -> AsyncIterator[str]:
+    """Yield `text`."""
+    yield text
 
 
 def save(name: str, text: str, *, overwrite: bool) -> None:

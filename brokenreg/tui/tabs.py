@@ -19,6 +19,7 @@ from brokenreg.tui.areas import TABS
 from brokenreg.tui.commands import BY_ID, keys_of
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.faults.arming import Arming
+from brokenreg.tui.saving import Files
 from brokenreg.tui.text import fit
 
 _WIDE = 120
@@ -34,6 +35,7 @@ class TabContext:
     clock: Callable[[], float]
     """Returns seconds since the epoch."""
     arming: Arming
+    files: Files
 
 
 class TabArea(Container, HasDisabledReasons):

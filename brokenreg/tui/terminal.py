@@ -1,61 +1,36 @@
-"""The terminal that shows a panel. It may be closed at any moment."""
+"""The terminal that shows a panel: its own, or one that is attached over the network."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import IO, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from textual.driver import Driver
-from textual.drivers.linux_driver import LinuxDriver
+
+from brokenreg.tui.drivers.local import TerminalDriver
+from brokenreg.tui.saving import Files, LocalFiles
 
 
-class TerminalDriver(LinuxDriver):
-    """Textual's driver, which drops its output after the terminal was closed.
-
-    Otherwise Textual's output thread would end, its queue would fill, and the panel would wait forever.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._file: Any = _ErrorFreeFile(self._file)
-
-
-class _ErrorFreeFile:
-    """The terminal's file as the driver uses it. Errors of writing are ignored."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-
-    def write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            self._file.write(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            self._file.flush()
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-    def isatty(self) -> bool:
-        return self._file.isatty()
+def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """The terminal that shows a panel: how to reach it, and what it can show.
+    """The terminal that shows a panel: how to reach it, what it can show, and where its user has files.
 
     `environment` has the variables of an attached terminal that say which colours it can show: TERM,
-    COLORTERM and NO_COLOR. It is None for the terminal in which the server was started.
+    COLORTERM and NO_COLOR. It is None for the terminal in which the server was started. `is_ready` returns
+    whether it accepts output now.
     """
 
-    driver: type[Driver] = TerminalDriver
+    driver: Callable[..., Driver] = TerminalDriver
     environment: Mapping[str, str] | None = None
+    files: Files = field(default_factory=LocalFiles)
+    is_ready: Callable[[], bool] = _always
 
     @property
     def is_attached(self) -> bool:

@@ -7,6 +7,7 @@ only name of Hypercorn that is replaced.
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import cast
 
 from hypercorn.asyncio import run as hypercorn_run
@@ -17,6 +18,8 @@ from brokenreg.wire.application import Application
 from brokenreg.wire.connection import Next
 from brokenreg.wire.http1 import HTTP1
 from brokenreg.wire.http2 import HTTP2
+
+_WAITING = 64 * 1024
 
 
 class Wire(TCPServer):
@@ -38,6 +41,7 @@ class Wire(TCPServer):
                 kind = HTTP2
             elif following is Next.WEBSOCKET:
                 transport.set_protocol(reader)
+                _limit_waiting(transport)
                 self.reader.feed_data(data)
                 transport.resume_reading()
                 await super().run()
@@ -65,6 +69,12 @@ class Wire(TCPServer):
         while connection.tasks:
             await asyncio.wait(connection.tasks)
         return following, bytes(connection.leftover)
+
+
+def _limit_waiting(transport: asyncio.Transport) -> None:
+    """Limit the bytes that wait in the kernel for a slow client of a WebSocket: they would become old."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING)
+    transport.set_write_buffer_limits(_WAITING)
 
 
 def install() -> None:

@@ -104,6 +104,10 @@ class FaultsArea(TabArea):
                 return "the rule is already first"
             case "later" if active is self._peers[-1]:
                 return "the rule is already last"
+            case "load" if self.context.files.opening_problem:
+                return self.context.files.opening_problem
+            case "save" if self.context.files.saving_problem:
+                return self.context.files.saving_problem
         return super().disabled_reason(action)
 
     def action_add(self) -> None:
@@ -152,7 +156,8 @@ class FaultsArea(TabArea):
     def action_save(self) -> None:
         """Save the rules as a scenario file."""
         namespace = self._namespace
-        self.app.push_screen(SaveDialogue(self._runtime, namespace), partial(self._written, namespace))
+        dialogue = SaveDialogue(self._runtime, namespace, self.context.files)
+        self.app.push_screen(dialogue, partial(self._written, namespace))
 
     def on_cursor_list_opened(self) -> None:
         """Open the row after a double click."""

@@ -17,7 +17,7 @@ from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Confirmation, Dialogue
-from brokenreg.tui.saving import save
+from brokenreg.tui.saving import Files, one_piece
 from brokenreg.tui.text import visible
 from brokenreg.wording import counted
 
@@ -30,14 +30,14 @@ class _FileDialogue(Dialogue[str | None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("file")
     HEADING: ClassVar[str]
-    PROMPT: ClassVar[str]
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, prompt: str) -> None:
         super().__init__(self.HEADING)
         self._namespace = namespace
+        self._prompt = prompt
 
     def content(self) -> ComposeResult:
-        yield Static(self.PROMPT, markup=False)
+        yield Static(self._prompt, markup=False)
         yield Input(compact=True, max_length=4096)
         yield Static(id="problem", markup=False)
 
@@ -57,14 +57,9 @@ class _FileDialogue(Dialogue[str | None], inherit_bindings=False):
         if not text:
             self.show_problem("type the path of a file, for example scenario.yaml")
             return
-        try:
-            path = Path(text).expanduser()
-        except RuntimeError as error:  # there is no such user
-            self.show_problem(str(error))
-            return
-        self.run_worker(self.submit(path), exclusive=True)
+        self.run_worker(self.submit(text), exclusive=True)
 
-    async def submit(self, path: Path) -> None:
+    async def submit(self, name: str) -> None:
         """Load or save the file. Then show what is wrong (`show_problem`), or dismiss the dialogue."""
         raise NotImplementedError
 
@@ -77,17 +72,20 @@ class LoadDialogue(_FileDialogue):
     """Replaces all rules of a book with the scenario in a file."""
 
     HEADING = "Load scenario"
-    PROMPT = "Replaces all rules, overrides and expectations. Path:"
 
     def __init__(self, operations: Operations, namespace: str) -> None:
-        super().__init__(namespace)
+        super().__init__(namespace, "Replaces all rules, overrides and expectations. Path:")
         self._operations = operations
 
-    async def submit(self, path: Path) -> None:
-        read = partial(load_scenario, path)
+    async def submit(self, name: str) -> None:
+        path = Path(name)
         try:
+            path = path.expanduser()  # noqa: ASYNC240 - it only looks up the user's home
+            read = partial(load_scenario, path)
             book = await self._operations.load_scenario(self._namespace, read, str(path))
         except OperationError as error:
+            self.show_problem(str(error))
+        except RuntimeError as error:  # there is no such user
             self.show_problem(str(error))
         except ValueError as error:  # a path that no file can have
             self.show_problem(f"{path}: {error}")
@@ -99,30 +97,30 @@ class SaveDialogue(_FileDialogue):
     """Writes the rules of a book to a file. If the file exists, confirm first."""
 
     HEADING = "Save scenario"
-    PROMPT = "Saves all rules, overrides and expectations. Path:"
 
-    def __init__(self, runtime: Runtime, namespace: str) -> None:
-        super().__init__(namespace)
+    def __init__(self, runtime: Runtime, namespace: str, files: Files) -> None:
+        super().__init__(namespace, f"Saves all rules, overrides and expectations {files.place}:")
         self._runtime = runtime
+        self._files = files
 
-    async def submit(self, path: Path) -> None:
-        await self._save(path, overwrite=False)
+    async def submit(self, name: str) -> None:
+        await self._save(name, overwrite=False)
 
-    async def _save(self, path: Path, *, overwrite: bool) -> None:
+    async def _save(self, name: str, *, overwrite: bool) -> None:
         scenario = self._runtime.rules.book(self._namespace).scenario()
         try:
             text = await asyncio.to_thread(write_scenario, scenario)
-            await asyncio.to_thread(save, str(path), text, overwrite=overwrite)
+            path = await self._files.save(name, one_piece(text), overwrite=overwrite)
         except FileExistsError:
-            question = Confirmation(f"Overwrite {visible(str(path))}?", ("This replaces its content.",))
-            self.app.push_screen(question, lambda yes: self._overwrite(path, wanted=bool(yes)))
+            question = Confirmation(f"Overwrite {visible(name)}?", ("This replaces its content.",))
+            self.app.push_screen(question, lambda yes: self._overwrite(name, wanted=bool(yes)))
         except OSError as error:
-            self.show_problem(f"cannot write {path}: {error.strerror}")
-        except ValueError as error:
+            self.show_problem(f"cannot write {name}: {error.strerror or error}")
+        except (RuntimeError, ValueError) as error:
             self.show_problem(str(error))
         else:
             self.dismiss(f"saved {counted(len(scenario.rules), 'rule')} to {path}")
 
-    def _overwrite(self, path: Path, *, wanted: bool) -> None:
+    def _overwrite(self, name: str, *, wanted: bool) -> None:
         if wanted:
-            self.run_worker(self._save(path, overwrite=True), exclusive=True)
+            self.run_worker(self._save(name, overwrite=True), exclusive=True)

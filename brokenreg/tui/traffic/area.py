@@ -176,7 +176,7 @@ class TrafficArea(TabArea):
         if self._chosen is not None:
             table = self._table
             source = Source(self.context.runtime, self._chosen, table.shows, table.marks.exchanges(self._log))
-            self.app.push_screen(ExportScreen(source), partial(say, self))
+            self.app.push_screen(ExportScreen(source, self.context.files), partial(say, self))
 
     def action_copy(self) -> None:
         """Copy the digest, the reference or the path."""

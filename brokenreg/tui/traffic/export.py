@@ -24,7 +24,7 @@ from brokenreg.traffic.replay import NoRequestError, curl
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.disabled_reasons import keyed_for
-from brokenreg.tui.saving import save_pieces
+from brokenreg.tui.saving import Files
 from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.text import visible
 
@@ -112,9 +112,10 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("export")
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, files: Files) -> None:
         super().__init__(f"Export exchange {source.exchange.id}")
         self._source = source
+        self._files = files
         self._names = [name for name, form in FORMS.items() if source.marked or not form.needs_marks]
         self._form = 0
         self._text: str | None = None
@@ -143,6 +144,8 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             case "copy" if self._text and len(self._text) > MOST_COPIED:
                 most = format_size(MOST_COPIED)
                 return f"too long for a clipboard (more than {most}); {{export.save}} saves it to a file"
+            case "save" if self._files.saving_problem:
+                return self._files.saving_problem
         return super().disabled_reason(action)
 
     def action_format(self, by: int) -> None:
@@ -191,7 +194,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         field.cursor_position = len(field.value)
         self.add_class("-saving")
         field.focus()
-        self._say("press enter to save to this file")
+        self._say(f"press enter to save {self._files.place}")
         self.refresh_bindings()
 
     def action_close(self) -> None:
@@ -214,7 +217,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
 
     async def _save(self, name: str) -> None:
         try:
-            await save_pieces(name, self._reported_pieces(), overwrite=self._confirmed == name)
+            path = await self._files.save(name, self._reported_pieces(), overwrite=self._confirmed == name)
         except FileExistsError:
             self._confirmed = name
             self._say("the file exists; press enter again to overwrite it")
@@ -222,7 +225,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             why = getattr(error, "strerror", None) or visible(str(error).rstrip("."))
             self._say(f"cannot write the file: {why}: {visible(name)}")
         else:
-            self.dismiss(f"saved to {visible(name)}")
+            self.dismiss(f"saved to {visible(path)}")
 
     async def _reported_pieces(self) -> AsyncIterator[str]:
         """Yield the pieces of the export, and show from time to time how much was written."""

@@ -1,0 +1,68 @@
+"""`brokenreg attach`: the panel of a running registry in this terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from brokenreg.cli.commands import HelpfulCommand
+from brokenreg.cli.control_options import CREDENTIALS, check_encoding, serves_at, token_of
+from brokenreg.cli.exit_status import CouldNotRunError
+
+_EPILOG = """
+\b
+Examples:
+  brokenreg attach                                  the registry on this machine
+  brokenreg attach https://brokenreg.example:8081 --token-file token --ca ca.pem
+"""
+
+
+@click.command(cls=HelpfulCommand, epilog=_EPILOG)
+@click.argument("url", envvar="BROKENREG_URL", default=serves_at)
+@CREDENTIALS[0]
+@CREDENTIALS[1]
+@CREDENTIALS[2]
+def attach(url: str, token: str | None, token_file: Path | None, ca: Path | None) -> None:
+    """Show the panel of a running registry in this terminal. Quitting does not stop the registry.
+
+    URL is its control API: a URL, or HOST:PORT. The default is BROKENREG_URL, or http://127.0.0.1:8081.
+    """
+    check_encoding([url, token])
+    token = token_of(token, token_file)
+    from brokenreg.client.address import checked_token, checked_url
+    from brokenreg.client.errors import ControlError
+
+    try:
+        url, token = checked_url(url), token and checked_token(token)
+        said = _attached(url, token, ca)
+    except ControlError as error:
+        from brokenreg.cli.control_errors import explained
+
+        raise explained(error) from None
+    if said:
+        click.echo(f"brokenreg: {said}", err=True)
+
+
+def _attached(url: str, token: str | None, ca: Path | None) -> str:
+    """Attach until the user quits. Return a last sentence."""
+    import asyncio
+
+    from brokenreg.attach.attach import AttachError, PlainTokenError, attach, check_token
+    from brokenreg.attach.terminal import is_terminal
+
+    try:
+        check_token(url, token)
+    except PlainTokenError:
+        raise click.UsageError(
+            f"{url} is not encrypted, and others could read the token: use an https URL (start the server "
+            "with --control-tls), or forward its port and attach to http://127.0.0.1:PORT"
+        ) from None
+    if not is_terminal():
+        raise click.UsageError('attach needs a terminal: use "brokenreg log --follow" without one')
+    try:
+        return asyncio.run(attach(url, token, ca))
+    except AttachError as error:
+        raise CouldNotRunError(str(error)) from None
+    except OSError as error:
+        raise CouldNotRunError(f"cannot use this terminal: {error.strerror or error}") from None

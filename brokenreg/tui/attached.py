@@ -1,0 +1,117 @@
+"""Panels of terminals that are attached over the network. They run in the loop of the server."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterable
+from functools import partial
+from pkgutil import resolve_name
+from typing import Any
+
+from brokenreg.concurrency import background
+from brokenreg.runtime.attaching import AttachedTerminal, End, TerminalConnection
+from brokenreg.runtime.operations import Operations
+from brokenreg.runtime.runtime import Runtime
+from brokenreg.tui.app import Panel
+from brokenreg.tui.areas import TABS
+from brokenreg.tui.drivers.attached import AttachedDriver
+from brokenreg.tui.drivers.newest_screen import NewestScreen
+from brokenreg.tui.terminal import Terminal
+
+logger = logging.getLogger(__name__)
+
+for _tab in TABS.values():  # otherwise the first panel would import them on the event loop
+    resolve_name(_tab.area)
+
+
+class AttachedFiles:
+    """The files of an attached terminal. The server neither reads nor writes files for it."""
+
+    opening_problem = 'this panel is attached: load the file with "brokenreg scenario load FILE"'
+
+    def __init__(self, connection: TerminalConnection, folder: str | None) -> None:
+        self._connection = connection
+        self.place = f"to this file in {folder}, on your side"
+        self.saving_problem = ""
+        if folder is None:
+            self.saving_problem = 'this terminal cannot save files: use "brokenreg attach" instead'
+
+    async def save(self, name: str, pieces: AsyncIterable[str], *, overwrite: bool) -> str:
+        """Send the file to the terminal, which never overwrites one. Raise `RefusedFileError`."""
+        return await self._connection.save(name, pieces)
+
+
+class AttachedPanel(Panel):
+    """A panel among others in one process, whose failure is reported to its terminal."""
+
+    end_reason = End.QUIT
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Textual would redirect them for as long as the panel is shown, and other panels end at other times.
+        self._capture_stdout: Any = sys.stdout
+        self._capture_stderr: Any = sys.stderr
+
+    def _fatal_error(self) -> None:
+        logger.error("the panel of an attached terminal failed", exc_info=self._exception)
+        self.end_reason = End.FAILED
+        self._close_messages_no_wait()
+
+
+class AttachedSession:
+    """One attached terminal with its panel (an `AttachedPanel` of `runtime.attaching`)."""
+
+    def __init__(
+        self, runtime: Runtime, access: Access, terminal: AttachedTerminal, connection: TerminalConnection
+    ) -> None:
+        self._size = (terminal.columns, terminal.rows)
+        self._screen = NewestScreen(connection.write)
+        self._panel = AttachedPanel(
+            runtime,
+            operations=Operations(runtime, access),
+            terminal=Terminal(
+                partial(AttachedDriver, screen=self._screen, environment=terminal.environment),
+                terminal.environment,
+                AttachedFiles(connection, terminal.folder),
+                lambda: self._screen.is_ready,
+            ),
+        )
+
+    async def run(self) -> End:
+        """Show the panel until it ends, and return why."""
+        async with background(self._screen.run()):
+            await self._panel.run_async(size=self._size)
+        await self._screen.finish()
+        return self._panel.end_reason
+
+    async def feed(self, data: bytes) -> None:
+        """Handle input. Return when the panel is ready for more. Raise `ValueError` for a key without end."""
+        if self._driver is not None:
+            await self._driver.feed(data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Use another size."""
+        self._size = (columns, rows)
+        if self._driver is not None:
+            self._driver.resize(columns, rows)
+
+    def suspend(self) -> None:
+        """Send nothing until `resume`."""
+        self._screen.suspend()
+
+    def resume(self) -> None:
+        """Set up the terminal again, and send the whole screen."""
+        if self._driver is not None:
+            self._driver.enter()
+        self._screen.resume()
+
+    def end(self, reason: End) -> None:
+        """Let `run` return with this reason."""
+        self._panel.end_reason = reason
+        self._panel.quit()
+
+    @property
+    def _driver(self) -> AttachedDriver | None:
+        driver = self._panel._driver
+        return driver if isinstance(driver, AttachedDriver) else None

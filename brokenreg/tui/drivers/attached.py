@@ -1,0 +1,140 @@
+"""Textual's driver for a terminal that is attached over the network. It belongs to the loop of the server."""
+
+from __future__ import annotations
+
+import asyncio
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from textual import constants, events
+from textual._xterm_parser import XTermParser
+from textual.app import App
+from textual.driver import Driver
+from textual.geometry import Size
+from textual.message import Message
+
+from brokenreg.tui.drivers.newest_screen import NewestScreen
+
+_ENTER = (
+    "\x1b[?1049h"  # the alternate screen
+    "\x1b[?1000h\x1b[?1003h\x1b[?1015h\x1b[?1006h"  # the mouse
+    "\x1b[?25l"  # no cursor
+    "\x1b[?1004h"  # focus
+    "\x1b[>25u"  # all keys as escape codes (the keyboard protocol of kitty)
+    "\x1b[?2004h"  # bracketed paste
+    "\x1b[?7l"  # no line wrap
+)
+_ASK_FOR_SYNCHRONIZED_OUTPUT = "\x1b[?2026$p"
+_LEAVE = (
+    "\x1b[?2004l\x1b[?7h\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
+)
+_NO_PART_OF_THE_SCREEN = ("\x1b]", "\a")
+"""The beginnings of what is no part of the screen: commands such as that for the clipboard, and the bell."""
+
+_SLICE = 64
+"""Characters of input between two looks at what the panel has not handled yet."""
+
+_MOST_WAITING = 100
+"""Number of events that may wait before more input is read."""
+
+_LONGEST = 1024 * 1024
+"""Maximum number of characters of one key or paste."""
+
+_PAUSE = 0.01
+
+
+class AttachedDriver(Driver):
+    """Parses the terminal's input, and gives the output of the panel to a `NewestScreen`."""
+
+    def __init__(
+        self, app: App[Any], screen: NewestScreen, environment: Mapping[str, str], **options: Any
+    ) -> None:
+        super().__init__(app, **options)
+        self._screen = screen
+        self._is_asked = (
+            environment.get("TERM_PROGRAM") != "Apple_Terminal"
+        )  # it prints a part of the question
+        self._screen.repaint = app.refresh
+        self._decode = getincrementaldecoder("utf-8")("replace").decode
+        self._parser = XTermParser()
+        self._since_event = 0
+        self._is_open = False
+
+    def write(self, data: str) -> None:
+        """Send output of the panel."""
+        if data.startswith(_NO_PART_OF_THE_SCREEN):
+            self._screen.keep(data)
+        else:
+            self._screen.paint(data)
+
+    def start_application_mode(self) -> None:
+        """Set up the terminal."""
+        self._is_open = True
+        self.enter()
+        self._post_size()
+
+    def enter(self) -> None:
+        """Set up the terminal, also again after it was suspended."""
+        self._screen.keep(_ENTER + (_ASK_FOR_SYNCHRONIZED_OUTPUT if self._is_asked else ""))
+
+    def disable_input(self) -> None:
+        """Ignore input from now on."""
+        self._is_open = False
+
+    def stop_application_mode(self) -> None:
+        """Restore the terminal."""
+        self.disable_input()
+        self._screen.keep(_LEAVE)
+
+    def open_url(self, url: str, new_tab: bool = True) -> None:
+        """Do nothing: the browser would open on the machine of the server."""
+
+    def send_message(self, message: Message) -> None:
+        """Post a message to the panel, whose loop this is."""
+        self._app.post_message(message)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Use another size."""
+        self._size = (columns, rows)
+        if self._is_open:
+            self._post_size()
+
+    async def feed(self, data: bytes) -> None:
+        """Post the events of input. Return when most of them are handled.
+
+        Raise `ValueError` for a key or paste that never ends, or that the parser does not accept.
+        """
+        text = self._decode(data)
+        for start in range(0, len(text), _SLICE):
+            self._post(self._parser.feed(text[start : start + _SLICE]), text[start : start + _SLICE])
+            while self._is_open and self._waiting > _MOST_WAITING:  # noqa: ASYNC110 - its queues have no event
+                await asyncio.sleep(_PAUSE)
+        # A lone escape character is the escape key only if nothing follows it.
+        self._loop.call_later(constants.ESCAPE_DELAY + _PAUSE, self._tick)
+
+    def _tick(self) -> None:
+        self._post(self._parser.tick(), "")
+
+    def _post(self, found: Iterable[Message], text: str) -> None:
+        self._since_event += len(text)
+        for message in found:
+            self._since_event = 0
+            if self._is_open:
+                self.process_message(message)
+        if self._since_event > _LONGEST:
+            raise ValueError(f"a key or paste is longer than {_LONGEST} characters")
+
+    def _post_size(self) -> None:
+        size = Size(*(self._size or (80, 24)))
+        self._app.post_message(events.Resize(size, size))
+
+    @property
+    def _waiting(self) -> int:
+        """Return how many events the panel has not handled."""
+        waiting = [self._app.message_queue_size]
+        for screen in self._app.screen_stack[-1:]:
+            waiting.append(screen.message_queue_size)
+            if screen.focused is not None:
+                waiting.append(screen.focused.message_queue_size)
+        return max(waiting)
