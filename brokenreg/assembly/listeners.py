@@ -173,7 +173,9 @@ class Listeners:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def bound(cls, settings: Settings, certificate: Certificate | None) -> AsyncIterator[Listeners]:
+    async def bound(
+        cls, settings: Settings, certificate: Certificate | None, of_control: Certificate | None
+    ) -> AsyncIterator[Listeners]:
         """Bind all addresses. Leaving the block cuts exchanges in flight and closes all sockets.
 
         Unless the settings say otherwise, the second origin has the host and the certificate of the first
@@ -193,7 +195,7 @@ class Listeners:
             second_origin = bind("second origin", place, certificate)
             control = None
             if settings.control is not None:
-                control = bind("control API", settings.control, None, uses_reserve=True)
+                control = bind("control API", settings.control, of_control, uses_reserve=True)
             with _dead_port(place) as dead_port:
                 yield cls(registry, second_origin, control, dead_port)
         except AddressError as error:

@@ -77,9 +77,9 @@ class Server:
                     settings.data, settings.cache_max_size, settings.max_data, settings.verify_interval
                 )
             )
-            identity = _identity(settings, store.folder.tls)
-            certificate = None if identity is None else identity.certificate
-            listeners = await enter(Listeners.bound(settings, certificate))
+            identity, of_control = _identities(settings, store.folder.tls)
+            certificates = [None if each is None else each.certificate for each in (identity, of_control)]
+            listeners = await enter(Listeners.bound(settings, *certificates))
             proxy = await enter(running_proxy(settings, store, listeners.addresses, environ))
             recipes = store.index.recipes
             fabricator = Fabricator(recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
@@ -87,6 +87,7 @@ class Server:
             lifetimes.push_async_callback(images.close)
             await fabricator.load()
             server = cls(settings, diagnostics, store, identity, listeners, proxy, images)
+            server.authority = _authority(settings, identity, of_control)
             await enter(server._serving())
             yield server
 
@@ -102,8 +103,8 @@ class Server:
     ) -> None:
         self._started = time.monotonic()
         self._listeners = listeners
-        self.authority = identity.authority if identity is not None and settings.tls else None
-        """The CA file that clients must trust; None without `--tls self-signed`."""
+        self.authority: Path | None = None
+        """The CA file that clients must trust; None without a certificate that was created here."""
         self.log = TrafficLog(memory=settings.log_memory)
         second = listeners.second_origin
         address = PublicAddress(settings.public_url)
@@ -209,13 +210,24 @@ class Server:
             await listeners.drain()
 
 
-def _identity(settings: Settings, folder: Path) -> Identity | None:
-    """Return the certificate of TLS listeners, or None for plain HTTP. Only TLS imports the library."""
-    if settings.cert is None and settings.tls is None:
-        return None
-    from brokenreg.assembly.tls import identity_of
+def _identities(settings: Settings, folder: Path) -> tuple[Identity | None, Identity | None]:
+    """Return the certificates of the registry and of the control API, or None for plain HTTP.
 
-    return identity_of(settings, folder)
+    Only TLS imports the library.
+    """
+    if settings.cert is None and settings.tls is None and settings.control_tls is None:
+        return None, None
+    from brokenreg.assembly.tls import control_identity, identity_of
+
+    of_registry = identity_of(settings, folder)
+    return of_registry, control_identity(settings, folder, of_registry)
+
+
+def _authority(settings: Settings, of_registry: Identity | None, of_control: Identity | None) -> Path | None:
+    """Return the file of the CA that clients must trust, if one was created."""
+    if settings.tls is not None and of_registry is not None:
+        return of_registry.authority
+    return of_control.authority if settings.control_tls == "self-signed" and of_control else None
 
 
 def _name_of_second_origin(settings: Settings) -> str | None:

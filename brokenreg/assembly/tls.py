@@ -69,7 +69,17 @@ def identity_of(settings: Settings, folder: Path) -> Identity | None:
         return given(folder, Certificate(settings.cert, settings.key))
     if settings.tls is None:
         return None
-    return self_signed(folder, [*(address.host for address in settings.listen), *settings.allow_host])
+    control = [] if settings.control is None or settings.control_tls is None else [settings.control.host]
+    return self_signed(folder, [*(each.host for each in settings.listen), *control, *settings.allow_host])
+
+
+def control_identity(settings: Settings, folder: Path, registry: Identity | None) -> Identity | None:
+    """Return the identity of the control API, which may be that of the registry; None for plain HTTP."""
+    if settings.control is None or settings.control_tls is None:
+        return None
+    if settings.control_tls == "registry" or settings.tls is not None:
+        return registry
+    return self_signed(folder, [settings.control.host, *settings.allow_host])
 
 
 def given(folder: Path, certificate: Certificate) -> Identity:

@@ -28,7 +28,6 @@ _LISTS = {
 }
 """For each kind of item that may not exist, the command that lists those that do."""
 
-_START = 'start one with "brokenreg serve", or name another with --url'
 _FAILED = 500
 
 
@@ -37,7 +36,8 @@ def explained(error: ControlError) -> click.ClickException:
     match error:
         case AddressError():
             advice = f": a {error.instead} goes to --{error.instead}" if error.instead else ""
-            return click.UsageError(f"--{error.argument}: {error.problem}{advice}")
+            name = _url() if error.argument == "url" else f"--{error.argument}"
+            return click.UsageError(f"{name}: {error.problem}{advice}")
         case WaitTimeoutError():
             return TimedOutError(printable(f"{_unreachable(error)} (no longer waiting)"))
         case UnreachableError():
@@ -60,7 +60,7 @@ def _problem(error: ProblemError) -> click.ClickException:
     if isinstance(error, UsageError):
         return click.UsageError(printable(line))
     if error.status == 421:
-        return CouldNotRunError(printable(f"--url: {error.detail}"))
+        return CouldNotRunError(printable(f"{_url()}: {error.detail}"))
     if isinstance(error, MissingError):
         if error.missing in _LISTS:
             line = f"{said}: {_LISTS[error.missing]}"
@@ -73,17 +73,29 @@ def _problem(error: ProblemError) -> click.ClickException:
 
 def _unreachable(error: UnreachableError) -> str:
     if error.has_no_tls:
-        return f"the control API at {error.url} does not use TLS: use http:// in --url"
-    return f"no control API responds at {error.url} ({error.reason}): {_START}"
+        return f"the control API at {error.url} does not use TLS: use http:// in {_url()}"
+    if error.is_untrusted:
+        return f"{error}: pass the file of its CA to --ca"
+    return f"no control API responds at {error.url} ({error.reason}): {_start()}"
 
 
 def _no_control_api(error: NotControlAPIError) -> str:
     if error.is_registry:
         return (
-            f"{error.url} is a registry, not a control API: pass the address of the control API to --url, "
+            f"{error.url} is a registry, not a control API: pass the address of the control API to {_url()}, "
             'which "brokenreg serve" prints when it starts'
         )
-    return f"{error.url} is not a control API of brokenreg (status {error.status}): {_START}"
+    return f"{error.url} is not a control API of brokenreg (status {error.status}): {_start()}"
+
+
+def _url() -> str:
+    """Return how the current command is given the URL."""
+    params = click.get_current_context().command.params
+    return "--url" if any("--url" in each.opts for each in params) else "URL"
+
+
+def _start() -> str:
+    return f'start one with "brokenreg serve", or name another with {_url()}'
 
 
 def _option(field: str) -> str:

@@ -56,16 +56,18 @@ def _settings_options() -> Iterator[click.Option]:
 
 def _settings_option(name: str, field: FieldInfo) -> click.Option:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    metavar, legacy = str(extra["metavar"]), str(extra["legacy"])
+    metavar, legacy, bare = (str(extra[each]) for each in ("metavar", "legacy", "bare"))
     kinds = tuple(_kinds(field.annotation))
     choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
     default = field.default if isinstance(field.default, str | int) and bool not in kinds else None
+    without_value: dict[str, Any] = {"flag_value": bare} if bare else {}
     return click.Option(
         [name],
         type=_TYPES.get(metavar) or (None if metavar else Word(choices) if choices else None),
         metavar=metavar or None,
         multiple=tuple in kinds,
         is_flag=bool in kinds,
+        **without_value,
         default=default,
         show_default=default is not None,
         envvar=_variables(name, *filter(None, [legacy])),

@@ -63,12 +63,15 @@ class _Common(Operations):
 
     def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
         reason = "timed out" if isinstance(error, httpx.TimeoutException) else str(error)
-        has_no_tls = isinstance(error, httpx.ConnectError) and _is_plain(error)
+        tls = _tls_error(error) if isinstance(error, httpx.ConnectError) else None
+        if isinstance(tls, ssl.SSLCertVerificationError):
+            return UnreachableError(self.url, tls.verify_message, is_untrusted=True)
+        has_no_tls = tls is not None and tls.reason == "WRONG_VERSION_NUMBER"
         return UnreachableError(self.url, reason, has_no_tls=has_no_tls)
 
     def _refuse_to_wait(self, error: UnreachableError, deadline: float) -> None:
         """Raise the error if waiting does not help, or `WaitTimeoutError` if the time is up."""
-        if error.has_no_tls:
+        if error.has_no_tls or error.is_untrusted:
             raise error
         if time.monotonic() + _PAUSE > deadline:
             raise WaitTimeoutError(self.url, error.reason) from error
@@ -247,10 +250,8 @@ def _no_certificates() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _is_plain(error: BaseException | None) -> bool:
-    """Return whether an error is that of a TLS handshake with a server without TLS."""
-    while error is not None:
-        if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
-            return True
+def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
+    """Return the error of the TLS handshake that caused an error, if any."""
+    while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
-    return False
+    return error

@@ -29,7 +29,8 @@ _STOP = 5.0
 """Seconds that a server has to stop. It takes at most 2 by itself."""
 
 _OTHERS = frozenset(
-    f"BROKENREG_{name}" for name in ("SCENARIO", "CONFIG", "LOG", "READY_FILE", "CONTROL_TOKEN")
+    f"BROKENREG_{name}"
+    for name in ("SCENARIO", "CONFIG", "LOG", "READY_FILE", "CONTROL_TOKEN", "CONTROL_TLS")
 )
 """Variables that are meant for another server: its rules, its files and its token."""
 

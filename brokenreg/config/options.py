@@ -14,14 +14,16 @@ from brokenreg.wording import quoted
 Number = TypeVar("Number", int, float)
 
 
-def option(default: Any, metavar: str, text: str, *, legacy: str = "", **constraints: Any) -> Any:
+def option(
+    default: Any, metavar: str, text: str, *, legacy: str = "", bare: str = "", **constraints: Any
+) -> Any:
     """Describe a setting for which the command line has an option.
 
     The default is in the form that a user would write. `metavar` and `text` appear in `--help`. `legacy` is
-    the environment variable of the predecessor that also sets it. `constraints` are passed to pydantic's
-    `Field`.
+    the environment variable of the predecessor that also sets it. `bare` is the value of the option without
+    a value, if that is allowed. `constraints` are passed to pydantic's `Field`.
     """
-    extra: JsonDict = {"metavar": metavar, "legacy": legacy}
+    extra: JsonDict = {"metavar": metavar, "legacy": legacy, "bare": bare}
     if callable(default):
         return Field(default_factory=default, description=text, json_schema_extra=extra, **constraints)
     return Field(default, validate_default=True, description=text, json_schema_extra=extra, **constraints)

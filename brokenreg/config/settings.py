@@ -78,6 +78,13 @@ class Settings(BaseModel):
     control_read_token: Annotated[str, AfterValidator(sendable_token)] | None = option(
         None, "TOKEN", "Bearer token with which users can look, but not change anything.", repr=False
     )
+    control_tls: Literal["self-signed", "registry"] | None = option(
+        None,
+        "",
+        "Serve the control API over TLS. self-signed: create a certificate as --tls does. registry: use that "
+        "of the registry.",
+        bare="self-signed",
+    )
     data: Path = option(
         lambda: Path.home() / "broken-reg",
         "DIR",
@@ -286,6 +293,10 @@ class Settings(BaseModel):
             )
         if self.cert is not None and self.tls is not None:
             raise ValueError("--tls self-signed excludes --cert and --key: remove either")
+        if self.control_tls is not None and self.control is None:
+            raise ValueError("--control-tls requires a control API: remove --control off")
+        if self.control_tls == "registry" and self.cert is None and self.tls is None:
+            raise ValueError("--control-tls registry requires a certificate: add --cert and --key, or --tls")
         if self.auth == "none" and self.auth_user:
             raise ValueError("--auth-user requires a login: add --auth basic or --auth token")
         if self.auth != "token" and self.token_lifetime is not None:
