@@ -11,7 +11,7 @@ from typing import Any
 
 from brokenreg.concurrency import background
 from brokenreg.runtime.attaching import AttachedTerminal, End, TerminalConnection
-from brokenreg.runtime.operations import Operations
+from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.app import Panel
 from brokenreg.tui.areas import TABS
