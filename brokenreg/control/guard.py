@@ -34,7 +34,7 @@ class ControlGuard:
             given = ", ".join(hosts)
             return APIError(421, f'"{given[:100]}" is not a name of the control API: use {self._address}')
         origins = {origin.lower() for origin in all_headers(scope, b"origin")}
-        scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
+        scheme = "https" if scope.get("scheme") in ("https", "wss") else "http"
         if not origins <= {f"{scheme}://{each}" for each in own}:
             return APIError(403, "requests from pages of another origin are refused")
         if header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
