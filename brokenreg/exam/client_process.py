@@ -62,8 +62,9 @@ class ClientProcess:
                 message = await _message(self._guard)
         except TimeoutError:
             message = {"status": None}
-            self._send("stop")
         duration = clock() - started
+        if message.get("status", 0) is None:
+            self._send("stop")  # only now, so that requests that this ends have lasted until `duration`
         if "error" in message:
             is_quoted = len(command) == 1 and " " in command[0]
             hint = " (the command is one quoted word: leave the quotes out)" if is_quoted else ""

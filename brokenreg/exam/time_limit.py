@@ -12,6 +12,9 @@ from brokenreg.wording import counted
 _IN_FLIGHT = 1.0
 """Seconds after which a request in flight is what the client waits for."""
 
+_CLOCKS = 0.02
+"""Seconds by which the clocks of two processes can differ. The end of the client ends its requests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
@@ -27,7 +30,7 @@ def at_the_limit(report: RunReport) -> Unfinished:
     It hung if a request was in flight, unless the client itself has ended an earlier one like it after a
     longer time. It also hung if it sent no request although none had failed.
     """
-    limit = report.started + report.duration
+    limit = report.started + report.duration - _CLOCKS
     requests = [each for each in report.exchanges if _is_request(each) and each["time"] <= limit]
     in_flight = [each for each in requests if _end(each) >= limit]
     ended = [each for each in requests if _end(each) < limit]

@@ -26,6 +26,8 @@ def at(number: int, start: float, duration: float | None, **changed: Any) -> Exc
         ([at(1, 1, None)], True, "GET manifest in flight for 19.0 s"),
         # The end of the client ends its request.
         ([at(1, 1, 19.1, ended="disconnected")], True, "GET manifest in flight for 19.0 s"),
+        # On another clock, it ended before the limit.
+        ([at(1, 1, 18.99, ended="disconnected")], True, "GET manifest in flight for 19.0 s"),
         (
             [at(1, 0, 0.1), at(2, 1, 0.5, status=503, faults=FAULTS)],
             False,
