@@ -65,6 +65,7 @@ def outcomes(tmp_path: Path, stub: str, *options: str, action: Action = "pull") 
             {"tag-503": "recovered", "upload-lost": "recovered", "upload-location-foreign": "failed cleanly"},
         ),
         ("push_of_a_part", {"tag-no-digest": "not examined", "upload-503": "suspected"}),
+        ("push_with_mounts", {"mount-202": "recovered", "mount-404": "recovered"}),
         ("never_asks", {"manifest-503": "not examined", "layer-corrupt": "not examined"}),
     ],
 )
