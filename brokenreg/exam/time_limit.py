@@ -28,7 +28,7 @@ def at_the_limit(report: RunReport) -> Unfinished:
     """Return what the client of a run was doing when its time was up.
 
     It hung if a request was in flight, unless the client itself has ended an earlier one like it after a
-    longer time. It also hung if it sent no request although none had failed.
+    longer time. It also hung if it sent no request although it had none to repeat.
     """
     limit = report.started + report.duration - _CLOCKS
     requests = [each for each in report.exchanges if _is_request(each) and each["time"] <= limit]
