@@ -55,6 +55,20 @@ def list_breakpoints(control: Client, as_json: bool) -> None:
 
 
 @breakpoints.command()
+@control_options
+def enable(control: Client) -> None:
+    """Enable all breakpoints."""
+    control.switch_breakpoints(on=True)
+
+
+@breakpoints.command()
+@control_options
+def disable(control: Client) -> None:
+    """Disable all breakpoints, without removing them. Held responses stay held."""
+    control.switch_breakpoints(on=False)
+
+
+@breakpoints.command()
 @click.argument("ids", nargs=-1, type=WHOLE_NUMBER, required=True)
 @control_options
 def remove(control: Client, ids: tuple[int, ...]) -> None:

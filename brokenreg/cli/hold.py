@@ -11,7 +11,7 @@ import click
 from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulCommand
 from brokenreg.cli.control_options import control_options
 from brokenreg.cli.exit_status import UNEXPECTED
-from brokenreg.cli.rules import match_of, match_options
+from brokenreg.cli.rule_options import match_of, match_options
 from brokenreg.wording import counted, printable
 
 if TYPE_CHECKING:

@@ -91,6 +91,22 @@ def add_rule(rule: NewRule, namespace: str | None = None) -> Call[Rule]:
     return Call("POST", "/v1/rules", namespace, json=dict(rule))
 
 
+def replace_rule(id: int, rule: NewRule, namespace: str | None = None) -> Call[Rule]:
+    """Replace a rule. Its counters start at 0. Raise `MissingError`, or `UsageError` for an invalid rule."""
+    return Call("PUT", f"/v1/rules/{id}", namespace, json=dict(rule))
+
+
+def change_rule(
+    id: int, namespace: str | None = None, *, enabled: bool | None = None, move_by: int = 0
+) -> Call[Rule]:
+    """Enable, disable or move a rule, which keeps its counters. Raise `MissingError`.
+
+    `move_by` is how many places it moves down, or up if negative, among the rules or the overrides.
+    """
+    change = {} if enabled is None else {"enabled": enabled}
+    return Call("PATCH", f"/v1/rules/{id}", namespace, json={**change, "move_by": move_by})
+
+
 def remove_rule(id: int, namespace: str | None = None) -> Call[None]:
     """Remove a rule. Raise `MissingError`."""
     return Call("DELETE", f"/v1/rules/{id}", namespace)
@@ -204,6 +220,11 @@ def add_breakpoint(expression: str) -> Call[Breakpoint]:
     Raise `UsageError` for an invalid expression.
     """
     return Call("POST", _BREAKPOINTS, json={"expression": expression}, is_global=True)
+
+
+def switch_breakpoints(*, on: bool) -> Call[Breakpoints]:
+    """Enable or disable all breakpoints. Held responses stay held."""
+    return Call("PUT", _BREAKPOINTS, json={"on": on}, is_global=True)
 
 
 def remove_breakpoint(id: int) -> Call[None]:

@@ -6,14 +6,14 @@ import asyncio
 from functools import partial
 from urllib.parse import urlencode
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.control.routes import JSON, YAML, APIRequest, Route, json_list, json_response, no_content
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.rules.rule_book import RuleBook
-from brokenreg.rules.scenario import Scenario, SourcedScenario, scenario_of, written
+from brokenreg.rules.scenario import MAX_RULES, Scenario, SourcedScenario, scenario_of, written
 from brokenreg.rules.scenario_text import decode_scenario, write_scenario
 from brokenreg.runtime.lookups import find_rule
 from brokenreg.runtime.runtime import Runtime
@@ -33,6 +33,20 @@ class RuleState(Rule):
     source: str = Field(description="where the rule is from, for example `rules.yaml:12`")
     matched: int = Field(ge=0, description="number of exchanges that the rule matched")
     applied: int = Field(ge=0, description="number of exchanges to which its fault was applied")
+
+
+class RuleChange(BaseModel):
+    """What to change in a rule that is in effect. What is missing stays as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool | None = Field(None, description="whether the rule is evaluated")
+    move_by: int = Field(
+        0,
+        ge=-MAX_RULES,
+        le=MAX_RULES,
+        description="by how many places to move the rule down (up if negative), among rules or overrides",
+    )
 
 
 def rule_state(active: ActiveRule) -> dict[str, object]:
@@ -74,6 +88,17 @@ async def replace_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Replace a rule; its counters start at 0. With `enabled: false`, the rule stays but is not evaluated."""
     namespace = request.one_namespace()
     active = request.operations.replace_rule(namespace, request.id, _rule(request), SOURCE)
+    return json_response(rule_state(active))
+
+
+async def change_rule(runtime: Runtime, request: APIRequest) -> Response:
+    """Enable, disable or move a rule, which keeps its counters."""
+    namespace, change = request.one_namespace(), request.model(RuleChange)
+    active = find_rule(runtime, namespace, request.id)
+    if change.enabled is not None:
+        request.operations.set_rule_enabled(namespace, active.id, enabled=change.enabled)
+    if change.move_by:
+        request.operations.move_rule(namespace, active.id, change.move_by)
     return json_response(rule_state(active))
 
 
@@ -133,6 +158,7 @@ ROUTES = (
     _for_all("DELETE", _RULES, clear_rules, status=204),
     _for_one("GET", _RULE, get_rule, answer=RuleState),
     _for_one("PUT", _RULE, replace_rule, body=Rule, answer=RuleState, example=_DISABLED),
+    _for_one("PATCH", _RULE, change_rule, body=RuleChange, answer=RuleState, example='{"enabled": false}'),
     _for_one("DELETE", _RULE, delete_rule, status=204),
     _for_all("GET", "/v1/scenario", get_scenario, answer=Scenario, answer_types=_BOTH),
     _for_all(

@@ -39,12 +39,6 @@ class Expectations:
         self._counted += [_counted(expectation) for expectation in expectations]
         self.requests = requests or self.requests
 
-    def clear(self) -> None:
-        self._counted = []
-        self.requests = None
-        self._arrived = 0
-        self._newest.clear()
-
     def observe(self, exchange: Exchange) -> None:
         """Count an exchange that has ended."""
         self._arrived += 1

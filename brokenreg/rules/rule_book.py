@@ -13,6 +13,7 @@ from brokenreg.rules.expectation_counts import Expectations
 from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.registry_needs import RegistryNeeds
 from brokenreg.rules.rule import FieldError, Rule
+from brokenreg.rules.rule_snapshots import BookSnapshot, ChangedSinceError, ScenarioState, merged
 from brokenreg.rules.rule_verdicts import rule_verdicts
 from brokenreg.rules.scenario import MAX_RULES, Scenario, SourcedScenario, check_order
 from brokenreg.traffic.exchange import Exchange
@@ -191,7 +192,7 @@ class RuleBook:
         """Replace all rules and expectations with those of a scenario; `prepare` returned its rules."""
         self.clear()
         self.name = None
-        self.expectations.clear()
+        self.expectations = Expectations()  # a snapshot may have the earlier ones, with their counters
         self.client = None
         self.registry = RegistryNeeds()
         self._load(sourced, prepared)
@@ -231,6 +232,36 @@ class RuleBook:
         """Remove all rules."""
         self._rules = []
         self._attempts = Attempts()
+        self._index = None
+
+    def snapshot(self) -> BookSnapshot:
+        """Return the current rules with their counters, and what else a scenario sets."""
+        state = ScenarioState(self.name, self.seed, self.expectations, self.client, self.registry)
+        return BookSnapshot(self, tuple((each, each.rule) for each in self._rules), state, self._attempts)
+
+    def check_restorable(self, before: BookSnapshot, after: BookSnapshot) -> None:
+        """Raise `ChangedSinceError` if `restore` is impossible."""
+        now = self.snapshot()
+        if now.book is not after.book:
+            raise ChangedSinceError("the rules were reset since")
+        if before.scenario != after.scenario != now.scenario:
+            raise ChangedSinceError("another scenario was loaded since")
+        if len(merged(now.rules, before.rules, after.rules)) > MAX_RULES:
+            raise ChangedSinceError(f"there would be more than {MAX_RULES} rules")
+
+    def restore(self, before: BookSnapshot, after: BookSnapshot) -> None:
+        """Undo the change from `before` to `after`. Changes to other rules since stay."""
+        now = self.snapshot()
+        self._rules = []
+        for active, rule in merged(now.rules, before.rules, after.rules):
+            active.rule = rule
+            self._rules.append(active)
+        if now.attempts is after.attempts:
+            self._attempts = before.attempts
+        if before.scenario != after.scenario:
+            state = before.scenario
+            self.name, self.seed, self.expectations = state.name, state.seed, state.expectations
+            self.client, self.registry = state.client, state.registry
         self._index = None
 
     def _check(self, rule: Rule, *within: str | int) -> None:

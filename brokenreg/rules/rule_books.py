@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 
 from cachetools import LRUCache
@@ -12,6 +12,7 @@ from brokenreg.rules.counters import Attempts, client_of, shorten
 from brokenreg.rules.path_rules import PathRule
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.rule_snapshots import RulesSnapshot
 from brokenreg.rules.scenario import MAX_RULES, ScenarioError, SourcedScenario
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import ExchangeEvent
@@ -43,7 +44,7 @@ class RuleBooks:
         self._books: dict[str, RuleBook] = {}
         self._paths: LRUCache[tuple[str, str, str], ActiveRule] = LRUCache(_MAX_PATHS)
         self._attempts = Attempts()
-        self._switched_off: set[int] = set()
+        self._switched_off: frozenset[int] = frozenset()
         """Ids of the rules that `switch_all` disabled."""
         self.reset("")
 
@@ -111,17 +112,33 @@ class RuleBooks:
         disabled = ((name, active) for name, active in self.all_rules() if not active.rule.enabled)
         return [(name, active) for name, active in disabled if active.id in self._switched_off]
 
-    def switch_all(self) -> tuple[int, bool]:
+    def switch_all(self) -> tuple[list[tuple[str, ActiveRule]], bool]:
         """Disable every armed rule and override. If there is none, enable those that this disabled last.
 
-        Return how many there were, and whether they are enabled now.
+        Return these rules, each with its namespace, and whether they are enabled now.
         """
         armed = [(name, active) for name, active in self.all_rules() if active.is_armed]
         switched = armed or self.switched_off
-        self._switched_off = {active.id for _, active in armed}
+        self._switched_off = frozenset(active.id for _, active in armed)
         for name, active in switched:
             self._books[name].set_enabled(active.id, enabled=not armed)
-        return len(switched), not armed
+        return switched, not armed
+
+    def snapshot(self, namespaces: Iterable[str]) -> RulesSnapshot:
+        """Return what the rules of these namespaces are now, to undo a change. Raise `FieldError`."""
+        return RulesSnapshot({name: self.book(name).snapshot() for name in namespaces}, self._switched_off)
+
+    def restore(self, before: RulesSnapshot, after: RulesSnapshot) -> None:
+        """Undo a change, of which these are the snapshots. Raise `ChangedSinceError`, and change nothing.
+
+        The rules get back the counters that they had. What was changed elsewhere since stays.
+        """
+        for name, snapshot in before.books.items():
+            self.book(name).check_restorable(snapshot, after.books[name])
+        for name, snapshot in before.books.items():
+            self.book(name).restore(snapshot, after.books[name])
+        if self._switched_off == after.switched_off:
+            self._switched_off = before.switched_off
 
     def observe(self, _: ExchangeEvent, exchange: Exchange) -> None:
         """Count an exchange that has ended, for the expectations of its namespace."""

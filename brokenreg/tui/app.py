@@ -93,7 +93,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self._terminal = terminal
         if terminal.is_attached:
             self._show_colours_of(terminal)
-        self._arming = Arming(runtime.rules, self._operations)
+        self._arming = Arming(self._operations)
         context = TabContext(runtime, self._operations, clock, self._arming, terminal.files)
         self._header = Header(context)
         self._tab_line = TabLine(preferences.keys)

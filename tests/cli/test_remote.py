@@ -316,3 +316,37 @@ def test_what_goes_wrong_is_one_line(guarded: Brokenreg, arguments: str, status:
     lines = [line for line in done.stderr.splitlines() if line and not line.startswith(("Usage:", "Try "))]
     assert len(lines) == 1, done.stderr
     assert words in lines[0]
+
+
+def test_rules_are_replaced_enabled_and_moved(guarded: Brokenreg) -> None:
+    told(guarded, "rules", "clear")
+    one, two, first = (
+        told(guarded, "rules", "add", "error", "--name", name, *more).split()[1].rstrip(":")
+        for name, more in (("one", ()), ("two", ("--after", "one", "--optional")), ("first", ("--first",)))
+    )
+
+    def listed() -> str:
+        return told(guarded, "rules", "list")
+
+    assert [line.split()[0] for line in listed().splitlines()[1:]] == [first, one, two]
+    told(guarded, "rules", "move", first, "--down", "1")
+    told(guarded, "rules", "disable", one, two)
+    assert [line.split()[0] for line in listed().splitlines()[1:]] == [one, first, two]
+    assert listed().count("(off)") == 2
+    told(guarded, "rules", "enable", one)
+    assert listed().count("(off)") == 1
+    assert told(guarded, "rules", "replace", two, "latency", "dur=1s") == f"rule {two}: latency dur=1s\n"
+    assert "latency dur=1s" in listed()
+    told(guarded, "rules", "clear")
+    done = run_here("rules", "move", "1", BROKENREG_URL=guarded.control)
+    assert (done.returncode, "use --up N or --down N, with 1 to 1000" in done.stderr) == (2, True)
+
+
+def test_breakpoints_are_disabled_and_enabled(guarded: Brokenreg) -> None:
+    told(guarded, "breakpoints", "add", "status:418")
+    told(guarded, "breakpoints", "disable")
+    assert "(off)" in told(guarded, "breakpoints", "list")
+    told(guarded, "breakpoints", "enable")
+    listed = told(guarded, "breakpoints", "list")
+    assert "(off)" not in listed
+    told(guarded, "breakpoints", "remove", listed.split()[0])

@@ -7,12 +7,12 @@ may only look, that is `ReadOnlyError`. To look, read the `Runtime` itself.
 
 from __future__ import annotations
 
-from brokenreg.runtime.operations.access import Access
+from brokenreg.runtime.operations.access import Access, Change, RulesChange
 from brokenreg.runtime.operations.blobs import BlobOperations, DeletedBlob
 from brokenreg.runtime.operations.repositories import RepositoryOperations
 from brokenreg.runtime.operations.resets import ResetOperations
 
-__all__ = ["Access", "DeletedBlob", "Operations"]
+__all__ = ["Access", "Change", "DeletedBlob", "Operations", "RulesChange"]
 
 
 class Operations(BlobOperations, RepositoryOperations, ResetOperations):

@@ -11,6 +11,7 @@ from brokenreg.rules.rule import rule_of
 from brokenreg.runtime.contents import open_content, request_matches, serving
 from brokenreg.runtime.errors import InvalidError, Kind, NotFoundError, RefusedError, operation_errors
 from brokenreg.runtime.lookups import corrupting_rules, name_of_corruption
+from brokenreg.runtime.operations import command_lines
 from brokenreg.runtime.operations.rules import RuleOperations
 from brokenreg.runtime.runtime import ALL_NAMESPACES
 from brokenreg.storage.integrity import Finding, digest_of
@@ -45,6 +46,7 @@ class BlobOperations(RuleOperations):
             keys = [key for key in keys if not is_cache(key)]
         with operation_errors():
             removed = [await runtime.store.index.unlink_blobs(key, [digest]) for key in keys]
+        self._changed(command_lines.blob_changed("DELETE", digest, namespace=namespace))
         return DeletedBlob(sum(removed), is_evicted)
 
     async def evict_blob(self, digest: Digest) -> None:
@@ -52,6 +54,7 @@ class BlobOperations(RuleOperations):
         if not any(map(is_cache, serving(self._runtime, digest))):
             raise NotFoundError(Kind.CACHED_BLOB, digest)
         await self._evict(digest)
+        self._changed(command_lines.blob_changed("POST", digest, "evict"))
 
     async def _evict(self, digest: Digest) -> None:
         with operation_errors():
@@ -66,10 +69,12 @@ class BlobOperations(RuleOperations):
         runtime = self._runtime
         with operation_errors():
             finding = await runtime.store.integrity.verify(digest, on_read=on_read)
-        if finding is not None:
-            return finding
-        async with open_content(runtime, digest) as content:
-            return Finding(digest, content.size, await digest_of(content.read, digest.algorithm, on_read))
+        if finding is None:
+            async with open_content(runtime, digest) as content:
+                found = await digest_of(content.read, digest.algorithm, on_read)
+                finding = Finding(digest, content.size, found)
+        self._changed(command_lines.blob_changed("POST", digest, "verify"))
+        return finding
 
     def corrupt(self, digest: Digest, source: str) -> list[tuple[str, ActiveRule]]:
         """Add rules that corrupt a blob or manifest on its way to clients. What is stored stays intact."""
@@ -78,18 +83,19 @@ class BlobOperations(RuleOperations):
         matches = list(request_matches(runtime, digest))
         if not matches or (reason and runtime.images.find(digest) is None):
             raise NotFoundError(Kind.BLOB, digest, reason or "")
-        if corrupting_rules(runtime, digest):
-            self.stop_corrupting(digest)
         fault = {"name": name_of_corruption(digest), "fault": {"type": "corrupt"}}
         added: list[tuple[str, ActiveRule]] = []
-        try:
-            for namespace, match in matches:
-                rule = rule_of({**fault, "match": match})
-                added.append((namespace, self.add_rule(namespace, rule, source)))
-        except InvalidError:  # the namespace has too many rules
-            for namespace, active in added:
-                self.remove_rule(namespace, active.id)
-            raise
+        with self._changing(*{*runtime.rules.namespaces(), *(namespace for namespace, _ in matches)}):
+            if corrupting_rules(runtime, digest):
+                self.stop_corrupting(digest)
+            try:
+                for namespace, match in matches:
+                    rule = rule_of({**fault, "match": match})
+                    added.append((namespace, self.add_rule(namespace, rule, source)))
+            except InvalidError:  # the namespace has too many rules
+                for namespace, active in added:
+                    self.remove_rule(namespace, active.id)
+                raise
         return added
 
     def stop_corrupting(self, digest: Digest) -> None:
@@ -97,5 +103,6 @@ class BlobOperations(RuleOperations):
         rules = corrupting_rules(self._runtime, digest)
         if not rules:
             raise NotFoundError(Kind.RULE, name_of_corruption(digest))
-        for namespace, active in rules:
-            self.remove_rule(namespace, active.id)
+        with self._changing(*{namespace for namespace, _ in rules}):
+            for namespace, active in rules:
+                self.remove_rule(namespace, active.id)

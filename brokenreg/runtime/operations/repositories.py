@@ -8,6 +8,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.names import check_tag
 from brokenreg.runtime.contents import repository
 from brokenreg.runtime.errors import Kind, NotFoundError, RefusedError, operation_errors
+from brokenreg.runtime.operations import command_lines
 from brokenreg.runtime.operations.access import Changes
 from brokenreg.storage.records import RepositoryKey, is_cache, spelled
 
@@ -22,6 +23,7 @@ class RepositoryOperations(Changes):
         with operation_errors():
             if manifest is None or not await runtime.store.index.delete_manifest(key, manifest.digest):
                 raise NotFoundError(Kind.MANIFEST, reference, place=spelled(key))
+        self._changed(command_lines.repository_changed("DELETE", *key, f"/manifests/{reference}"))
 
     async def delete_tag(self, key: RepositoryKey, tag: str) -> None:
         """Delete a tag. Its manifest stays."""
@@ -30,6 +32,7 @@ class RepositoryOperations(Changes):
         with operation_errors():
             if not await runtime.store.index.delete_tag(key, tag):
                 raise NotFoundError(Kind.TAG, tag, place=spelled(key))
+        self._changed(command_lines.repository_changed("DELETE", *key, f"/tags/{tag}"))
 
     async def delete_repository(self, key: RepositoryKey) -> None:
         """Delete all manifests and tags of a repository, and remove its blobs from it."""
@@ -39,6 +42,7 @@ class RepositoryOperations(Changes):
             await asyncio.gather(*(index.delete_manifest(key, digest) for digest in found.manifests))
             await asyncio.gather(*(index.delete_tag(key, tag) for tag in found.tags))
             await index.unlink_blobs(key, tuple(found.links))
+        self._changed(command_lines.repository_changed("DELETE", *key))
 
     async def tag_manifest(self, key: RepositoryKey, digest: Digest, tag: str) -> None:
         """Point a tag at a manifest of the same repository."""
@@ -55,3 +59,4 @@ class RepositoryOperations(Changes):
             if manifest is None or body is None:
                 raise NotFoundError(Kind.MANIFEST, digest, place=spelled(key))
             await runtime.store.index.put_manifest(key, manifest, body, [tag])
+        self._changed(command_lines.repository_changed("PUT", *key, f"/tags/{tag}", {"digest": str(digest)}))

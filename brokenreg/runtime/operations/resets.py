@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brokenreg.runtime.operations import command_lines
 from brokenreg.runtime.operations.exchanges import ExchangeOperations
 from brokenreg.runtime.operations.holding import HoldingOperations
 from brokenreg.runtime.runtime import ALL_NAMESPACES
@@ -22,5 +23,6 @@ class ResetOperations(ExchangeOperations, HoldingOperations):
         for each in runtime.trap.namespaces() if is_all else [namespace]:
             runtime.trap.reset(each)
         if is_all or not namespace:
-            self.clear_breakpoints()
+            runtime.gate.breakpoints.clear()
         self.forget_exchanges(lambda exchange: is_all or exchange.target.namespace == namespace)
+        self._changed(command_lines.was_reset(namespace))

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.rule import Rule, fault_of
-from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.rule_from_exchange import rule_from_exchange
 from brokenreg.runtime.operations import Operations
 from brokenreg.traffic.exchange import Exchange
@@ -17,9 +16,8 @@ _SOURCE = "panel, fail next"
 class Arming:
     """The state of this key in one panel. `last_fault` is the fault for the next request."""
 
-    def __init__(self, rules: RuleBooks, operations: Operations) -> None:
+    def __init__(self, operations: Operations) -> None:
         self.last_fault: Fault = fault_of({"type": "error", "status": 503})
-        self._rules = rules
         self._operations = operations
 
     def fail_next(self, rule: Rule, namespace: str) -> None:
@@ -27,11 +25,7 @@ class Arming:
 
         Earlier rules of this kind that were applied are removed.
         """
-        for where, active in self._rules.all_rules():
-            is_spent = active.rule.enabled and not active.is_armed
-            if where == namespace and active.source == _SOURCE and is_spent:
-                self._operations.remove_rule(namespace, active.id)
-        self._operations.add_rule(namespace, rule, _SOURCE, first=True)
+        self._operations.fail_next(namespace, rule, _SOURCE)
         self.last_fault = rule.fault[0]
 
 
