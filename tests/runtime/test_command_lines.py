@@ -1,4 +1,4 @@
-"""The command line of each operation does the same on another server: with the real CLI, and curl in a shell."""
+"""The command line of each operation has the same effect on another server: with the CLI, and with curl."""
 
 from __future__ import annotations
 
@@ -163,8 +163,8 @@ async def test_a_script_of_the_commands_has_the_same_effect(tmp_path: Path) -> N
                 book = server.runtime.rules.book(namespace)
                 here = [{"matched": 0, "applied": 0, **each.rule.written()} for each in book]
                 assert await asyncio.to_thread(rules_of, fresh, namespace) == here
-            there = httpx.get(f"{fresh.control}/v1/breakpoints").json()
-            assert there == {"on": False, "breakpoints": [{"id": 2, "expression": "endpoint:layer"}]}
+            there = await asyncio.to_thread(httpx.get, f"{fresh.control}/v1/breakpoints")
+            assert there.json() == {"on": False, "breakpoints": [{"id": 2, "expression": "endpoint:layer"}]}
 
 
 @pytest.mark.parametrize(
