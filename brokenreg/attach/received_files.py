@@ -56,7 +56,7 @@ class ReceivedFiles:
             )
         path = self._folder / name
         if os.path.lexists(path):
-            raise ValueError(f"{path} exists, and is never overwritten: use another name")
+            raise ValueError(f"{name} exists in that folder: use another name")
         return path
 
     def _write(self, text: str) -> None:

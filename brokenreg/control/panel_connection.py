@@ -36,11 +36,21 @@ class PanelConnection:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._files = 0
+        self._is_writing = False
         self._reply: asyncio.Future[FileReply] | None = None
 
     async def write(self, data: bytes) -> None:
         """Send output. Return when the connection is ready for more."""
-        await self._send({"type": "websocket.send", "bytes": data, "text": None})
+        self._is_writing = True
+        try:
+            await self._send({"type": "websocket.send", "bytes": data, "text": None})
+        finally:
+            self._is_writing = False
+
+    async def alive(self) -> None:
+        """Show that the connection works. While output waits, that would only wait behind it."""
+        if not self._is_writing:
+            await self._send_json(type="alive")
 
     async def save(self, name: str, pieces: AsyncIterable[str]) -> str:
         """Let the terminal save a file in its folder, and return the path. Raise `RefusedFileError`."""

@@ -151,7 +151,7 @@ class _Reader:
             case FileReply() as reply:
                 self._connection.replied(reply)
             case Alive():
-                pass
+                await self._connection.alive()
 
 
 async def _next(receive: Receive) -> Message:

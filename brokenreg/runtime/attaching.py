@@ -35,7 +35,7 @@ class End(StrEnum):
     INVALID = "invalid"
 
 
-class RefusedFileError(Exception):
+class RefusedFileError(OSError):
     """The attached terminal did not save a file; the message says why."""
 
 

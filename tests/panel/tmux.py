@@ -11,11 +11,11 @@ from tests.server import clean_environment
 
 
 class Terminal:
-    """A separate tmux of 100 columns by 30 lines with a shell."""
+    """A separate tmux with a shell."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int = 100, rows: int = 30) -> None:
         self._socket = f"brokenreg-{uuid.uuid4().hex[:12]}"
-        self.tmux("new-session", "-d", "-x", "100", "-y", "30", "sh")
+        self.tmux("new-session", "-d", "-x", str(columns), "-y", str(rows), "sh")
 
     def tmux(self, *arguments: str) -> str:
         command = ["tmux", "-L", self._socket, "-f", "/dev/null", *arguments]
@@ -26,6 +26,9 @@ class Terminal:
     def type(self, line: str) -> None:
         self.tmux("send-keys", "-l", line)
         self.tmux("send-keys", "Enter")
+
+    def press(self, *keys: str) -> None:
+        self.tmux("send-keys", *keys)
 
     def screen(self) -> str:
         return self.tmux("capture-pane", "-p")
@@ -41,3 +44,10 @@ class Terminal:
     def modes(self) -> str:
         """Alternate screen, mouse, cursor: `0 0 1` is a terminal at rest."""
         return self.tmux("display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}").strip()
+
+    def wait_for_rest(self) -> None:
+        """Wait until the terminal is as a shell left it, for at most 20 s."""
+        deadline = time.monotonic() + 20
+        while self.modes() != "0 0 1":
+            assert time.monotonic() < deadline, self.modes()
+            time.sleep(0.05)

@@ -12,6 +12,7 @@ from textual.binding import BindingType
 from textual.widgets import Input, Static
 
 from brokenreg.rules.scenario_text import load_scenario, write_scenario
+from brokenreg.runtime.attaching import RefusedFileError
 from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.runtime import Runtime
@@ -114,8 +115,10 @@ class SaveDialogue(_FileDialogue):
         except FileExistsError:
             question = Confirmation(f"Overwrite {visible(name)}?", ("This replaces its content.",))
             self.app.push_screen(question, lambda yes: self._overwrite(name, wanted=bool(yes)))
+        except RefusedFileError as error:
+            self.show_problem(str(error))
         except OSError as error:
-            self.show_problem(f"cannot write {name}: {error.strerror or error}")
+            self.show_problem(f"cannot write {name}: {error.strerror}")
         except (RuntimeError, ValueError) as error:
             self.show_problem(str(error))
         else:

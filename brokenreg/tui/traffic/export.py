@@ -16,6 +16,7 @@ from brokenreg.concurrency import paced
 from brokenreg.oci.sizes import format_size
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_from_exchange import MAX_SEARCHED, scenario_from_exchange
+from brokenreg.runtime.attaching import RefusedFileError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filter_keys import Filter
@@ -221,6 +222,8 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         except FileExistsError:
             self._confirmed = name
             self._say("the file exists; press enter again to overwrite it")
+        except RefusedFileError as error:
+            self._say(visible(str(error)))
         except (OSError, ValueError, RuntimeError) as error:
             why = getattr(error, "strerror", None) or visible(str(error).rstrip("."))
             self._say(f"cannot write the file: {why}: {visible(name)}")
