@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
 from textual import events
 from textual.actions import ActionParseResult
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.filter import Monochrome, NoColor
@@ -32,6 +32,7 @@ from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.overrides import OverridesScreen
 from brokenreg.tui.header import Header
 from brokenreg.tui.help import HelpScreen, PanelCommands
+from brokenreg.tui.notices import NOTICE_STYLE, ShowsNotices
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TabArea, TabContext, TabLine, area_of
 from brokenreg.tui.tempo import TEMPO
@@ -54,7 +55,7 @@ class _Board(Screen[None], inherit_bindings=False):
     """The panel's screen: it has no keys of its own, so that the table of commands has them all."""
 
 
-class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
+class Panel(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
     """Shows a running brokenreg until the user quits. Run it with `run_async`, in the loop that serves.
 
     Several panels can run in one loop. Each has its own tab, cursor, filter and dialogues. All of them read
@@ -64,10 +65,11 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
     `return_code` is then 0, or what `quit` was given; 1 after an error of ours, which is in the log.
     """
 
-    CSS = """
-    Screen { background: $background; }
-    ContentSwitcher { height: 1fr; }
-    SearchIcon { display: none; }
+    CSS = f"""
+    Screen {{ background: $background; }}
+    ContentSwitcher {{ height: 1fr; }}
+    SearchIcon {{ display: none; }}
+    {NOTICE_STYLE}
     """
     TITLE = "brokenreg"
     COMMANDS: ClassVar = {PanelCommands}
@@ -160,6 +162,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         if not self.is_running:
             return
         area = self.area
+        self.place_notice()
         area.tick()
         self._header.tick(area.behind)
         self._tab_line.show(area.id or "", area.remark)
@@ -199,8 +202,12 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         return is_done
 
     def notify(self, message: str, **more: Any) -> None:
-        """Notify as Textual does, with the current keys of the commands in `message` (`keyed`)."""
+        """Show a notice, with the current keys of the commands in `message` (`keyed`)."""
         super().notify(keyed(message, self.keys), **more)
+
+    @property
+    def place(self) -> Hashable:
+        return self.screen, self.area.id
 
     def quit(self, status: int = 0) -> None:
         """End `run_async`, with `status` as `return_code`. A signal handler of the loop may call it."""

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from brokenreg.tui.scrolling import MOVES, Scrolling, set_lines
-from brokenreg.tui.text import indented, looks_like_json, visible
+from brokenreg.tui.text import indented, looks_like_json, rows_of, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,9 @@ class JsonLine:
 
 
 Line = Content | JsonLine
+
+_HANGING = 2
+"""Cells by which the further rows of a line are indented more than its first."""
 
 _LONGEST = 2_000
 """Characters of one line; a longer one is several."""
@@ -83,10 +86,12 @@ class Lines(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         self._width = width
         self._rows = []
         for number, line in enumerate(self._lines):
-            length = len(line.plain)
-            step = width if length <= width // 2 or cell_len(line.plain) == length else max(1, width // 2)
-            for start in range(0, max(1, length), step):
-                self._rows.append((number, start, start + step))
+            text = line.plain
+            if len(text) <= width // 2 or cell_len(text) <= width:
+                self._rows.append((number, 0, len(text)))
+            else:
+                indent = _indent(text, width)
+                self._rows += ((number, *row) for row in rows_of(text, width, indent))
         set_lines(self, width, len(self._rows) + self.HEADING)
         self.refresh()
 
@@ -101,9 +106,15 @@ class Lines(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         number, start, end = self._rows[place]
         line = self._lines[number]
         content = highlight(line.plain, language="json") if isinstance(line, JsonLine) else line
-        return self._paint(content[start:end], width)
+        piece = content[start:end]
+        return self._paint(piece.pad_left(_indent(line.plain, width)) if start else piece, width)
 
     def _paint(self, piece: Content, width: int) -> Strip:
         if not piece:
             return Strip.blank(width, self.rich_style)
         return Visual.to_strips(self, piece, width, 1, self.visual_style)[0]
+
+
+def _indent(text: str, width: int) -> int:
+    """Return by how many cells the further rows of a folded line are indented."""
+    return min(len(text) - len(text.lstrip(" ")) + _HANGING, width // 4)

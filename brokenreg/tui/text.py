@@ -46,19 +46,33 @@ def fit_end(text: str, width: int) -> str:
 
 
 def fold(text: str, width: int) -> list[str]:
-    """Return `text`, which is `visible`, in rows of at most `width` cells, broken at spaces if possible."""
-    rows = []
+    """Return `text`, which is `visible`, in rows of at most `width` cells, broken as `rows_of` says."""
+    return [text[start:end] for start, end in rows_of(text, width)]
+
+
+def rows_of(text: str, width: int, indent: int = 0) -> Iterator[tuple[int, int]]:
+    """Yield where each row of a folded text starts and ends. Rows after the first are narrower by `indent`.
+
+    A row ends at a space. A word that is longer than a row, for example a digest, is broken at the edge.
+    """
     start, end = 0, _room(text, 0, width)
     while end < len(text):
-        row = text[start:end]
-        if text[end] != " " and row.rfind(" ") > len(row) // 2:
-            row = row[: row.rfind(" ")]
-        rows.append(row)
-        start += len(row)
+        end = _space_before(text, start, end, width - indent)
+        yield start, end
+        start = end
         while text.startswith(" ", start):
             start += 1
-        end = _room(text, start, width)
-    return [*rows, text[start:]]
+        end = _room(text, start, width - indent)
+    yield start, len(text)
+
+
+def _space_before(text: str, start: int, end: int, width: int) -> int:
+    """Return the last space before `end`, or `end` if there is none or if the word is longer than a row."""
+    space = text.rfind(" ", start, end + 1)
+    if space < 0 or not text[start:space].strip():
+        return end
+    word = text[space + 1 : space + 2 + max(0, width)].partition(" ")[0]
+    return space if cell_len(word) <= width else end
 
 
 def _room(text: str, start: int, width: int) -> int:

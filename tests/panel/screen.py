@@ -9,6 +9,7 @@ from exchanges import NOW
 from running import registry
 from textual.app import App
 from textual.pilot import Pilot
+from textual.widgets._toast import Toast
 
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
@@ -64,9 +65,11 @@ def line_at_cursor(app: App) -> str:
 
 
 def said(app: App) -> str:
-    """Return the text of the notices."""
-    parts = (line.rpartition("▌") for line in lines(app))
-    return " ".join(" ".join(notice.split()) for before, mark, notice in parts if mark and before)
+    """Return the text of the notice, as it is on the screen."""
+    screen = lines(app)
+    regions = [toast.region for toast in app.screen.query(Toast)]
+    rows = (screen[y][region.x + 1 : region.right] for region in regions for y in region.line_range)
+    return " ".join(" ".join(row.split()) for row in rows)
 
 
 async def look(pilot: Pilot, *keys: str) -> str:

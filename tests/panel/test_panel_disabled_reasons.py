@@ -131,9 +131,9 @@ async def test_escape_is_silent_where_nothing_is_open(tab: str) -> None:
 
 async def test_over_a_dialogue_commands_of_the_panel_are_unknown() -> None:
     async with shown(TrafficLog()) as (_, pilot):
-        told = await after(pilot, "?", "0", "n", "\\")
-        assert told.count("here; the keys are") == 3
-        assert "no exchange" not in told
+        await after(pilot, "?")
+        for key in ("0", "n", "\\"):
+            assert await after(pilot, key) == f"no command for {key} here; the keys are at the bottom"
     async with shown(TrafficLog()) as (_, pilot):
         assert not await after(pilot, "/", "escape"), "escape left the filter, and did no more"
         assert "no command for f9 here; the keys are at the bottom" in await after(pilot, "/", "f9")

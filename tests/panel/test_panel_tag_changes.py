@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pushed import Pusher, some_images
 from running import registry
-from screen import lines, look
+from screen import lines, look, said
 from test_panel_tags import SIZE, after
 
 from brokenreg.traffic.log import TrafficLog
@@ -18,12 +18,6 @@ APP = ("", "library/app")
 def line_at_cursor(panel: Panel) -> str:
     (line,) = [line for line in lines(panel) if line.startswith("▌")]
     return line
-
-
-def said(panel: Panel) -> str:
-    """What the panel says at the right below of what has happened."""
-    boxed = [line.partition("▌")[2].strip() for line in lines(panel) if line.startswith("   ")]
-    return " ".join(filter(None, boxed))
 
 
 @pytest.mark.slow
