@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from brokenreg.config.upstreams import (
     Realm,
     Upstream,
     WebProxy,
+    check_default_upstream,
     upstream_glob,
     upstream_name,
     web_proxy_or_env,
@@ -249,13 +249,8 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _allows_its_default(self) -> Self:
         """Check the default upstream if it was set; the built-in one may be excluded deliberately."""
-        name, globs = self.default_upstream, self.allow_upstream
-        is_chosen = name != type(self).model_fields["default_upstream"].default
-        if is_chosen and globs and not any(fnmatchcase(name, glob) for glob in globs):
-            raise ValueError(
-                f"--default-upstream {name} is not allowed by --allow-upstream {' '.join(globs)}: "
-                f"add --allow-upstream {name}, or choose another default"
-            )
+        if self.default_upstream != type(self).model_fields["default_upstream"].default:
+            check_default_upstream(self.default_upstream, self.allow_upstream)
         return self
 
     @model_validator(mode="after")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Collection
+from fnmatch import fnmatchcase
 from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
 
@@ -144,3 +146,12 @@ class WebProxy(BaseModel):
 def web_proxy_or_env(text: str) -> WebProxy | Literal["env"]:
     """Parse a web proxy, or `env` for that of the environment. Raise `ValueError` like `WebProxy.parse`."""
     return "env" if text == "env" else WebProxy.parse(text)
+
+
+def check_default_upstream(name: str, globs: Collection[str]) -> None:
+    """Raise `ValueError` if `--allow-upstream` has globs, and none of them matches the default upstream."""
+    if globs and not any(fnmatchcase(name, glob) for glob in globs):
+        raise ValueError(
+            f"--default-upstream {name} is not allowed by --allow-upstream {' '.join(globs)}: "
+            f"add --allow-upstream {name}, or choose another default"
+        )
