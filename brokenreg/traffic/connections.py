@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import time
 
-from brokenreg.listening.connection_events import ConnectionEvent, MalformedRequest, TLSHelloOnPlainPort
+from brokenreg.listening.connection_events import (
+    ClosedBeforeTLSHello,
+    ClosedInTLSHandshake,
+    ConnectionEvent,
+    MalformedRequest,
+    TLSHandshakeCompleted,
+    TLSHandshakeFailed,
+    TLSHandshakeTimedOut,
+    TLSHelloOnPlainPort,
+)
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.traffic.timeline_events import EXCHANGE_ENDED, FirstRequestReceived, TimelineEvent
+from brokenreg.traffic.timeline_events import (
+    EXCHANGE_ENDED,
+    ExchangeEnded,
+    FirstRequestReceived,
+    TimelineEvent,
+)
+
+_FAILED_HANDSHAKES = (TLSHandshakeFailed, TLSHandshakeTimedOut, ClosedInTLSHandshake)
+_IDLE_EVENTS = (ClosedBeforeTLSHello, ExchangeEnded)
+"""The only events of a connection on which nothing was sent, for example a test whether the port is open."""
 
 
 class ConnectionRecorder:
@@ -81,7 +99,21 @@ def no_request_reason(exchange: Exchange) -> str | None:
         return "TLS on plain port"
     if exchange.timeline.time_of(MalformedRequest) is not None:
         return "malformed HTTP/2 request"
-    return "not HTTP" if exchange.status == 400 and not exchange.faults else None
+    if any(exchange.timeline.time_of(event) is not None for event in _FAILED_HANDSHAKES):
+        return "TLS handshake failed"
+    if exchange.faults:
+        return None
+    if exchange.status == 400:
+        return "not HTTP"
+    if exchange.ended is not None and exchange.timeline.time_of(TLSHandshakeCompleted) is not None:
+        return "TLS handshake only"
+    return "idle" if is_idle(exchange) else None
+
+
+def is_idle(exchange: Exchange) -> bool:
+    """Return whether a connection has ended without a byte of the client."""
+    is_untouched = all(isinstance(event, _IDLE_EVENTS) for event, _ in exchange.timeline)
+    return exchange.ended is Ended.DISCONNECTED and exchange.status is None and is_untouched
 
 
 def _ended(inbound: InboundConnection) -> Ended:

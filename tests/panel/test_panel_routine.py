@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -9,9 +10,11 @@ from exchanges import answer, end, exchange, passed, small_pull
 from hypothesis import given
 from hypothesis import strategies as st
 from screen import lines, look, shown, text
+from serving import serving
 
 from brokenreg.listening.connection_events import (
     ClosedBeforeTLSHello,
+    MalformedRequest,
     TLSHandshakeCompleted,
     TLSHandshakeFailed,
     TLSHelloOnPlainPort,
@@ -48,6 +51,7 @@ def test_successful_pings_tokens_and_probes_are_routine() -> None:
     assert is_routine(made("/token"))
     assert is_routine(made("/token", method="POST"))
     assert is_routine(connection(HELLO, END, status=400, ended=Ended.COMPLETE))
+    assert is_routine(connection(END, status=400, ended=Ended.COMPLETE)), "not HTTP"
     assert is_routine(connection(END))
     assert is_routine(connection(ClosedBeforeTLSHello(), END))
 
@@ -62,7 +66,7 @@ def test_interesting_exchanges_are_not_routine() -> None:
     assert not is_routine(made("/v2/", replay_of=7))
     assert not is_routine(made("/v2/_catalog"))
     assert not is_routine(made("/v2/app/manifests/1", status=401, response_headers=CHALLENGE))
-    assert not is_routine(connection(END, status=400, ended=Ended.COMPLETE)), "not HTTP"
+    assert not is_routine(connection(MalformedRequest("no :path"), END)), "HTTP, but invalid"
     assert not is_routine(connection(TLSHandshakeFailed("unknown ca", by_client=True), END))
     assert not is_routine(connection(TLSHandshakeCompleted("TLSv1.3"), END)), (
         "a client that disconnects may not trust us"
@@ -161,3 +165,23 @@ async def test_a_list_with_only_routine_exchanges_says_so() -> None:
     passed(log, "/v2/")
     async with shown(log) as (_, pilot):
         assert "All exchanges are routine and hidden." in await look(pilot, "f")
+
+
+async def test_connections_without_a_request_say_why_and_are_hidden() -> None:
+    async with serving() as served:
+        for sent in (b"\x16\x03\x01\x00\x05hello", b"EHLO mail.example.org\r\n\r\n", b""):
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(sent)
+            if sent:
+                assert b"400" in await reader.read()
+            writer.close()
+            await served.until(lambda each: each.ended is not None)
+        await (await served.client()).ask("/v2/_catalog")
+        await served.until(lambda each: each.endpoint is Endpoint.CATALOG and each.ended)
+        screen = await served.look()
+        for why in ("TLS on plain port", "not HTTP", "idle"):
+            assert screen.count(f"no request: {why} ") == 1, screen
+        screen = await served.look("f")
+        assert "no request" not in screen
+        assert "routine: 3 hidden" in screen
+        assert "GET /v2/_catalog" in screen

@@ -6,7 +6,11 @@ import pytest
 from exchanges import NOW, answer, digest, end, exchange, passed, small_pull
 from screen import Clock, line_at_cursor, line_with, lines, look, shown, text
 
-from brokenreg.listening.connection_events import TLSHelloOnPlainPort
+from brokenreg.listening.connection_events import (
+    TLSHandshakeCompleted,
+    TLSHandshakeFailed,
+    TLSHelloOnPlainPort,
+)
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
@@ -88,6 +92,12 @@ def test_the_reason_why_a_connection_has_no_request() -> None:
     assert garbage.summary()["protocol"] == "", "it is known only with a request"
     garbage.add(TLSHelloOnPlainPort())
     assert cells.no_request(garbage) == "no request: TLS on plain port"
+    on_tls = Exchange(1, "", "", "", "", "", "c:1", Target(Endpoint.CONNECT), ended=Ended.DISCONNECTED)
+    assert cells.no_request(on_tls) == "no request: idle"
+    on_tls.add(TLSHandshakeCompleted("TLSv1.3"))
+    assert cells.no_request(on_tls) == "no request: TLS handshake only"
+    on_tls.add(TLSHandshakeFailed("unknown ca", by_client=True))
+    assert cells.no_request(on_tls) == "no request: TLS handshake failed"
 
 
 async def test_the_cursor_keeps_its_exchange_when_old_ones_are_trimmed() -> None:

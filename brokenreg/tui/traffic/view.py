@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from brokenreg.listening.connection_events import ClosedBeforeTLSHello, TLSHelloOnPlainPort
+from brokenreg.listening.connection_events import TLSHelloOnPlainPort
 from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.connections import is_idle
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.timeline_events import ExchangeEnded
 from brokenreg.tui.traffic.marks import Marks
 
-_PROBE = (ClosedBeforeTLSHello, ExchangeEnded)
-"""The only events of a connection that just tests whether the port is open."""
+_REFUSED = (TLSHelloOnPlainPort, ExchangeEnded)
+"""The only events of a connection that was refused because the client sent no HTTP. Many try HTTPS first."""
 
 
 def is_routine(exchange: Exchange) -> bool:
-    """Return whether it is a ping, a token or a probe of the port that went as usual.
+    """Return whether it is a ping, a token or a connection without a request that went as usual.
 
     An exchange that is in flight, failed, was held, edited or replayed, or to which a fault was applied is
     not routine. The result does not change once an exchange has ended.
@@ -52,11 +53,10 @@ def _is_good_ping(exchange: Exchange) -> bool:
 
 
 def _is_probe(exchange: Exchange) -> bool:
-    if exchange.ended is Ended.COMPLETE:
-        # Many clients try HTTPS first.
-        return exchange.status == 400 and exchange.timeline.time_of(TLSHelloOnPlainPort) is not None
-    is_untouched = all(isinstance(event, _PROBE) for event, _ in exchange.timeline)
-    return exchange.ended is Ended.DISCONNECTED and exchange.status is None and is_untouched
+    """Return whether a connection was idle, or the client only tried TLS or sent what is not HTTP."""
+    if exchange.ended is Ended.COMPLETE and exchange.status == 400:
+        return all(isinstance(event, _REFUSED) for event, _ in exchange.timeline)
+    return is_idle(exchange)
 
 
 def everything(exchange: Exchange) -> bool:
