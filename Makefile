@@ -49,8 +49,9 @@ dist: $(VENV)/made-dev  ## the wheel and the sdist, in dist/
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
-clients: $(VENV)/made-dev  ## what real clients do under twelve faults: generates docs/explanation/clients.md, in about 10 minutes
-	$(BIN)/python -m tests.clients.behaviour
+# CLIENT, ONLY and RESUME run a part: make clients CLIENT='docker ctr' ONLY='layer-*', or RESUME=1 after Ctrl+C.
+clients: $(VENV)/made-dev  ## the exam of the real clients that are installed, for docs/explanation/clients.md: about an hour
+	$(BIN)/python -m tests.clients.examined $(CLIENT:%=--client %) $(foreach glob,$(ONLY),--only '$(glob)') $(if $(RESUME),--resume)
 
 screenshots: $(VENV)/made-dev  ## regenerate screenshots/; that of the HTML report needs chromium
 	$(BIN)/python tests/panel/take_screenshots.py

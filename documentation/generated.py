@@ -13,6 +13,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from brokenreg.cli.main import main
+from documentation.clients.page import clients_page
 from documentation.command_line import commands
 from documentation.control_routes import routes
 from documentation.exchanges import filter_keys, timeline_events
@@ -61,6 +62,7 @@ GENERATED = (
     Generated("docs/reference/images.md", _printed("images", "--markdown")),
     Generated("docs/reference/profiles.md", _printed("profiles", "--markdown")),
     Generated("docs/reference/scenario.schema.json", _printed("scenario", "schema")),
+    Generated("docs/explanation/clients.md", clients_page),
     Generated("docs/reference/command-line.md", commands, "commands"),
     Generated("docs/reference/settings.md", settings, "settings"),
     Generated("docs/reference/settings.md", predecessor_variables, "variables of broken-image-reg"),

@@ -1,0 +1,1 @@
+"""The exam of real clients: `make clients` runs it, and publishes docs/explanation/clients.md."""
