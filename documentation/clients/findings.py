@@ -14,7 +14,7 @@ PHRASES = {
     Outcome.RECOVERED: "recovered",
     Outcome.HAMMERED: "sent requests too early or too often",
     Outcome.CRASHED: "crashed",
-    Outcome.RETRYING: "still waited to try again at the time limit",
+    Outcome.RETRYING: "kept retrying until the time limit",
     Outcome.HUNG: "hung",
     Outcome.SUSPECTED: "reported success without the whole content",
     Outcome.LEAKED: "sent a credential to another host",

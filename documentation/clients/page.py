@@ -31,6 +31,8 @@ as plain copies (vfs or native). The exam fills in what is in braces:
 """
 
 _SPECIAL = """\
+- skopeo, podman and buildah use the same library, containers/image. skopeo copies layers without unpacking
+  them, so it does not see what is in them.
 - docker does not verify certificates on 127.0.0.1, so it was not examined over TLS.
 - buildah, docker and ctr have no command that lists tags. None of the clients has one that lists referrers,
   so the cases for it are not on this page.
@@ -56,6 +58,8 @@ _READ = """\
 refuse an image that is broken. **Bold and an exclamation mark** mean that the outcome is not good in
 this case. If a cell is empty, the client was not examined there. Times from 2 s and numbers from 30
 requests are shown. The name of a case links to the fault, the image or the profile in it.
+
+✓ for an odd image says that the client pulled it. It does not say what the content did after that.
 """
 
 _HOSTS = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from brokenreg.exam.cases import Case, odd_images, of_profiles
+from brokenreg.exam.cases import SEED, Case, odd_images, of_profiles
 from brokenreg.exam.outcomes import Outcome
 from brokenreg.images.catalogue import CATALOGUE
 from documentation.clients.matrix import Matrix
@@ -89,7 +89,16 @@ def _more(result: CaseResult) -> str:
 
 def _about(case: Case) -> str:
     summary = case.about.summary.replace("<", "&lt;")
+    if parameters := _parameters(case):
+        summary += f" Here with {code(parameters)}."
     return f"{_link(case, code(case.name))}<br>{summary}"
+
+
+def _parameters(case: Case) -> str:
+    """Return the parameters of an odd image that is not pulled with those that it has by default."""
+    kind = case.name.removeprefix(odd_images.PREFIX)
+    tag = str(case.document.get("client", {}).get("image", "")).partition(":")[2]
+    return tag.removeprefix(kind).removesuffix(f"_seed-{SEED}").strip("_") if kind in CATALOGUE else ""
 
 
 def _link(case: Case, text: str) -> str:
