@@ -66,7 +66,9 @@ async def test_rows_show_outcomes() -> None:
         assert "timeout · closed" in line_with(panel, "dur-30s")
         assert "disconnected 200" in line_with(panel, "curl/8")
         assert line_with(panel, "HEAD manifests/1.2").startswith(" ✓ ")
-        assert "blobs/sha256:77ab03…" in line_with(panel, "77ab03")
+        assert f"GET blobs/{digest('77ab03')[:24]}… 200" in line_with(panel, "77ab03"), (
+            "as long as there is room"
+        )
         assert "10.0.2.4" in line_with(panel, "/v2/_catalog")
         assert all(len(line) <= 80 for line in lines(panel))
 
@@ -248,3 +250,38 @@ async def test_many_rows_and_a_thousand_more_each_second_are_fast() -> None:
             await look(pilot, "G")
         assert "11000 exchanges" in text(panel)
         assert log.first == 1000
+
+
+LONG = "team/department/project/service/component"
+
+
+@pytest.mark.parametrize("keys", [(), ("enter",)])
+async def test_wide_lists_show_names_clients_and_digests_as_long_as_there_is_room(
+    keys: tuple[str, ...],
+) -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log, size=(160, 45)) as (_, pilot):
+        screen = await look(pilot, *keys)
+        assert " skopeo/1.16.1 " in screen
+        assert " docker/27.3.1 " in screen
+        assert f"GET blobs/{digest('77ab03')[:24]}" in screen
+        passed(log, f"/v2/{LONG}/manifests/v1.2.3", at=80)
+        passed(log, f"/v2/{LONG}/blobs/{digest('c0ffee')}", at=80)
+        screen = await look(pilot, *keys)
+        assert f"PULL {LONG}:v1.2.3 " in screen, "the waterfall is shorter instead"
+        assert "Waterfall" in screen
+
+
+@pytest.mark.parametrize("width", [100, 119, 120, 160, 200])
+async def test_the_waterfall_is_shown_from_100_columns_on_with_the_detail_open_too(width: int) -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log, size=(width, 30)) as (panel, pilot):
+        assert "Waterfall" in await look(pilot)
+        screen = await look(pilot, "g", "j", "j", "j", "enter")
+        assert "Waterfall" in screen
+        assert "▏" in line_with(panel, "GET manifests/")
+        assert " Headers │" in screen
+    async with shown(log, size=(99, 30)) as (panel, pilot):
+        assert "Waterfall" not in await look(pilot)

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from brokenreg.oci.sizes import format_size, whole_number
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.text import fit, visible
+from brokenreg.tui.text import fit, fold, visible
 from brokenreg.tui.traffic import cells
 
 _SHORT = len("fabricating 100%")
@@ -83,8 +83,11 @@ def _words(exchange: Exchange, now: float, width: int) -> str:
     return fit(f"{head}{cells.request_line(exchange, room)} {held}", width)
 
 
-_SHOWN = 6
+_SHOWN, _SHOWN_NARROW = 6, 4
 """Responses; those that are held come first."""
+
+_WIDE = 72
+"""Cells from which a request and its progress are in the same line."""
 
 _BAR = 10
 
@@ -117,16 +120,21 @@ class InFlight(Static):
         width, now = self.content_size.width, self._clock()
         count = self._runtime.log.in_flight
         yield fit(f"In flight: {count or 'none'}", width), "bold $secondary"
-        shown = [*islice(self._exchanges(), _SHOWN)]
+        shown = [*islice(self._exchanges(), _SHOWN if width >= _WIDE else _SHOWN_NARROW)]
         for exchange in shown:
             held = held_words(exchange, now)
             mark = "▌" if exchange is target else " "
-            tail = f" {bar(exchange, _BAR)} {progress_words(exchange)}"
-            room = max(12, width - len(tail) - 4)
-            line = f"{mark}{cells.glyph(exchange)} {fit(cells.request_line(exchange, room), room)}{tail}"
-            yield fit(line, width), "bold $warning" if held else "$foreground"
+            style = "bold $warning" if held else "$foreground"
+            done = f"{bar(exchange, _BAR)} {progress_words(exchange)}"
+            room = width - 3 - (cell_len(done) + 1 if width >= _WIDE else 0)
+            line = f"{mark}{cells.glyph(exchange)} {fit(cells.request_line(exchange, room), room)}"
+            yield (f"{line} {done}" if width >= _WIDE else line), style
+            if width < _WIDE:
+                yield fit(f"{mark}  {done}", width), style
             if held:
-                yield fit(f"{mark}  #{exchange.id} {held}", width), "$warning"
+                yield from (
+                    (f"{mark}  {row}", "$warning") for row in fold(f"#{exchange.id} {held}", width - 3)
+                )
         if count > len(shown):
             yield fit(f"   and {count - len(shown)} more", width), "$secondary"
 

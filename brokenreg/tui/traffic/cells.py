@@ -17,6 +17,8 @@ from brokenreg.tui.traffic.transfer import Kind, Transfer, is_miss
 _DIGEST_SHOWN = 6
 _NAME_AT_LEAST = 6
 _METHOD_SHOWN = 16
+_LONGEST = 200
+"""Characters of a name or path that a row can need."""
 _UNITS = "KMGTP"
 _WRITES = ("POST", "PUT", "PATCH")
 _ENDED_WORDS = {Ended.COMPLETE: "", Ended.DISCONNECTED: "disconnected", Ended.ABORTED: "aborted"}
@@ -50,9 +52,10 @@ def local_time(exchange: Exchange) -> str:
 
 
 def client_name(exchange: Exchange, width: int) -> str:
-    """Return the client's product and major version (`docker/27`), or its address if it sent no User-Agent.
+    """Return the client's product, with as much of its version as fits (`docker/27.3.1`, `docker/27`).
 
-    Replays are marked instead, because brokenreg itself sends them.
+    A client that sent no User-Agent has its address. Replays are marked instead, because brokenreg itself
+    sends them.
     """
     if exchange.replay_of is not None:
         return "↻ replay"
@@ -60,8 +63,9 @@ def client_name(exchange: Exchange, width: int) -> str:
     if not product:
         return visible(exchange.client.rpartition(":")[0] or exchange.client)
     name, _, version = product.partition("/")
-    short = beginning(f"{name}/{version.partition('.')[0]}" if version else name, width)
-    return short if cell_len(short) <= width else beginning(name, width)
+    texts = (product, f"{name}/{version.partition('.')[0]}") if version else (product,)
+    whole = (beginning(text, width) for text in texts if len(text) <= width)
+    return next((text for text in whole if cell_len(text) <= width), beginning(name, width))
 
 
 def request_line(exchange: Exchange, width: int) -> str:
@@ -73,9 +77,10 @@ def request_line(exchange: Exchange, width: int) -> str:
     room = width - cell_len(method) - 1
     if target.error is not None or not target.repository:
         return f"{method} {fit(beginning(exchange.path, width), room).rstrip()}"
-    name, kind, reference = visible(target.name), _kind(target.endpoint), visible(short(target.reference))
-    bare = reference.removeprefix("sha256:")
-    for tail in (kind + reference, kind + bare):
+    name, kind = visible(target.name), _kind(target.endpoint)
+    bare = in_cells(target.reference, 0)
+    longest = kind + in_cells(target.reference, room - cell_len(name) - 1 - len(kind))
+    for tail in (longest, bare or kind):
         if cell_len(name) + 1 + cell_len(tail) <= room:
             return f"{method} {name} {tail}"
     for tail in (kind + bare, bare or kind):
@@ -83,6 +88,18 @@ def request_line(exchange: Exchange, width: int) -> str:
         if left >= _NAME_AT_LEAST:
             return f"{method} {fit_end(name, left)} {tail}"
     return f"{method} {fit(f'{name} {kind}{bare}', room).rstrip()}"
+
+
+def request_length(exchange: Exchange, *, is_member: bool) -> int:
+    """Return the cells that a request needs if of a digest only the beginning is shown."""
+    target = exchange.target
+    if target.endpoint is Endpoint.CONNECT:
+        return cell_len(no_request(exchange))
+    method = cell_len(method_word(exchange)) + 1
+    if not is_member and (target.error is not None or not target.repository):
+        return method + cell_len(beginning(exchange.path, _LONGEST))
+    name = 2 if is_member else cell_len(beginning(target.name, _LONGEST)) + 1
+    return method + name + len(_kind(target.endpoint)) + cell_len(short(target.reference))
 
 
 def no_request(exchange: Exchange) -> str:
@@ -144,9 +161,8 @@ def duration_word(seconds: float, is_exact: bool = True) -> str:
 
 def member_line(exchange: Exchange, width: int) -> str:
     """Return a request below the heading of its transfer, without the repository: `  GET manifests/1.2`."""
-    reference = visible(short(exchange.target.reference))
-    kind = _kind(exchange.endpoint)
-    return f"  {fit(f'{method_word(exchange)} {kind}{reference}', max(0, width - 2)).rstrip()}"
+    before = f"  {method_word(exchange)} {_kind(exchange.endpoint)}"
+    return fit(before + in_cells(exchange.target.reference, width - cell_len(before)), width).rstrip()
 
 
 def transfer_line(transfer: Transfer, width: int) -> str:
@@ -154,9 +170,18 @@ def transfer_line(transfer: Transfer, width: int) -> str:
     target = transfer.first.target
     word = str(transfer.kind or "HEAD")
     mark, reference = (":", transfer.tag) if transfer.tag else ("@", target.reference)
-    tail = mark + visible(short(reference)) if target.endpoint is Endpoint.MANIFEST or transfer.tag else ""
-    name = fit_end(visible(target.name), max(0, width - len(word) - 1 - cell_len(tail)))
+    name, room = visible(target.name), width - len(word) - 1
+    is_named = target.endpoint is Endpoint.MANIFEST or transfer.tag
+    tail = mark + in_cells(reference, room - cell_len(name) - 1) if is_named else ""
+    name = fit_end(name, max(0, room - cell_len(tail)))
     return fit(f"{word} {name}{tail}", width).rstrip()
+
+
+def transfer_length(transfer: Transfer) -> int:
+    """Return the cells that `transfer_line` needs if of a digest only the beginning is shown."""
+    reference = transfer.tag or transfer.first.target.reference
+    name = beginning(transfer.first.target.name, _LONGEST)
+    return len("PULL ") + cell_len(name) + 1 + cell_len(short(reference))
 
 
 def note(exchange: Exchange, width: int, retry: int = 0) -> str:
@@ -183,8 +208,8 @@ def _outcome(exchange: Exchange, width: int) -> str:
     if exchange.held_since is not None:
         return fit("HELD", min(4, width))
     if not exchange.faults:
-        word = _ENDED_WORDS[exchange.ended] if exchange.ended else ""
-        return word if len(word) <= width else fit(word, width)
+        words = [each[exchange.ended] for each in (_ENDED_WORDS, _ENDED_SHORT) if exchange.ended]
+        return next((word for word in words if len(word) <= width), "")
     name = faults_word(exchange)
     ends = (words[exchange.ended] for words in (_ENDED_WORDS, _ENDED_SHORT) if exchange.ended)
     texts = (*(f"{name} · {end}" for end in ends if end), name)
@@ -233,10 +258,21 @@ def _kind(endpoint: Endpoint) -> str:
 
 def short(reference: str) -> str:
     """Return a reference; of a digest, only the beginning."""
-    if not is_digest(reference):
-        return reference
-    algorithm, _, encoded = reference.partition(":")
-    return f"{algorithm}:{encoded[:_DIGEST_SHOWN]}{ELLIPSIS}"
+    algorithm, _, _ = reference.partition(":")
+    return in_cells(reference, len(algorithm) + 1 + _DIGEST_SHOWN + 1)
+
+
+def in_cells(reference: str, width: int) -> str:
+    """Return a reference, `visible`; a digest in `width` cells, but at least its first six digits.
+
+    If there is room for few digits, the algorithm is omitted. Other references are not cut.
+    """
+    if not is_digest(reference) or len(reference) <= width:
+        return visible(reference)
+    encoded = reference.partition(":")[2]
+    if width < len(reference) - len(encoded) + _DIGEST_SHOWN + 1:
+        return encoded[: max(_DIGEST_SHOWN, width - 1)] + ELLIPSIS
+    return reference[: width - 1] + ELLIPSIS
 
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

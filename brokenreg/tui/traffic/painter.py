@@ -17,17 +17,16 @@ from brokenreg.tui.text import fit
 from brokenreg.tui.theme import cursor_style
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.cells import progress_bar, span_bar
+from brokenreg.tui.traffic.columns import CLIENT_READ, MS, SIZE, STATUS, Columns, Wishes
 from brokenreg.tui.traffic.marks import MARK, Marks
 from brokenreg.tui.traffic.rows import Row, Rows
 from brokenreg.tui.traffic.transfer import Kind, Summary, Transfer, announced, body_bytes, is_miss, summarise
 from brokenreg.wording import counted
 
-_TIME, _CLIENT, _STATUS, _SIZE, _MS = 8, 10, 3, 6, 6
-_FIXED = 3 + _TIME + 1 + _CLIENT + 1 + 1 + _STATUS + 1 + _SIZE + 1 + _MS + 1
-"""Cells that the request does not get: gutter, glyph, mark, spaces and the other columns."""
-_STATUS_LONGER = len("Status") - _STATUS
-"""Cells by which the name of the column is longer than its content; they are taken from the request."""
-_REQUEST_AT_LEAST = 20
+_NAMED = len("Status")
+"""Cells of the name of a column that is longer than its content; it gets some from the request."""
+_NOTE_LEAVES = 21
+"""Cells of the request that a note does not take."""
 _STRIPS_KEPT = 1024
 _WIDE = 100
 """Number of columns from which a screen shows a waterfall by default, and a list the cache's result."""
@@ -56,6 +55,7 @@ class _Words:
     note: str = ""
     note_style: str = "note"
     bar: str = ""
+    bar_style: str = ""
 
 
 class Painter:
@@ -67,6 +67,8 @@ class Painter:
         self._widget = widget
         self._clock = clock
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(_STRIPS_KEPT)
+        self._wishes = Wishes()
+        self._wishes_at = 0
         self._summaries: LRUCache[Transfer, tuple[tuple[int, int, int], Summary]] = LRUCache(_STRIPS_KEPT)
 
     def forget(self) -> None:
@@ -79,12 +81,17 @@ class Painter:
         is_wide = self._widget.screen.size.width >= _WIDE
         return is_wide if self.wants_waterfall is None else self.wants_waterfall
 
+    def measure_again(self) -> None:
+        """Let the columns fit the rows that are painted from now on."""
+        self._wishes = Wishes()
+
     def heading(self, width: int) -> Strip:
         """Paint the names of the columns."""
-        bar = self._bar_width(width)
+        columns = self._columns(width)
         text = (
-            f"   {'Time':<{_TIME}} {'Client':<{_CLIENT}} {'Request':<{self._room(width) - _STATUS_LONGER}} "
-            f"Status {'Size':>{_SIZE}} {'ms':>{_MS}} {fit('Waterfall', bar) if bar else ''}"
+            f"   {_column('Time', columns.time)}{_column('Client', columns.client)}"
+            f"{fit('Request', columns.request + STATUS - _NAMED)} "
+            f"Status {'Size':>{SIZE}} {'ms':>{MS}} {fit('Waterfall', columns.bar)}"
         )
         style = self._style("heading")
         return Strip([Segment(text, style)], len(text)).adjust_cell_length(width, style)
@@ -105,7 +112,7 @@ class Painter:
         retry = 0 if transfer is None else transfer.retry(row)
         kind = None if transfer is None else transfer.kind
         bar = self._bar(row, transfer, now, width)
-        is_held, room = row.held_since is not None, self._room(width)
+        is_held, columns = row.held_since is not None, self._columns(width)
         key = (
             row.id,
             row.revision,
@@ -118,7 +125,7 @@ class Painter:
             mark,
             cursor,
             width,
-            room,
+            columns,
         )
         strip = self._strips.get(key)
         if strip is None:
@@ -129,40 +136,44 @@ class Painter:
     def _words(
         self, exchange: Exchange, transfer: Transfer | None, retry: int, bar: str, mark: str, width: int
     ) -> _Words:
-        room, is_member = self._room(width), transfer is not None
+        columns, is_member = self._columns(width), transfer is not None
+        room = columns.request
         kind = None if transfer is None else transfer.kind
-        note = cells.note(exchange, room - _REQUEST_AT_LEAST - 1, retry)
+        note = cells.note(exchange, room - _NOTE_LEAVES, retry)
         note_style = "note"
         if exchange.progress is not None and exchange.held_since is None:
-            note, note_style = cells.progress(exchange.progress, room - _REQUEST_AT_LEAST - 1), "quiet"
+            note, note_style = cells.progress(exchange.progress, room - _NOTE_LEAVES), "quiet"
         elif not note:
             note, note_style = self._quiet_note(exchange, kind, width), "quiet"
-        room -= cell_len(note) + 1 if note else 0
+        bar_style = state = cells.state(exchange, kind)
+        needs = cells.request_length(exchange, is_member=is_member)
+        is_named = not is_member or exchange.replay_of is not None
+        self._wish(cells.client_name(exchange, CLIENT_READ) if is_named else "", needs, note)
+        if not bar and note and cell_len(note) <= columns.bar and needs + 1 + cell_len(note) > room:
+            note, bar, bar_style = "", note, note_style
+        beside = cell_len(note) + 1 if note else 0
         line = cells.member_line if is_member else cells.request_line
-        state = cells.state(exchange, kind)
         return _Words(
             glyph="↻" if retry and state == "good" else cells.glyph(exchange, kind),
             mark=mark,
             state=state,
             time=cells.local_time(exchange),
-            client="" if is_member and exchange.replay_of is None else cells.client_name(exchange, _CLIENT),
-            request=line(exchange, room),
+            client=cells.client_name(exchange, columns.client) if is_named else "",
+            request=line(exchange, room - beside),
             status=cells.status_word(exchange),
             size=cells.size_word(exchange),
             elapsed=cells.milliseconds(exchange, self._clock()),
             note=note,
             note_style=note_style,
             bar=bar,
+            bar_style=bar_style,
         )
 
     def _quiet_note(self, exchange: Exchange, kind: Kind | None, width: int) -> str:
         """Return its progress, or that its content was not found; on a wide screen, the cache's result."""
         if is_miss(exchange, kind):
             return "not found"
-        whole = announced(exchange)
-        if exchange.ended is None and whole and exchange.method != "HEAD" and body_bytes(exchange):
-            return progress_bar(body_bytes(exchange), whole)
-        return str(exchange.cache or "") if width >= _WIDE else ""
+        return _progress(exchange) or (str(exchange.cache or "") if width >= _WIDE else "")
 
     def _transfer_words(self, transfer: Transfer, rows: Rows, mark: str, width: int) -> _Words:
         summary = self._summary(transfer)
@@ -172,13 +183,19 @@ class Painter:
         failed = "⏸" if summary.held else "…" if summary.in_flight else "✗" if summary.failed else "✓"
         is_moving = summary.in_flight and summary.announced > summary.sent
         seconds = summary.seconds
+        columns = self._columns(width)
+        needs, bar = cells.transfer_length(transfer), ""
+        self._wish(cells.client_name(first, CLIENT_READ), needs, blobs)
+        if len(blobs) <= columns.bar and needs + 1 + len(blobs) > columns.request:
+            blobs, bar = "", blobs
+        beside = len(blobs) + 1 if blobs else 0
         return _Words(
             glyph="▸" if rows.is_collapsed(transfer) else "▾",
             mark=mark,
             state="bad" if summary.failed else "good",
             time=cells.local_time(first),
-            client=cells.client_name(first, _CLIENT),
-            request=cells.transfer_line(transfer, self._room(width) - (len(blobs) + 1 if blobs else 0)),
+            client=cells.client_name(first, columns.client),
+            request=cells.transfer_line(transfer, columns.request - beside),
             status=failed,
             size=cells.share_word(summary.sent, summary.announced)
             if is_moving
@@ -188,20 +205,23 @@ class Painter:
             else cells.duration_word(seconds),
             note=blobs,
             note_style="quiet",
+            bar=bar,
+            bar_style="quiet",
         )
 
     def _strip(self, words: _Words, cursor: str | None, width: int) -> Strip:
-        room = self._room(width) - (cell_len(words.note) + 1 if words.note else 0)
+        columns = self._columns(width)
+        room = columns.request - (cell_len(words.note) + 1 if words.note else 0)
         parts: list[_Part] = [
             ("▌" if cursor else " ", words.state),
             (words.glyph, words.state),
             (words.mark, "note"),
-            (f"{words.time} {fit(words.client, _CLIENT)} ", "quiet"),
+            (f"{_column(words.time, columns.time)}{_column(words.client, columns.client)}", "quiet"),
             (fit(words.request, room), ""),
             (f" {words.note}" if words.note else "", words.note_style),
-            (f" {words.status:>{_STATUS}}", words.state),
-            (f" {words.size:>{_SIZE}} {words.elapsed:>{_MS}} ", "quiet"),
-            (words.bar, words.state),
+            (f" {words.status:>{STATUS}}", words.state),
+            (f" {words.size:>{SIZE}} {words.elapsed:>{MS}} ", "quiet"),
+            (words.bar, words.bar_style),
         ]
         usual = self._widget.rich_style
         segments = [Segment(text, self._style(name) if name else usual) for text, name in parts]
@@ -213,7 +233,7 @@ class Painter:
 
     def _bar(self, exchange: Exchange, transfer: Transfer | None, now: float, width: int) -> str:
         """Return the bar that shows when the exchange took place within its transfer."""
-        room = self._bar_width(width)
+        room = self._columns(width).bar
         if not room or transfer is None:
             return ""
         start = transfer.members[0].started
@@ -230,12 +250,28 @@ class Painter:
             known = self._summaries[transfer] = key, summarise(transfer)
         return known[1]
 
-    def _bar_width(self, width: int) -> int:
-        return max(9, min(30, (width - 53) // 3)) if self.has_waterfall else 0
+    def _columns(self, width: int) -> Columns:
+        if width != self._wishes_at:
+            self._wishes, self._wishes_at = Wishes(), width
+        return self._wishes.columns(width, has_waterfall=self.has_waterfall)
 
-    def _room(self, width: int) -> int:
-        """Return the width for the request and the note, in cells."""
-        return max(_REQUEST_AT_LEAST, width - _FIXED - self._bar_width(width))
+    def _wish(self, client: str, request: int, note: str) -> None:
+        """Note the lengths of a row; paint all rows again if it is the longest."""
+        if self._wishes.note(cell_len(client), request + (cell_len(note) + 1 if note else 0)):
+            self._widget.refresh()
 
     def _style(self, name: str) -> Style:
         return self._widget.get_component_rich_style(f"traffic--{name}")
+
+
+def _column(text: str, width: int) -> str:
+    """Return a text and a space, or nothing for a column that is not shown."""
+    return f"{fit(text, width)} " if width else ""
+
+
+def _progress(exchange: Exchange) -> str:
+    """Return how much of the body has passed in flight, or nothing if that is unknown."""
+    whole = announced(exchange)
+    if exchange.ended is None and whole and exchange.method != "HEAD" and body_bytes(exchange):
+        return progress_bar(body_bytes(exchange), whole)
+    return ""

@@ -181,6 +181,7 @@ class TrafficTable(CursorList):
 
     def _apply(self, view: View) -> None:
         self._view = view
+        self._painter.measure_again()
         self._coming = Rows(self._traffic, view)
         self._update_rows()
 

@@ -119,8 +119,8 @@ def _missing(transfer: Transfer, now: float) -> Iterator[Part]:
         return
     yield "\nMissing blobs\n", "bold"
     for reference, why in [*missing.items()][:MOST]:
-        yield f"  {visible(cells.short(reference) or 'an upload')}  ", ""
-        yield f"{visible(why)}\n", "$warning"
+        yield f"  {visible(reference) or 'an upload'}\n", ""
+        yield f"    {visible(why)}\n", "$warning"
     if len(missing) > MOST:
         yield f"  and {len(missing) - MOST} more\n", "$secondary"
     if named - requested.keys():
