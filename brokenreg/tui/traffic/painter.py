@@ -27,6 +27,8 @@ _NAMED = len("Status")
 """Cells of the name of a column that is longer than its content; it gets some from the request."""
 _NOTE_LEAVES = 21
 """Cells of the request that a note does not take."""
+_NOTE = 13
+"""Cells of a note, with a space, that are enough for most."""
 _STRIPS_KEPT = 1024
 _WIDE = 100
 """Number of columns from which a screen shows a waterfall by default, and a list the cache's result."""
@@ -139,14 +141,15 @@ class Painter:
         columns, is_member = self._columns(width), transfer is not None
         room = columns.request
         kind = None if transfer is None else transfer.kind
-        note = cells.note(exchange, room - _NOTE_LEAVES, retry)
+        needs = cells.request_length(exchange, is_member=is_member)
+        beside = room - needs - 1 if room - needs > _NOTE else room - _NOTE_LEAVES
+        note = cells.note(exchange, beside, retry)
         note_style = "note"
         if exchange.progress is not None and exchange.held_since is None:
-            note, note_style = cells.progress(exchange.progress, room - _NOTE_LEAVES), "quiet"
+            note, note_style = cells.progress(exchange.progress, beside), "quiet"
         elif not note:
             note, note_style = self._quiet_note(exchange, kind, width), "quiet"
         bar_style = state = cells.state(exchange, kind)
-        needs = cells.request_length(exchange, is_member=is_member)
         is_named = not is_member or exchange.replay_of is not None
         self._wish(cells.client_name(exchange, CLIENT_READ) if is_named else "", needs, note)
         if not bar and note and cell_len(note) <= columns.bar and needs + 1 + cell_len(note) > room:
@@ -257,7 +260,7 @@ class Painter:
 
     def _wish(self, client: str, request: int, note: str) -> None:
         """Note the lengths of a row; paint all rows again if it is the longest."""
-        if self._wishes.note(cell_len(client), request + (cell_len(note) + 1 if note else 0)):
+        if self._wishes.note(cell_len(client), request + (min(_NOTE, cell_len(note) + 1) if note else 0)):
             self._widget.refresh()
 
     def _style(self, name: str) -> Style:
