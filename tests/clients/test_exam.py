@@ -32,7 +32,7 @@ GOOD = {
 def brokenreg(client: str, tmp_path: Path, *words: str) -> tuple[str, subprocess.CompletedProcess[str]]:
     """Run `brokenreg` in the environment of a client; the client's version, and the process."""
     examined = CLIENTS[client]
-    need(*examined.programs, module=examined.module, root=client not in ("skopeo", "oras"))
+    need(*examined.programs, module=examined.module, root=examined.needs_root)
     with private.short_folder() as folder, examined.ready(folder) as env:
         version = version_of(examined, env)
         own = {

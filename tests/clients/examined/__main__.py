@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -45,9 +46,10 @@ def main() -> None:
     _KEPT.mkdir(parents=True, exist_ok=True)
     for name in options.client or CLIENTS:
         client = CLIENTS[name]
-        if reason := missing(
-            *client.programs, module=client.module, root=client.programs[-1:] != ("skopeo",)
-        ):
+        reason = missing(*client.programs, module=client.module, root=client.needs_root)
+        if not reason and options.only and not _globs(options.only, client.commands):
+            reason = "it can do none of these cases"
+        if reason:
             print(f"{name}: not examined, because {reason}")
         elif not _examine(client, options):
             sys.exit(3)
@@ -106,7 +108,11 @@ def _run(
     words += ["--cleanup", client.cleanup] if client.cleanup else []
     words += [word for action, command in commands.items() for word in (f"--{action}", command)]
     print(shlex.join(["brokenreg", *words[3:]]), flush=True)
-    return subprocess.run(words, env=env, cwd=ROOT, check=False).returncode in _ENDED
+    process = subprocess.Popen(words, env=env, cwd=ROOT)
+    # Ctrl+C reaches the exam, too. It stops in order, and so does the daemon of the client after it.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    return process.wait() in _ENDED
 
 
 def _globs(only: Sequence[str], commands: Mapping[str, str]) -> list[str]:

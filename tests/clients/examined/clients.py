@@ -43,6 +43,7 @@ class ExaminedClient:
     cleanup: str = ""
     jobs: int = 2
     module: str = ""
+    needs_root: bool = field(default=True, kw_only=True)
     note: str = field(default="", kw_only=True)
     """What a reader has to know about the version."""
 
@@ -97,6 +98,7 @@ SKOPEO = ExaminedClient(
         "push": "skopeo copy --dest-tls-verify=false oci:{layout}:v1 docker://{image}",
         "list": f"skopeo list-tags {_PLAIN} docker://{{registry}}/{{repository}}",
     },
+    needs_root=False,
 )
 PODMAN = ExaminedClient(
     "podman",
@@ -164,6 +166,7 @@ ORAS = ExaminedClient(
         "list": f"python {_SCRIPTS}/oras_list.py {{registry}}/{{repository}}",
     },
     module="oras",
+    needs_root=False,
     note="the Python package",
 )
 
