@@ -128,3 +128,11 @@ def test_each_source_is_one_thread_or_one_section(case: Case) -> None:
 
 def test_there_are_cases_for_each_action() -> None:
     assert list(dict.fromkeys(each.action for each in cases())) == list(ACTIONS)
+
+
+def test_only_a_client_that_sends_an_unusual_request_is_examined_in_a_case_about_it() -> None:
+    excused = {each.name for each in FILES if Outcome.NOT_EXAMINED in each.about.good}
+    assert excused == {"mount-202", "mount-404", "mount-405", "range-several-refused"}
+    assert not any(
+        each.optional for case in FILES if case.name in excused for each in case.scenario(SEED).rules
+    )

@@ -29,6 +29,7 @@ whose rules are only for connections has no limit, because connections belong to
 
 Each rule must be applied, unless it is `optional`. Of several rules with one name, one is enough: some
 clients log in at the ping, and so send no other request without a credential, and some send no ping at all.
+If many clients never send the request that fails, such as a mount, `not examined` is good, too.
 
 `{seed}` in `client.image` is the seed of the run, so that a client never has the content already.
 """
