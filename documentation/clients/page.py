@@ -41,12 +41,14 @@ _SPECIAL = """\
 """
 
 _REPEAT = """\
-The seed makes the same content. To repeat a case, run the client's command from above with these
-options:
+To repeat a case, run the client's command from above with these options. The seed makes the same content:
 
 ```sh
 brokenreg exam --only layer-cut --seed {seed} --timeout {timeout} -- {command}
 ```
+
+The other commands follow `--pull-tls`, `--push`, `--list` or `--cleanup`, in quotes. The scripts are in the
+repository.
 
 To compare two versions, examine the older one with `--json older.json`. Then examine the newer one with
 `--merge older.json --html both.html`. [How to examine a client](../how-to/exam.md) has more about it. In a

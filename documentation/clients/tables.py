@@ -24,6 +24,9 @@ CELLS = {
 """How the outcomes with other names than their own are written in a row."""
 
 _LOGIN = "a login"
+_HARMLESS = "header"
+"""The fault of a rule that only counts requests."""
+
 _LONG = 2.0
 _MANY = 30
 
@@ -117,7 +120,8 @@ def _faults(case: Case) -> list[str]:
     rules: list[dict[str, Any]] = case.document.get("rules", [])
     ordered = sorted(rules, key=lambda each: each.get("name") == _LOGIN)
     found = [fault for each in ordered for fault in _as_list(each["fault"])]
-    return [str(each["type"] if isinstance(each, dict) else each) for each in found]
+    names = [str(each["type"] if isinstance(each, dict) else each) for each in found]
+    return [each for each in names if each != _HARMLESS]
 
 
 def _as_list(fault: Any) -> list[Any]:
