@@ -112,7 +112,7 @@ async def panel(settings: Settings, preferences: Preferences) -> int:
             if exchange_file is not None:
                 _print(server, exchange_file, exchange_line)
             app = Panel(server.runtime, preferences)
-            with _on_stop_signals(app.quit, signal.SIGHUP):
+            with on_stop_signals(app.quit, signal.SIGHUP):
                 logger.info("%s", _greeting(settings, server))
                 _ready(settings, server)
                 async with background(server.load_late()):
@@ -215,12 +215,13 @@ def _stop_signals() -> Iterator[asyncio.Event]:
         stop.set()
         _end_in_time()
 
-    with _on_stop_signals(stop_soon):
+    with on_stop_signals(stop_soon):
         yield stop
 
 
 @contextlib.contextmanager
-def _on_stop_signals(stop: Callable[[], object], *more: signal.Signals) -> Iterator[None]:
+def on_stop_signals(stop: Callable[[], object], *more: signal.Signals) -> Iterator[None]:
+    """Call `stop` on SIGINT, SIGTERM and `more` during the block."""
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGINT, signal.SIGTERM, *more)
     for number in numbers:

@@ -61,13 +61,8 @@ def serve(headless: bool, ephemeral: bool, **options: Any) -> None:
 @click.pass_context
 def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
     """Serve the registry with the panel, in this terminal."""
-    from brokenreg.tui.keys import KeysError, keys_from
-
     settings = settings_from(options)
-    try:
-        preferences = Preferences(theme, keys_from(context.meta.get(KEYS, {})))
-    except KeysError as error:
-        raise click.UsageError(f"[{KEYS}] {error}") from None
+    preferences = preferences_from(context, theme)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError('the panel needs a terminal: run "brokenreg serve" without one')
     with quick_imports():
@@ -75,6 +70,16 @@ def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
         from brokenreg.assembly.run import panel
 
     _run(panel(settings, preferences), loop_with_fair_selector)
+
+
+def preferences_from(context: click.Context, theme: str | None) -> Preferences:
+    """Return the preferences for a panel, with the keys of the configuration. Raise `click.UsageError`."""
+    from brokenreg.tui.keys import KeysError, keys_from
+
+    try:
+        return Preferences(theme, keys_from(context.meta.get(KEYS, {})))
+    except KeysError as error:
+        raise click.UsageError(f"[{KEYS}] {error}") from None
 
 
 def settings_from(options: Mapping[str, Any]) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,7 +10,7 @@ from quart import Response
 
 from brokenreg.concurrency import paced
 from brokenreg.control.routes import JSON, APIRequest, Route, json_list, json_response, no_content
-from brokenreg.rules.explanations import MAX_EXPLAINED, NoOutcome, rules_as_json
+from brokenreg.rules.explanations import MAX_EXPLAINED, NoOutcome, explain, rules_as_json
 from brokenreg.runtime.errors import Kind, NotFoundError
 from brokenreg.runtime.preparation import prepare_filter
 from brokenreg.runtime.runtime import Runtime
@@ -118,9 +119,10 @@ async def list_exchanges(runtime: Runtime, request: APIRequest) -> Response:
 async def get_har(runtime: Runtime, request: APIRequest) -> Response:
     """Export the newest exchanges as HAR 1.2, including recorded bodies. Secrets are replaced."""
     found = await _found(runtime, request)
-    base = runtime.status().registry[0]
-    pieces = [piece async for piece in paced(har_pieces(found, runtime.log.bodies, base))]
-    return Response("".join(pieces), content_type=JSON)
+    explained = partial(explain, books=runtime.rules)
+    pieces = har_pieces(found, runtime.log.bodies, runtime.registry_urls[0], explained)
+    text = "".join([piece async for piece in paced(pieces)])
+    return Response(text, content_type=JSON)
 
 
 async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:

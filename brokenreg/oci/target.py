@@ -163,7 +163,7 @@ def _parse_path(path: str, base: Base) -> Target:
     if target.error is not None:
         return target
     try:
-        _check_reference(endpoint, reference)
+        check_reference(endpoint, reference)
     except OCIError as error:
         return replace(target, error=error)
     return target
@@ -222,7 +222,8 @@ def _split(path: str) -> tuple[Endpoint, str, str]:
     return Endpoint.OTHER, "", ""
 
 
-def _check_reference(endpoint: Endpoint, reference: str) -> None:
+def check_reference(endpoint: Endpoint, reference: str) -> None:
+    """Raise `OCIError` if the reference of a request to `endpoint` is invalid."""
     if endpoint is Endpoint.MANIFEST and not is_digest(reference):
         check_tag(reference)
     elif endpoint in (Endpoint.MANIFEST, Endpoint.LAYER, Endpoint.REFERRERS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain, islice
 
@@ -11,6 +11,7 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.explained_rule import ExplainedRule, ExplainedRules
 from brokenreg.traffic.rule_outcome import EvaluatedRule, OutcomeKind, RuleOutcome
 from brokenreg.wording import counted
 
@@ -67,6 +68,37 @@ def explain_others(exchange: Exchange, rules: list[ActiveRule]) -> Iterator[Expl
             yield _of(outcome)
         else:
             yield Explanation(active.evaluated, *_no_outcome(exchange, active, is_after=is_after))
+
+
+def explain(exchange: Exchange, books: RuleBooks, most: int = MAX_EXPLAINED) -> ExplainedRules | None:
+    """Explain the rules of an exchange's namespace, beyond `most` others only their number.
+
+    Return None if the exchange is from a file that does not explain them.
+    """
+    if exchange.saved is not None:
+        return exchange.saved.rules
+    final = explain_final(exchange)
+    rules = rules_in_namespace(exchange, books)
+    explained = {explanation.rule for explanation in final}
+    others = sum(active.evaluated not in explained for active in rules)
+    shown = [_explained(each) for each in islice(explain_others(exchange, rules), most)]
+    namespace = exchange.target.namespace
+    return ExplainedRules(
+        (*(_explained_final(each, books.find(namespace, each.rule)) for each in final), *shown),
+        others - len(shown),
+    )
+
+
+def _explained(explanation: Explanation) -> ExplainedRule:
+    rule = explanation.rule
+    return ExplainedRule(
+        rule.id or None, rule.label, explanation.source, explanation.kind, explanation.reason
+    )
+
+
+def _explained_final(explanation: Explanation, active: ActiveRule | None) -> ExplainedRule:
+    explained = replace(_explained(explanation), is_final=True, faults=explanation.rule.faults)
+    return explained if active is None else replace(explained, matched=active.matched, applied=active.applied)
 
 
 def rules_as_json(exchange: Exchange, books: RuleBooks) -> list[dict[str, object]]:

@@ -7,6 +7,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.runtime.errors import Kind, NotFoundError, operation_errors
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.runtime.traffic_source import TrafficSource
 
 
 def find_rule(runtime: Runtime, namespace: str, rule_id: int) -> ActiveRule:
@@ -30,7 +31,7 @@ def name_of_corruption(digest: Digest) -> str:
     return f"corrupt {digest.encoded[:12]}"
 
 
-def waiting_head(runtime: Runtime, exchange_id: int) -> EditableHead:
+def waiting_head(traffic: TrafficSource, exchange_id: int) -> EditableHead:
     """Return the status and headers of an exchange that is held before they are sent."""
     with operation_errors():
-        return runtime.gate.head(exchange_id)
+        return traffic.gate.head(exchange_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from brokenreg.config.settings import Settings
@@ -40,3 +40,8 @@ class Runtime:
     diagnostics: Diagnostics
     status: Callable[[], Status]
     stopping: asyncio.Event
+
+    @property
+    def registry_urls(self) -> Sequence[str]:
+        """Return the URLs at which the registry listens."""
+        return self.status().registry

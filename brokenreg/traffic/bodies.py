@@ -96,8 +96,8 @@ class Bodies:
 
     def keep_whole(self, exchange: Exchange, body: bytes) -> None:
         """Keep the body of a response that was sent as a whole, if it may be kept."""
-        if body and (form := _form_of(exchange)) is not None:
-            kept = _kept_response(body[:MOST], len(body), form is _Form.DOCUMENT)
+        if body and (form := form_of(exchange)) is not None:
+            kept = _kept_response(body[:MOST], len(body), form is Form.DOCUMENT)
             self._kept[exchange.id] = kept
             self.length += kept.length
             if self.length > self._total:
@@ -141,7 +141,7 @@ class BodyTap:
         """Collect a message of the response."""
         kind = message["type"]
         if kind == "http.response.start":
-            self._data = None if _form_of(self._exchange) is None else b""
+            self._data = None if form_of(self._exchange) is None else b""
         elif self._data is None or kind == CUT:
             return
         elif kind == RAW:  # the bytes include framing
@@ -156,7 +156,7 @@ class BodyTap:
         exchange, request = self._exchange, self._request
         kept = NOTHING
         if self._data:
-            kept = _kept_response(bytes(self._data), self._size, _form_of(exchange) is _Form.DOCUMENT)
+            kept = _kept_response(bytes(self._data), self._size, form_of(exchange) is Form.DOCUMENT)
         if request:
             body = Body.of(bytes(request), exchange.request_bytes, is_document=True)
             kept = Kept(body, kept.response)
@@ -181,14 +181,14 @@ def _kept_response(data: bytes, size: int, is_document: bool) -> Kept:
     return Kept(None, Body.of(data, size, is_document=is_document))
 
 
-class _Form(Enum):
+class Form(Enum):
     """The kind of a recorded body, on which redaction depends."""
 
     DOCUMENT = auto()
     OTHER = auto()
 
 
-def _form_of(exchange: Exchange) -> _Form | None:
+def form_of(exchange: Exchange) -> Form | None:
     """Return the kind of a response's body, or None if it is not kept: a blob, a token or a redirect."""
     status, endpoint = exchange.status, exchange.target.endpoint
     if status is None or exchange.method == "HEAD":
@@ -196,5 +196,5 @@ def _form_of(exchange: Exchange) -> _Form | None:
     if status < 300:
         if endpoint not in _DOCUMENTS:
             return None
-        return _Form.OTHER if endpoint is _PING else _Form.DOCUMENT
-    return _Form.OTHER if status >= 400 and endpoint is not _TOKEN else None
+        return Form.OTHER if endpoint is _PING else Form.DOCUMENT
+    return Form.OTHER if status >= 400 and endpoint is not _TOKEN else None

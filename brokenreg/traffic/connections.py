@@ -99,6 +99,8 @@ def no_request_reason(exchange: Exchange) -> str | None:
         return "TLS on plain port"
     if exchange.timeline.time_of(MalformedRequest) is not None:
         return "malformed HTTP/2 request"
+    if exchange.saved is not None and not exchange.saved.has_messages:
+        return None  # its file has no timeline
     if any(exchange.timeline.time_of(event) is not None for event in _FAILED_HANDSHAKES):
         return "TLS handshake failed"
     if exchange.faults:

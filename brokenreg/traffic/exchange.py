@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from brokenreg.oci.target import Endpoint, Target
+from brokenreg.traffic.explained_rule import Saved
 from brokenreg.traffic.repetition import FIRST, Repetition
 from brokenreg.traffic.rule_outcome import RuleOutcome
 from brokenreg.traffic.timeline import Timeline
@@ -87,6 +88,9 @@ class Exchange:
 
     has_wrong_bytes: bool = False
     """Whether a fault changed bytes of the body, in a response that looks like the requested content."""
+
+    saved: Saved | None = None
+    """What its file says in addition, if it was read from a file."""
 
     known_repetition: Repetition | None = None
     """What `repetition` returns, once a reader needed it."""

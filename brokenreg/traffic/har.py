@@ -1,13 +1,15 @@
 """Formats exchanges as HAR 1.2 (HTTP Archive), which browsers' developer tools and other tools read.
 
 Source: http://www.softwareishard.com/blog/har-12-spec/. Fields that HAR does not have begin with `_`.
+traffic/saved/ reads them again.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,47 +19,78 @@ from brokenreg.http.dates import rfc3339
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import Bodies, Body
 from brokenreg.traffic.exchange import Exchange, Headers
+from brokenreg.traffic.explained_rule import ExplainedRules
+from brokenreg.traffic.har_members import body_members, own_members
 from brokenreg.traffic.replay import url_of
 from brokenreg.traffic.timeline_events import HeadersSent
-from brokenreg.traffic.timeline_text import point_as_json
 
 _UNKNOWN = -1
 
 
-def har_pieces(exchanges: Iterable[Exchange], bodies: Bodies, base: str) -> Iterator[str]:
+Explain = Callable[[Exchange], ExplainedRules | None]
+"""Returns the explanations of the rules that were evaluated for an exchange, if they are known."""
+
+
+def har_pieces(
+    exchanges: Iterable[Exchange], bodies: Bodies, base: str, explain: Explain = lambda _: None
+) -> Iterator[str]:
     """Yield a HAR document in one piece for each exchange, so that the caller can pause in between.
 
-    `base` is the URL for requests without a Host. Connections without a request are omitted.
+    `base` is the URL for requests without a Host. Connections without a request are no entries: the entry
+    that follows, or else the end, lists them in `_connections`. If an exchange is in flight, `_exported` has
+    the time.
     """
     creator = json.dumps({"name": "brokenreg", "version": __version__})
     yield f'{{"log":{{"version":"1.2","creator":{creator},"entries":['
     separator = "\n"
+    connections: list[dict[str, Any]] = []
+    is_in_flight = False
     for exchange in exchanges:
+        is_in_flight |= exchange.ended is None
         if exchange.endpoint is Endpoint.CONNECT:
+            connections.append(_connection(exchange, explain(exchange)))
             continue
-        yield separator + json.dumps(har_entry(exchange, bodies, base), separators=(",", ":"))
+        entry = har_entry(exchange, bodies, base, explain(exchange))
+        if connections:
+            entry["_connections"], connections = connections, []
+        yield separator + _compact(entry)
         separator = ",\n"
-    yield "\n]}}\n"
+    more: dict[str, Any] = {"_connections": connections} if connections else {}
+    if is_in_flight:
+        more |= {"_exported": time.time()}
+    yield f"\n],{_compact(more)[1:]}}}\n" if more else "\n]}}\n"
 
 
-def har_entry(exchange: Exchange, bodies: Bodies, base: str) -> dict[str, Any]:
+def har_entry(
+    exchange: Exchange, bodies: Bodies, base: str, explained: ExplainedRules | None = None
+) -> dict[str, Any]:
     """Return the entry for an exchange. Times are in milliseconds. A size of -1 is unknown."""
     kept = bodies.of(exchange)
     waited, received = _times(exchange)
-    entry = {
+    request = _request(exchange, base, kept.request)
+    return {
         "startedDateTime": rfc3339(exchange.started, "milliseconds"),
         "time": round(waited + received, 3),
-        "request": _request(exchange, base, kept.request),
+        "request": request,
         "response": _response(exchange, kept.response),
         "cache": {},
         "timings": {"send": 0, "wait": round(waited, 3), "receive": round(received, 3)},
         "connection": exchange.client,
-        "_id": exchange.id,
-        "_endpoint": str(exchange.endpoint),
-        "_timeline": [point_as_json(point, round(point.at * 1000, 3)) for point in exchange.timeline],
+        **own_members(exchange, request["url"], explained),
     }
-    more = {"_faults": exchange.faults, "_rule": exchange.rule, "_ended": exchange.ended}
-    return {**entry, **{name: value for name, value in more.items() if value}}
+
+
+def _connection(exchange: Exchange, explained: ExplainedRules | None) -> dict[str, Any]:
+    """Return a connection without a request, like an entry."""
+    return {
+        "connection": exchange.client,
+        "_status": exchange.status,
+        **own_members(exchange, "", explained),
+    }
+
+
+def _compact(document: object) -> str:
+    return json.dumps(document, separators=(",", ":"))
 
 
 def _request(exchange: Exchange, base: str, body: Body | None) -> dict[str, Any]:
@@ -76,6 +109,7 @@ def _request(exchange: Exchange, base: str, body: Body | None) -> dict[str, Any]
         request["postData"] = {"mimeType": kind, "params": [], "text": body.data.decode(errors="replace")}
         if body.is_redacted:
             request["postData"]["comment"] = body.remark
+        request["postData"] |= body_members(body, exchange.request_bytes)
     return request
 
 
@@ -105,6 +139,7 @@ def _content(exchange: Exchange, body: Body | None) -> dict[str, Any]:
             content |= {"text": base64.b64encode(body.data).decode(), "encoding": "base64"}
         if not body.is_whole:
             content["comment"] = body.remark
+        content |= body_members(body, exchange.response_bytes, is_exact=True)
     return content
 
 

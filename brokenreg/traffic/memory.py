@@ -39,6 +39,8 @@ def size_at_end(exchange: Exchange) -> int:
         size += _size_of_headers(exchange.response_headers)
     if exchange.rule_outcomes:
         size += _OUTCOME_SIZE * len(exchange.rule_outcomes)
+    if exchange.saved is not None:
+        size += exchange.saved.size
     return size if exchange.edited is None else size + getsizeof(exchange.edited)
 
 

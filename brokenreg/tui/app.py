@@ -5,40 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
-from textual import events
-from textual.actions import ActionParseResult
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.dom import DOMNode
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Input
+from textual.widgets import ContentSwitcher
 
-from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import ExchangeEvent
+from brokenreg.traffic.saved.traffic_file import TrafficFile
 from brokenreg.tui.areas import TABS
 from brokenreg.tui.bindings import KeyLine, bindings_of
-from brokenreg.tui.dialogues import SAID_FOR, Dialogue, QuitConfirmation, warn
-from brokenreg.tui.disabled_reasons import HasDisabledReasons, disabled_reasons, keyed
+from brokenreg.tui.dialogues import QuitConfirmation
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.overrides import OverridesScreen
+from brokenreg.tui.files.opening import OpenDialogue, OpenedFile
+from brokenreg.tui.files.view import FileView
 from brokenreg.tui.header import Header
-from brokenreg.tui.help import HelpScreen, PanelCommands
-from brokenreg.tui.notices import NOTICE_STYLE, ShowsNotices
+from brokenreg.tui.key_app import KeyApp
+from brokenreg.tui.notices import NOTICE_STYLE
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TabArea, TabContext, TabLine, area_of
 from brokenreg.tui.tempo import TEMPO
 from brokenreg.tui.terminal import OWN_TERMINAL, Terminal
-from brokenreg.tui.text import visible
-from brokenreg.tui.theme import THEMES
 from brokenreg.tui.traffic.export import ExportScreen
 from brokenreg.wording import counted, form_for
 
@@ -55,7 +51,7 @@ class _Board(Screen[None], inherit_bindings=False):
     """The panel's screen: it has no keys of its own, so that the table of commands has them all."""
 
 
-class Panel(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
+class Panel(KeyApp, inherit_bindings=False):
     """Shows a running brokenreg until the user quits. Run it with `run_async`, in the loop that serves.
 
     Several panels can run in one loop. Each has its own tab, cursor, filter and dialogues. All of them read
@@ -71,8 +67,6 @@ class Panel(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
     SearchIcon {{ display: none; }}
     {NOTICE_STYLE}
     """
-    TITLE = "brokenreg"
-    COMMANDS: ClassVar = {PanelCommands}
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("panel", "tab")
 
     def __init__(
@@ -85,11 +79,7 @@ class Panel(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
         terminal: Terminal = OWN_TERMINAL,
     ) -> None:
         preferences = preferences or Preferences()
-        super().__init__(
-            driver_class=terminal.driver,  # type: ignore[arg-type]  # called and nothing else
-            ansi_color=True if terminal.is_colourless else None,
-        )
-        self.animation_level = "none"
+        super().__init__(preferences, terminal)
         self._runtime = runtime
         self._operations = operations or Operations(runtime, Access.FULL)
         self._terminal = terminal
@@ -100,11 +90,8 @@ class Panel(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
         self._header = Header(context)
         self._tab_line = TabLine(preferences.keys)
         self._areas = {name: area_of(name, context) for name in TABS}
-        self.keys = preferences.keys
-        self._first_theme = preferences.theme or ("ansi" if terminal.is_colourless else "dark")
         self._offered: list[str | None] = []
         self._pulses = self._seen = 0
-        self._said, self._said_at = "", 0.0
         self._is_bell_due = False
         self._leave = ExitStack()
 
@@ -133,10 +120,6 @@ class Panel(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
         self.console = terminal.console()
 
     def on_mount(self) -> None:
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = self._first_theme
-        self.set_keymap(self.keys)
         self.area.take_focus()
         self._leave.callback(self._runtime.log.subscribe(self._note_hold, ExchangeEvent.HELD))
         TEMPO.join()
@@ -186,32 +169,9 @@ class Panel(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
     def _note_hold(self, _: ExchangeEvent, __: Exchange) -> None:
         self._is_bell_due = True
 
-    async def run_action(
-        self,
-        action: str | ActionParseResult,
-        default_namespace: DOMNode | None = None,
-        namespaces: Mapping[str, DOMNode] | None = None,
-    ) -> bool:
-        """Run an action as Textual does, then show immediately what it has changed."""
-        try:
-            is_done = await super().run_action(action, default_namespace, namespaces)
-        except OperationError as error:
-            warn(self.screen, f"nothing was changed: {error}")
-            is_done = False
-        self.tick()
-        return is_done
-
-    def notify(self, message: str, **more: Any) -> None:
-        """Show a notice, with the current keys of the commands in `message` (`keyed`)."""
-        super().notify(keyed(message, self.keys), **more)
-
     @property
     def place(self) -> Hashable:
         return self.screen, self.area.id
-
-    def quit(self, status: int = 0) -> None:
-        """End `run_async`, with `status` as `return_code`. A signal handler of the loop may call it."""
-        self.exit(status, return_code=status)
 
     async def action_quit(self) -> None:
         """Quit; in its own terminal, stop the registry. If work would be lost, confirm first.
@@ -254,16 +214,22 @@ class Panel(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
             self._board.query_one(ContentSwitcher).current = name
             self.area.take_focus()
 
-    def action_help(self) -> None:
-        """Show all commands and their keys."""
-        self.push_screen(HelpScreen(self.keys))
-
     def action_overrides(self) -> None:
         """Open the dialogue that switches overrides on and off."""
         self.push_screen(OverridesScreen(self._runtime, self._operations, self._arming))
 
+    def action_open_file(self) -> None:
+        """Ask for a file, and show its exchanges."""
+        self.push_screen(OpenDialogue(), self._show_file)
+
+    def _show_file(self, file: TrafficFile | None) -> None:
+        if file is not None:
+            self.push_screen(OpenedFile(FileView(file, self.keys)))
+
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
+        if action == "open_file" and self._terminal.is_attached:
+            return 'this panel is attached: use "brokenreg view FILE"'
         rules = self._runtime.rules
         if action == "disable_all" and not (rules.has_armed or rules.switched_off):
             return "no rules are armed"
@@ -274,34 +240,6 @@ class Panel(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
         count, is_on = self._operations.switch_all_rules()
         said = "re-enabled" if is_on else "disabled; press {panel.disable-all} to re-enable"
         self.notify(f"{counted(count, 'rule')} {said}")
-
-    def action_theme(self) -> None:
-        """Use the next theme."""
-        names = [theme.name for theme in THEMES]
-        self.theme = names[(names.index(self.theme) + 1) % len(names)]
-
-    def on_key(self, event: events.Key) -> None:
-        """Show why a key does nothing now. While the notice is visible, it is not repeated.
-
-        Escape is silent: people press it to be sure that nothing is open.
-        """
-        if event.key in self.screen.active_bindings or event.key == "escape":
-            return
-        reasons = [*disabled_reasons(self.focused or self.screen, event.key, self.keys)]
-        for why in reasons or self._unknown_key(event):
-            now = time.monotonic()
-            if why != self._said or now > self._said_at + SAID_FOR:
-                self._said, self._said_at = why, now
-                self.notify(why, markup=False, timeout=SAID_FOR)
-
-    def _unknown_key(self, event: events.Key) -> Iterator[str]:
-        """Yield a notice that a key has no command here, and where the keys are shown."""
-        name = event.character if event.character and event.character.isprintable() else event.key
-        key = visible(event.key if event.key == "space" else name)
-        if isinstance(self.screen, Dialogue) or isinstance(self.focused, Input):
-            yield f"no command for {key} here; the keys are at the bottom"
-        elif self.screen is self._board:
-            yield f"no command for {key}; {{panel.help}} shows all keys"
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         self.action_show_tab(event.name)

@@ -45,7 +45,7 @@ _AREAS: Mapping[str, Area] = {
     "tree": Area("Tree", frozenset({"tags"})),
     **{
         name: Area("Dialogues", frozenset({name}))
-        for name in ("document", "confirm", "ask", "choose", "form", "file")
+        for name in ("document", "confirm", "ask", "choose", "form", "file", "open", "opened")
     },
 }
 """All others are available in the tab or dialogue of their name."""

@@ -91,8 +91,16 @@ class IsPanel(Protocol):
     def may_change(self) -> bool: ...
 
 
+@runtime_checkable
+class HasAccess(Protocol):
+    """A part of the screen, or the panel, that says whether commands in it may change anything."""
+
+    @property
+    def may_change(self) -> bool: ...
+
+
 def _may_change(node: DOMNode) -> bool:
-    return node.app.may_change if isinstance(node.app, IsPanel) else True
+    return next((each.may_change for each in node.ancestors_with_self if isinstance(each, HasAccess)), True)
 
 
 def keyed_for(node: DOMNode, text: str) -> str:

@@ -54,7 +54,7 @@ _WIDE = 100
 _HELD_STYLE = "bold reverse $warning"
 _FAULT_STYLE = "bold reverse $error"
 
-_Part = tuple[int, str, str]
+Part = tuple[int, str, str]
 """Priority (the lowest is removed first if there is no room), text, style."""
 
 
@@ -70,17 +70,17 @@ class Header(Static):
         self._rate = RequestRate(self._runtime.log)
         status = self._runtime.status()
         self._url, self._version = status.registry[0], status.version
-        self._shown: list[_Part] = []
+        self._shown: list[Part] = []
 
     def tick(self, behind: str) -> None:
         """Show the current state; `behind` is why the newest exchange is not visible, or empty."""
-        parts = _fitting([*self._parts(behind)], self.size.width - 2)
+        parts = fitting([*self._parts(behind)], self.size.width - 2)
         if parts != self._shown:
             self._shown = parts
             line = Content("  ").join(Content.styled(text, style) for _, text, style in parts)
             self.update(line, layout=False)  # it is one line high, whatever it says
 
-    def _parts(self, behind: str) -> Iterator[_Part]:
+    def _parts(self, behind: str) -> Iterator[Part]:
         log, now = self._runtime.log, self._clock()
         address = self._url if self.size.width >= _WIDE else f":{self._url.rpartition(':')[2]}"
         yield 10, f"brokenreg {address}", "bold"
@@ -94,13 +94,13 @@ class Header(Static):
         yield 3, counted(log.end, "exchange"), ""
         yield 1, self._version, "$secondary"
 
-    def _held(self, now: float) -> Iterator[_Part]:
+    def _held(self, now: float) -> Iterator[Part]:
         since = [passage.exchange.held_since for passage in self._runtime.gate.held.values()]
         if since:
             age = now - min((each for each in since if each is not None), default=now)
             yield 9, f" ⏸ {len(since)} HELD {max(0, age):.0f} s ", _HELD_STYLE
 
-    def _armed(self) -> Iterator[_Part]:
+    def _armed(self) -> Iterator[Part]:
         books = self._runtime.rules
         armed = [active for _, active in books.all_rules() if active.is_armed]
         if len(armed) == 1:
@@ -124,7 +124,7 @@ def _fault_word(fault: Fault) -> str:
     return fault.name if status is None else str(status)
 
 
-def _fitting(parts: list[_Part], width: int) -> list[_Part]:
+def fitting(parts: list[Part], width: int) -> list[Part]:
     """Return the parts with the highest priorities that fit."""
     while len(parts) > 1 and sum(cell_len(text) + 2 for _, text, _ in parts) - 2 > width:
         parts.remove(min(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pkgutil import resolve_name
+from typing import Protocol
 
 from rich.cells import cell_len
 from textual import events
@@ -15,6 +16,7 @@ from textual.widget import Widget
 
 from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.tui.areas import TABS
 from brokenreg.tui.commands import BY_ID, keys_of
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
@@ -24,6 +26,21 @@ from brokenreg.tui.text import fit
 
 _WIDE = 120
 """Columns."""
+
+
+class TrafficContext(Protocol):
+    """What the Traffic tab is given, which can also show the traffic of a file."""
+
+    @property
+    def traffic(self) -> TrafficSource: ...
+    @property
+    def operations(self) -> Operations: ...
+    @property
+    def clock(self) -> Callable[[], float]: ...
+    @property
+    def arming(self) -> Arming: ...
+    @property
+    def files(self) -> Files: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +54,19 @@ class TabContext:
     arming: Arming
     files: Files
 
+    @property
+    def traffic(self) -> TrafficSource:
+        return self.runtime
+
 
 class TabArea(Container, HasDisabledReasons):
     """The part of the screen that belongs to one tab, with what the panel needs from it.
 
-    It is created once, with a `TabContext`. It has the class `-wide` while panes fit side by side.
+    It is created once, with a `TabContext`, or that of the Traffic tab with a `TrafficContext`. It has the
+    class `-wide` while panes fit side by side.
     """
 
     DEFAULT_CSS = "TabArea { height: 1fr; }"
-
-    def __init__(self, context: TabContext) -> None:
-        super().__init__()
-        self.context = context
 
     def on_resize(self) -> None:
         self.set_class(self.size.width >= _WIDE, "-wide")
@@ -77,7 +95,7 @@ class TabArea(Container, HasDisabledReasons):
 
 def area_of(name: str, context: TabContext) -> TabArea:
     """Return the area of a tab, with the tab's name as its id."""
-    kind: type[TabArea] = resolve_name(TABS[name].area)
+    kind: Callable[[TabContext], TabArea] = resolve_name(TABS[name].area)
     area = kind(context)
     area.id = name
     return area

@@ -49,7 +49,8 @@ class Changes:
     After each change, `on_change` is called with it, if it is set.
     """
 
-    def __init__(self, runtime: Runtime, access: Access) -> None:
+    def __init__(self, runtime: Runtime | None, access: Access) -> None:
+        """Without a runtime (for the traffic of a file), nothing can be changed."""
         self.on_change: Callable[[Change], None] | None = None
         self.__runtime = runtime
         self.__access = access
@@ -58,7 +59,7 @@ class Changes:
     @property
     def may_change(self) -> bool:
         """Return whether the holder may change anything. If not, every operation raises `ReadOnlyError`."""
-        return self.__access is Access.FULL
+        return self.__access is Access.FULL and self.__runtime is not None
 
     def require_change(self) -> None:
         """Raise `ReadOnlyError` if the holder may not change anything."""
@@ -69,6 +70,8 @@ class Changes:
     def _runtime(self) -> Runtime:
         """Return the runtime, in order to change it. Raise `ReadOnlyError`."""
         self.require_change()
+        if self.__runtime is None:
+            raise ReadOnlyError
         return self.__runtime
 
     @contextmanager

@@ -59,7 +59,7 @@ class BlobsArea(TabArea):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("blobs")
 
     def __init__(self, context: TabContext) -> None:
-        super().__init__(context)
+        super().__init__()
         self._runtime = context.runtime
         self._operations = context.operations
         self._table = BlobTable(context.clock)

@@ -45,8 +45,9 @@ class FaultsArea(TabArea):
     _shown: object = None
 
     def __init__(self, context: TabContext) -> None:
-        super().__init__(context)
+        super().__init__()
         self._runtime = context.runtime
+        self._files = context.files
         self._operations = context.operations
         self._books = context.runtime.rules
         self._arming = context.arming
@@ -104,10 +105,10 @@ class FaultsArea(TabArea):
                 return "the rule is already first"
             case "later" if active is self._peers[-1]:
                 return "the rule is already last"
-            case "load" if self.context.files.opening_problem:
-                return self.context.files.opening_problem
-            case "save" if self.context.files.saving_problem:
-                return self.context.files.saving_problem
+            case "load" if self._files.opening_problem:
+                return self._files.opening_problem
+            case "save" if self._files.saving_problem:
+                return self._files.saving_problem
         return super().disabled_reason(action)
 
     def action_add(self) -> None:
@@ -156,7 +157,7 @@ class FaultsArea(TabArea):
     def action_save(self) -> None:
         """Save the rules as a scenario file."""
         namespace = self._namespace
-        dialogue = SaveDialogue(self._runtime, namespace, self.context.files)
+        dialogue = SaveDialogue(self._runtime, namespace, self._files)
         self.app.push_screen(dialogue, partial(self._written, namespace))
 
     def on_cursor_list_opened(self) -> None:

@@ -14,7 +14,7 @@ from brokenreg.gate.breakpoints import Breakpoint
 from brokenreg.runtime.errors import InvalidError
 from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.preparation import prepare_filter
-from brokenreg.runtime.runtime import Runtime
+from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.text import fit, visible
@@ -35,11 +35,11 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("breakpoints")
 
-    def __init__(self, runtime: Runtime, operations: Operations) -> None:
+    def __init__(self, traffic: TrafficSource, operations: Operations) -> None:
         super().__init__("Breakpoints: hold every response that matches")
-        self._runtime = runtime
+        self._log = traffic.log
         self._operations = operations
-        self._breakpoints = runtime.gate.breakpoints
+        self._breakpoints = traffic.gate.breakpoints
         self._chosen = max(0, len(self._breakpoints) - 1)
 
     def content(self) -> ComposeResult:
@@ -66,7 +66,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         if not field.value.strip():
             self.dismiss()
             return
-        await prepare_filter(self._runtime.log, field.value, stays=True)
+        await prepare_filter(self._log, field.value, stays=True)
         try:
             self._operations.add_breakpoint(field.value)
         except InvalidError as error:

@@ -20,7 +20,7 @@ from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.holding.breakpoints import BreakpointsScreen
 from brokenreg.tui.holding.edit import EditScreen
 from brokenreg.tui.holding.in_flight import HeldLine, InFlight
-from brokenreg.tui.tabs import TabContext
+from brokenreg.tui.tabs import TrafficContext
 
 
 class HoldingControls(Container, HasDisabledReasons):
@@ -33,16 +33,16 @@ class HoldingControls(Container, HasDisabledReasons):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("holding")
 
-    def __init__(self, context: TabContext, selected: Callable[[], Exchange | None]) -> None:
+    def __init__(self, context: TrafficContext, selected: Callable[[], Exchange | None]) -> None:
         super().__init__()
-        self._runtime = context.runtime
+        self._traffic = context.traffic
         self._operations = context.operations
-        self._gate = context.runtime.gate
+        self._gate = context.traffic.gate
         self._clock = context.clock
         self._selected = selected
         self._step = STEP
         self._stepped: Exchange | None = None
-        self._in_flight = InFlight(context.runtime, context.clock)
+        self._in_flight = InFlight(context.traffic, context.clock)
         self._held_line = HeldLine()
 
     def compose(self) -> ComposeResult:
@@ -133,7 +133,7 @@ class HoldingControls(Container, HasDisabledReasons):
 
     def action_breakpoints(self) -> None:
         """Show the breakpoints, and ask for another."""
-        self.app.push_screen(BreakpointsScreen(self._runtime, self._operations))
+        self.app.push_screen(BreakpointsScreen(self._traffic, self._operations))
 
     def action_toggle_breakpoints(self) -> None:
         """Enable or disable all breakpoints."""
@@ -148,7 +148,7 @@ class HoldingControls(Container, HasDisabledReasons):
         """Edit status and headers of the target, and resume it."""
         target = self._target
         if target is not None:
-            self.app.push_screen(EditScreen(self._runtime, self._operations, target))
+            self.app.push_screen(EditScreen(self._traffic, self._operations, target))
 
     def _order(self, order: Order) -> None:
         target = self._target

@@ -14,7 +14,7 @@ from brokenreg.gate.passage import Resume
 from brokenreg.runtime.errors import InvalidError, OperationError
 from brokenreg.runtime.lookups import waiting_head
 from brokenreg.runtime.operations import Operations
-from brokenreg.runtime.runtime import Runtime
+from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Dialogue
@@ -31,11 +31,11 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("edit")
 
-    def __init__(self, runtime: Runtime, operations: Operations, exchange: Exchange) -> None:
+    def __init__(self, traffic: TrafficSource, operations: Operations, exchange: Exchange) -> None:
         super().__init__(f"Edit the status and headers of #{exchange.id}")
         self._operations = operations
         self._exchange = exchange
-        self._waiting = waiting_head(runtime, exchange.id)
+        self._waiting = waiting_head(traffic, exchange.id)
 
     def content(self) -> ComposeResult:
         # Values are octets: those that would move the cursor or reverse the text are escaped.

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from brokenreg.oci.sizes import format_size, whole_number
-from brokenreg.runtime.runtime import Runtime
+from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.text import fit, fold, visible
 from brokenreg.tui.traffic import cells
@@ -102,9 +102,9 @@ class InFlight(Static):
         border-top: solid $secondary 50%; border-left: solid $secondary 50%; background: $surface; }
     """
 
-    def __init__(self, runtime: Runtime, clock: Callable[[], float]) -> None:
+    def __init__(self, traffic: TrafficSource, clock: Callable[[], float]) -> None:
         super().__init__(markup=False)
-        self._runtime = runtime
+        self._traffic = traffic
         self._clock = clock
         self._shown: list[_Part] = []
 
@@ -118,7 +118,7 @@ class InFlight(Static):
 
     def _lines(self, target: Exchange | None) -> Iterator[_Part]:
         width, now = self.content_size.width, self._clock()
-        count = self._runtime.log.in_flight
+        count = self._traffic.log.in_flight
         yield fit(f"In flight: {count or 'none'}", width), "bold $secondary"
         shown = [*islice(self._exchanges(), _SHOWN if width >= _WIDE else _SHOWN_NARROW)]
         for exchange in shown:
@@ -139,8 +139,8 @@ class InFlight(Static):
             yield fit(f"   and {count - len(shown)} more", width), "$secondary"
 
     def _exchanges(self) -> Iterator[Exchange]:
-        for passage in self._runtime.gate.held.values():
+        for passage in self._traffic.gate.held.values():
             yield passage.exchange
-        for exchange in self._runtime.log.under_way.values():
+        for exchange in self._traffic.log.under_way.values():
             if exchange.held_since is None:
                 yield exchange

@@ -113,7 +113,7 @@ class LogArea(TabArea):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("log")
 
     def __init__(self, context: TabContext) -> None:
-        super().__init__(context)
+        super().__init__()
         self._view = LogView(context.runtime.diagnostics)
 
     def compose(self) -> ComposeResult:

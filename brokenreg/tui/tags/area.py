@@ -41,7 +41,8 @@ class TagsArea(TabArea):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("tags")
 
     def __init__(self, context: TabContext) -> None:
-        super().__init__(context)
+        super().__init__()
+        self._given = context
         self._runtime = context.runtime
         self._tree = Tree(self._runtime.store.index)
         self._view = TagTree(self._tree, _HINT)
@@ -165,7 +166,7 @@ class TagsArea(TabArea):
     def _change(self, change: Change) -> None:
         row = self._view.selected
         if row is not None:
-            self.run_worker(change(self.app, self.context, row), group="asking")
+            self.run_worker(change(self.app, self._given, row), group="asking")
 
     def _address(self) -> str:
         """Return the address of a listener without an upstream of its own: there, names are as shown here."""

@@ -16,7 +16,7 @@ from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import say
 from brokenreg.tui.faults.fail_next import FailNext
 from brokenreg.tui.holding.controls import HoldingControls
-from brokenreg.tui.tabs import TabArea, TabContext
+from brokenreg.tui.tabs import TabArea, TrafficContext
 from brokenreg.tui.tags.opening import reachable
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.cells import subject_of
@@ -52,15 +52,19 @@ class TrafficArea(TabArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("traffic")
 
-    def __init__(self, context: TabContext) -> None:
-        super().__init__(context)
-        runtime, clock = context.runtime, context.clock
-        self._log = runtime.log
-        self._table = TrafficTable(self._log, hint=_hint(runtime.status().registry[0]), clock=clock)
-        self._detail = Detail(runtime, clock)
+    def __init__(self, context: TrafficContext, hint: Hint | None = None) -> None:
+        super().__init__()
+        traffic, clock = context.traffic, context.clock
+        self._traffic = traffic
+        self._operations = context.operations
+        self._files = context.files
+        self._log = traffic.log
+        hint = _hint(traffic.registry_urls[0]) if hint is None else hint
+        self._table = TrafficTable(self._log, hint=hint, clock=clock)
+        self._detail = Detail(traffic, clock)
         self._holding = HoldingControls(context, lambda: self._table.selected)
         self._bar = FilterBar()
-        self._fail_next = FailNext(self, runtime.log, context.arming)
+        self._fail_next = FailNext(self, traffic.log, context.arming)
 
     def compose(self) -> ComposeResult:
         with self._holding:
@@ -162,7 +166,7 @@ class TrafficArea(TabArea):
 
     async def _replay(self, exchange: Exchange) -> None:
         try:
-            replay = self.context.operations.replay(exchange)
+            replay = self._operations.replay(exchange)
             left_out = f", without {' and '.join(replay.left_out)}" if replay.left_out else ""
             say(self, f"replaying exchange {exchange.id}{left_out}")
             status = await replay.send()
@@ -175,8 +179,8 @@ class TrafficArea(TabArea):
         """Show the dialogue that exports the exchange."""
         if self._chosen is not None:
             table = self._table
-            source = Source(self.context.runtime, self._chosen, table.shows, table.marks.exchanges(self._log))
-            self.app.push_screen(ExportScreen(source, self.context.files), partial(say, self))
+            source = Source(self._traffic, self._chosen, table.shows, table.marks.exchanges(self._log))
+            self.app.push_screen(ExportScreen(source, self._files), partial(say, self))
 
     def action_copy(self) -> None:
         """Copy the digest, the reference or the path."""

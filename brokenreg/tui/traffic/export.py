@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,10 +15,11 @@ from textual.widgets import Input, Static
 
 from brokenreg.concurrency import paced
 from brokenreg.oci.sizes import format_size
+from brokenreg.rules.explanations import explain
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_from_exchange import MAX_SEARCHED, scenario_from_exchange
 from brokenreg.runtime.attaching import RefusedFileError
-from brokenreg.runtime.runtime import Runtime
+from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.har import har_pieces
@@ -45,13 +47,13 @@ _SLICE = 200
 class Source:
     """The exchanges to export: one, all that `passes` accepts, or the marked ones."""
 
-    runtime: Runtime
+    traffic: TrafficSource
     exchange: Exchange
     passes: Filter
     marked: list[Exchange]
 
     async def curl(self) -> AsyncIterator[str]:
-        body = self.runtime.log.bodies.of(self.exchange).request
+        body = self.traffic.log.bodies.of(self.exchange).request
         yield curl(self.exchange, self._base, body)
 
     def har(self) -> AsyncIterator[str]:
@@ -65,18 +67,19 @@ class Source:
         return self._har(self.marked)
 
     async def rule(self) -> AsyncIterator[str]:
-        yield scenario_from_exchange(self.exchange, self.runtime.log.newest(MAX_SEARCHED))
+        yield scenario_from_exchange(self.exchange, self.traffic.log.newest(MAX_SEARCHED))
 
     async def _passing(self) -> list[Exchange]:
-        exchanges = paced(list(self.runtime.log), check_every=_SLICE)
+        exchanges = paced(list(self.traffic.log), check_every=_SLICE)
         return [exchange async for exchange in exchanges if self.passes(exchange)]
 
     def _har(self, exchanges: list[Exchange]) -> AsyncIterator[str]:
-        return paced(har_pieces(exchanges, self.runtime.log.bodies, self._base))
+        explained = partial(explain, books=self.traffic.rules)
+        return paced(har_pieces(exchanges, self.traffic.log.bodies, self._base, explained))
 
     @property
     def _base(self) -> str:
-        return self.runtime.status().registry[0]
+        return self.traffic.registry_urls[0]
 
 
 @dataclass(frozen=True, slots=True)

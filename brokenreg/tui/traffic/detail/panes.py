@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.explanations import rules_in_namespace
-from brokenreg.runtime.runtime import Runtime
+from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.traffic.bodies import MOST, TOTAL, Body, Kept
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.timeline_text import text_of
@@ -77,8 +77,8 @@ def _made_way() -> str:
     return f"not kept: the limit is {format_size(MOST)} per body and {format_size(TOTAL)} in total"
 
 
-def _unchanging(exchange: Exchange, runtime: Runtime) -> Hashable:
-    del exchange, runtime
+def _unchanging(exchange: Exchange, traffic: TrafficSource) -> Hashable:
+    del exchange, traffic
     return None
 
 
@@ -86,12 +86,12 @@ def _unchanging(exchange: Exchange, runtime: Runtime) -> Hashable:
 class Pane:
     """The parts of a pane, and a value that differs if they change while the exchange does not."""
 
-    parts: Callable[[Exchange, Runtime], Iterable[Part | Line]]
-    state: Callable[[Exchange, Runtime], Hashable] = _unchanging
+    parts: Callable[[Exchange, TrafficSource], Iterable[Part | Line]]
+    state: Callable[[Exchange, TrafficSource], Hashable] = _unchanging
 
 
-def _counts(exchange: Exchange, runtime: Runtime) -> Hashable:
-    rules = rules_in_namespace(exchange, runtime.rules)
+def _counts(exchange: Exchange, traffic: TrafficSource) -> Hashable:
+    rules = rules_in_namespace(exchange, traffic.rules)
     return len(rules), tuple(
         (active.id, active.matched, active.applied) for active in rules[: MOST_RULES + 1]
     )
@@ -99,7 +99,7 @@ def _counts(exchange: Exchange, runtime: Runtime) -> Hashable:
 
 PANES: Mapping[str, Pane] = {
     "Headers": Pane(lambda exchange, _: headers(exchange)),
-    "Body": Pane(lambda exchange, runtime: body(exchange, runtime.log.bodies.of(exchange))),
+    "Body": Pane(lambda exchange, traffic: body(exchange, traffic.log.bodies.of(exchange))),
     "Timeline": Pane(lambda exchange, _: timeline(exchange)),
-    "Why": Pane(lambda exchange, runtime: why(exchange, runtime.rules), _counts),
+    "Why": Pane(lambda exchange, traffic: why(exchange, traffic.rules), _counts),
 }

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.content import Content
 
-from brokenreg.runtime.runtime import Runtime
+from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.lines import Line, Lines
 from brokenreg.tui.scrolling import MOVES
@@ -29,9 +29,9 @@ class Detail(Lines, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = MOVES
     HEADING = 1
 
-    def __init__(self, runtime: Runtime, clock: Callable[[], float]) -> None:
+    def __init__(self, traffic: TrafficSource, clock: Callable[[], float]) -> None:
         super().__init__()
-        self._runtime = runtime
+        self._traffic = traffic
         self._clock = clock
         self._row: Row | None = None
         self._kind: Kind | None = None
@@ -72,7 +72,7 @@ class Detail(Lines, inherit_bindings=False):
         if row is None:
             return None
         elapsed = "" if row.ended else cells.milliseconds(row, now)
-        return row, row.revision, self._kind, elapsed, self._pane, pane.state(row, self._runtime)
+        return row, row.revision, self._kind, elapsed, self._pane, pane.state(row, self._traffic)
 
     def _parts(self, now: float) -> Iterable[Part | Line]:
         row = self._row
@@ -83,7 +83,7 @@ class Detail(Lines, inherit_bindings=False):
         return (
             *head(row, now, self._kind),
             ("\n", ""),
-            *PANES[_NAMES[self._pane]].parts(row, self._runtime),
+            *PANES[_NAMES[self._pane]].parts(row, self._traffic),
         )
 
     def heading(self) -> Content:

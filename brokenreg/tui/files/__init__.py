@@ -1,0 +1,1 @@
+"""Shows the exchanges of a file: as a program of its own, and over a panel."""

@@ -1,0 +1,101 @@
+"""`brokenreg view`: the exchanges of a file in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from brokenreg.traffic.saved.traffic_file import TrafficFile
+from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.dialogues import QuitConfirmation
+from brokenreg.tui.files.view import FileView
+from brokenreg.tui.key_app import KeyApp
+from brokenreg.tui.notices import NOTICE_STYLE
+from brokenreg.tui.preferences import Preferences
+from brokenreg.tui.terminal import OWN_TERMINAL
+from brokenreg.tui.traffic.export import ExportScreen
+
+TICK = 0.1
+"""Seconds between two ticks."""
+
+
+class _Board(Screen[None], inherit_bindings=False):
+    """The screen: it has no keys of its own, so that the table of commands has them all."""
+
+
+class FileApp(KeyApp, inherit_bindings=False):
+    """Shows a file until the user quits. `failure` is the error that ended it, if one did."""
+
+    CSS = f"""
+    Screen {{ background: $background; }}
+    SearchIcon {{ display: none; }}
+    {NOTICE_STYLE}
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("panel", "tab")
+
+    def __init__(self, file: TrafficFile, preferences: Preferences | None = None) -> None:
+        preferences = preferences or Preferences()
+        super().__init__(preferences, OWN_TERMINAL)
+        self.file = file
+        self._view = FileView(file, preferences.keys)
+        self.failure: BaseException | None = None
+
+    @property
+    def may_change(self) -> bool:
+        """Return that the user may only look."""
+        return False
+
+    def get_default_screen(self) -> Screen[None]:
+        return _Board(id="_default")
+
+    def compose(self) -> ComposeResult:
+        yield self._view
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        self.set_interval(TICK, self.tick)
+        self.tick()
+
+    def tick(self) -> None:
+        if self.is_running:
+            self._view.tick()
+            self.place_notice()
+
+    @property
+    def place(self) -> Hashable:
+        return self.screen
+
+    def disabled_reason(self, action: str) -> str:
+        """Return why `action` would do nothing now."""
+        if action == "open_file":
+            return 'a file is already open: run "brokenreg view FILE" for another one'
+        if action == "overrides":
+            return "a file has no rules; this panel may only look"
+        return super().disabled_reason(action)
+
+    def action_overrides(self) -> None:
+        """Do nothing; `disabled_reason` says why."""
+
+    action_disable_all = action_open_file = action_overrides
+
+    def action_show_tab(self, name: str) -> None:
+        """Say what another tab needs."""
+        self._view.show_tab(name)
+
+    async def action_quit(self) -> None:
+        """Quit. If an export is being written, confirm first; a second call quits."""
+        is_writing = any(isinstance(each, ExportScreen) and each.is_writing for each in self.screen_stack)
+        if is_writing and not isinstance(self.screen, QuitConfirmation):
+            question = QuitConfirmation(("An export is being written.",), stops_registry=False)
+            self.push_screen(question, lambda wanted: self.quit() if wanted else None)
+        else:
+            self.quit()
+
+    def _fatal_error(self) -> None:
+        """Quit without a traceback. Textual would show the values of all variables, which may be secret."""
+        self.failure = self._exception
+        self._close_messages_no_wait()

@@ -1,0 +1,106 @@
+"""What all our full-screen programs have in common: keys from the table of commands, themes and notices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from textual import events
+from textual.actions import ActionParseResult
+from textual.dom import DOMNode
+from textual.widgets import Input
+
+from brokenreg.runtime.errors import OperationError
+from brokenreg.tui.dialogues import SAID_FOR, Dialogue, warn
+from brokenreg.tui.disabled_reasons import HasDisabledReasons, disabled_reasons, keyed
+from brokenreg.tui.help import HelpScreen, PanelCommands
+from brokenreg.tui.notices import ShowsNotices
+from brokenreg.tui.preferences import Preferences
+from brokenreg.tui.terminal import Terminal
+from brokenreg.tui.text import visible
+from brokenreg.tui.theme import THEMES
+
+
+class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
+    """An app whose keys come from the table of commands. It explains why a key does nothing.
+
+    `return_code` is what `quit` was given.
+    """
+
+    TITLE = "brokenreg"
+    COMMANDS: ClassVar = {PanelCommands}
+
+    def __init__(self, preferences: Preferences, terminal: Terminal) -> None:
+        super().__init__(
+            driver_class=terminal.driver,  # type: ignore[arg-type]  # called and nothing else
+            ansi_color=True if terminal.is_colourless else None,
+        )
+        self.animation_level = "none"
+        self.keys = preferences.keys
+        self._first_theme = preferences.theme or ("ansi" if terminal.is_colourless else "dark")
+        self._said, self._said_at = "", 0.0
+
+    def on_load(self) -> None:
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._first_theme
+        self.set_keymap(self.keys)
+
+    def tick(self) -> None:
+        """Show what has happened since the last tick."""
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Run an action as Textual does, then show immediately what it has changed."""
+        try:
+            is_done = await super().run_action(action, default_namespace, namespaces)
+        except OperationError as error:
+            warn(self.screen, f"nothing was changed: {error}")
+            is_done = False
+        self.tick()
+        return is_done
+
+    def notify(self, message: str, **more: Any) -> None:
+        """Show a notice, with the current keys of the commands in `message` (`keyed`)."""
+        super().notify(keyed(message, self.keys), **more)
+
+    def quit(self, status: int = 0) -> None:
+        """End `run_async`, with `status` as `return_code`. A signal handler of the loop may call it."""
+        self.exit(status, return_code=status)
+
+    def action_help(self) -> None:
+        """Show all commands and their keys."""
+        self.push_screen(HelpScreen(self.keys))
+
+    def action_theme(self) -> None:
+        """Use the next theme."""
+        names = [theme.name for theme in THEMES]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+
+    def on_key(self, event: events.Key) -> None:
+        """Show why a key does nothing now. While the notice is visible, it is not repeated.
+
+        Escape is silent: people press it to be sure that nothing is open.
+        """
+        if event.key in self.screen.active_bindings or event.key == "escape":
+            return
+        reasons = [*disabled_reasons(self.focused or self.screen, event.key, self.keys)]
+        for why in reasons or self._unknown_key(event):
+            now = time.monotonic()
+            if why != self._said or now > self._said_at + SAID_FOR:
+                self._said, self._said_at = why, now
+                self.notify(why, markup=False, timeout=SAID_FOR)
+
+    def _unknown_key(self, event: events.Key) -> Iterator[str]:
+        """Yield a notice that a key has no command here, and where the keys are shown."""
+        name = event.character if event.character and event.character.isprintable() else event.key
+        key = visible(event.key if event.key == "space" else name)
+        if isinstance(self.screen, Dialogue) or isinstance(self.focused, Input):
+            yield f"no command for {key} here; the keys are at the bottom"
+        elif not self.screen.is_modal:
+            yield f"no command for {key}; {{panel.help}} shows all keys"
