@@ -31,7 +31,7 @@ _PARTING = 0.1
 
 async def stream_events(runtime: Runtime, request: APIRequest) -> quart.Response:
     """Stream the events `opened`, `held`, `hold-ended` and `ended` as they occur, each with its exchange."""
-    feed = _Feed(request.filtered())
+    feed = _Feed(request.filtered(runtime.log.bodies))
     await prepare_filter(runtime.log, request.query.filter or "", stays=True)
     stream = stream_of(dict(quart.request.scope))
     response = quart.Response(feed.lines(runtime, stream), content_type=EVENT_STREAM)

@@ -20,8 +20,8 @@ from brokenreg.traffic.rule_outcome import OutcomeKind
 from brokenreg.traffic.timeline_events import KINDS
 from brokenreg.traffic.timeline_text import point_as_json
 
-_SLICE = 500
-"""Number of exchanges that are filtered between two checks of the clock."""
+_SLICE = 8
+"""Number of exchanges between two checks of the clock. To search their bodies may take 8 ms."""
 
 
 class ExchangeSummary(BaseModel):
@@ -127,7 +127,7 @@ async def get_har(runtime: Runtime, request: APIRequest) -> Response:
 
 async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
     """Return the newest exchanges that the query selects, oldest first."""
-    matches = request.filtered()
+    matches = request.filtered(runtime.log.bodies)
     await prepare_filter(runtime.log, request.query.filter or "")
     found: list[Exchange] = []
     async for exchange in paced(reversed(list(runtime.log)), check_every=_SLICE):

@@ -19,6 +19,7 @@ from brokenreg.rules.rule import FieldError
 from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.storage.records import CACHE_MARK
+from brokenreg.traffic.bodies import Bodies
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import FilterError, parse_filter
 from brokenreg.wording import quoted
@@ -97,10 +98,13 @@ class APIRequest:
         """Return whether an exchange is in the namespace."""
         return self.namespace in (ALL_NAMESPACES, exchange.target.namespace)
 
-    def filtered(self) -> Callable[[Exchange], bool]:
-        """Return a predicate for exchanges in the namespace that match the filter. Raise `APIError` 400."""
+    def filtered(self, bodies: Bodies | None = None) -> Callable[[Exchange], bool]:
+        """Return a predicate for exchanges in the namespace that match the filter. Raise `APIError` 400.
+
+        The filter may search `bodies`.
+        """
         try:
-            matches = parse_filter(self.query.filter or "")
+            matches = parse_filter(self.query.filter or "", bodies=bodies)
         except FilterError as error:
             raise APIError(400, str(error), field="filter", problem=str(error)) from None
         return lambda exchange: self.concerns(exchange) and matches(exchange)

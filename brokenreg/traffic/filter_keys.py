@@ -17,6 +17,7 @@ from brokenreg.oci.durations import parse_duration
 from brokenreg.oci.sizes import parse_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.redaction import REDACTED
+from brokenreg.traffic.bodies import Bodies
 from brokenreg.traffic.comparisons import Number, parse_comparison, whole
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.upstream_events import Cache
@@ -178,8 +179,13 @@ _HEADER = "header."
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`~0-9a-z-]+", re.ASCII)
 
 
-def find_key(name: str) -> FilterKey | None:
-    """Return the key of a name in lower case, such as `status` or `header.range`, or None."""
+def find_key(name: str, bodies: Bodies | None = None) -> FilterKey | None:
+    """Return the key of a name in lower case, such as `status` or `header.range`, or None.
+
+    The key `body` searches `bodies`. Without them, no value of it is valid.
+    """
+    if name == BODY_KEY and bodies is not None:
+        return FilterKey(KEYS[BODY_KEY].usage, partial(_body, bodies))
     header = name.removeprefix(_HEADER)
     if header != name and _HEADER_NAME.fullmatch(header):
         return FilterKey(f"a glob on a value of {header}", _tested(_glob, partial(_header_values, header)))
@@ -189,6 +195,17 @@ def find_key(name: str) -> FilterKey | None:
 def _header_values(name: str, exchange: Exchange) -> Iterable[str]:
     """Return the values of a request header, but not those from which a secret was removed."""
     return (value for key, value in exchange.request_headers if key == name and REDACTED not in value)
+
+
+def _body(bodies: Bodies, value: str) -> Filter:
+    """Return a filter for a part of a recorded body. For an exchange with 64 KiB, it takes up to 0.3 ms."""
+    wanted = value.encode().lower()
+
+    def is_in_body(exchange: Exchange) -> bool:
+        kept = bodies.of(exchange)
+        return any(body is not None and wanted in body.data.lower() for body in (kept.response, kept.request))
+
+    return is_in_body
 
 
 def _retry_after(value: str) -> Filter | None:
@@ -202,6 +219,9 @@ def _namespace(exchange: Exchange) -> tuple[str, ...]:
 
 HEADER_KEY = "header.NAME"
 """The row that stands for the keys of all request headers."""
+
+BODY_KEY = "body"
+"""The key that searches recorded bodies. It is valid only where these are at hand."""
 
 KEYS = {
     "endpoint": FilterKey(f"{_listed(_ENDPOINTS)} (blob is config or layer)", _endpoint, _ENDPOINTS),
@@ -266,6 +286,7 @@ KEYS = {
         (">1MiB", "0"),
     ),
     "wrong-bytes": _flag(lambda exchange: exchange.has_wrong_bytes),
+    BODY_KEY: FilterKey("part of a recorded body, once the exchange has ended", lambda value: None),
     HEADER_KEY: FilterKey(
         "a glob on a value of a request header, as in header.range:bytes=*", lambda value: None
     ),

@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from brokenreg.traffic.bodies import Bodies
 from brokenreg.traffic.exchange import Ended
-from brokenreg.traffic.filter_keys import KEYS, REPETITION_KEYS, SHORT, Filter, find_key
+from brokenreg.traffic.filter_keys import BODY_KEY, KEYS, REPETITION_KEYS, SHORT, Filter, find_key
 from brokenreg.wording import counted, listed, nearest, quoted
 
 _TOKEN = re.compile(r'\s*(?:(\|)|((?:[^\s|"]|"[^"]*")+))')
@@ -39,21 +40,33 @@ BEFORE_RESPONSE = Moment(
 AFTER_END = Moment(frozenset({"ended:no", "held:true", "-held:false"}), "an exchange that has ended")
 
 
-def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
+_MOST_BODY_TERMS = 4
+"""Maximum number of terms that search bodies: each may take 0.3 ms for an exchange."""
+
+_NO_BODIES = (
+    'body is not valid here: it searches the bodies of ended exchanges, in the panel and in "brokenreg log"'
+)
+
+
+def parse_filter(text: str, moment: Moment = ANY_TIME, bodies: Bodies | None = None) -> Filter:
     """Parse a filter expression. An empty one matches all exchanges.
 
+    The key `body` searches `bodies`, and is invalid without them.
     Raise `FilterError` if it is invalid, or if no exchange can match when the filter is evaluated.
     """
     if len(text) > _MAX_LENGTH:
         raise FilterError(f"the filter has {counted(len(text), 'character')}: use at most {_MAX_LENGTH}")
     alternatives: list[list[Filter]] = [[]]
     dead: list[str] = [""]
-    for token in _tokens(text):
+    tokens = _tokens(text)
+    if sum(_key_of(token) == BODY_KEY for token in tokens) > _MOST_BODY_TERMS:
+        raise FilterError(f"too many terms with body: use at most {_MOST_BODY_TERMS}")
+    for token in tokens:
         if token == "|":  # noqa: S105 - no password
             alternatives.append([])
             dead.append("")
         else:
-            alternatives[-1].append(_term(token))
+            alternatives[-1].append(_term(token, bodies))
             dead[-1] = dead[-1] or (token if _normalized(token) in moment.never else "")
     if len(alternatives) > 1 and not all(alternatives):
         raise FilterError('a term is missing beside "|": use for example status:5xx | held:true')
@@ -68,7 +81,7 @@ def needs_repetitions(text: str) -> bool:
         tokens = _tokens(text[:_MAX_LENGTH])
     except FilterError:
         return False
-    return any(_normalized(each).removeprefix("-").partition(":")[0] in REPETITION_KEYS for each in tokens)
+    return any(_key_of(each) in REPETITION_KEYS for each in tokens)
 
 
 def parse_terms(text: str) -> list[list[Filter]]:
@@ -97,6 +110,11 @@ def _normalized(token: str) -> str:
     return f"{sign}{SHORT.get(key, key)}:{value}"
 
 
+def _key_of(token: str) -> str:
+    """Return the full key of a term."""
+    return _normalized(token).lstrip("-").partition(":")[0]
+
+
 def _tokens(text: str) -> list[str]:
     tokens = []
     position = 0
@@ -109,16 +127,18 @@ def _tokens(text: str) -> list[str]:
     return tokens
 
 
-def _term(token: str) -> Filter:
+def _term(token: str, bodies: Bodies | None = None) -> Filter:
     if token.startswith("-") and len(token) > 1:
-        inner = _term(token[1:])
+        inner = _term(token[1:], bodies)
         return lambda exchange: not inner(exchange)
     name, colon, value = token.partition(":")
     if not colon or '"' in name:
         _check_word(token)
         name, value = "path", token
     name, value = SHORT.get(name.lower(), name.lower()), value.replace('"', "")
-    key = find_key(name)
+    if name == BODY_KEY and bodies is None:
+        raise FilterError(_NO_BODIES)
+    key = find_key(name, bodies)
     if key is None:
         raise FilterError(f"unknown key {quoted(name)}: {_nearest(name, value)}")
     if colon and not value:

@@ -43,6 +43,7 @@ _AREAS: Mapping[str, Area] = {
     "holding": Area("Holding", frozenset({"traffic"})),
     "edit": Area("Edit response", frozenset({"edit"})),
     "tree": Area("Tree", frozenset({"tags"})),
+    "filters": Area("Dialogues", frozenset({"choose"})),
     **{
         name: Area("Dialogues", frozenset({name}))
         for name in ("document", "confirm", "ask", "choose", "form", "file", "open", "opened")

@@ -17,11 +17,15 @@ from brokenreg.tui.listing import Listing, Row
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A name, its family and what it means. The search finds all three."""
+    """A name, its family and what it means. The search finds all three.
+
+    `result` is what is chosen: the name, if it is empty.
+    """
 
     name: str
     family: str
     summary: str
+    result: str = ""
 
 
 class Choice(Dialogue[str | None], inherit_bindings=False):
@@ -37,7 +41,6 @@ class Choice(Dialogue[str | None], inherit_bindings=False):
         super().__init__(title)
         self._noun = noun
         self._entries = tuple(entries)
-        self._width = max(len(each.name) for each in self._entries) + 2
 
     def content(self) -> ComposeResult:
         yield Input(placeholder=f"Search {self._noun}", compact=True, max_length=100)
@@ -70,6 +73,11 @@ class Choice(Dialogue[str | None], inherit_bindings=False):
         """Choose none."""
         self.dismiss(None)
 
+    def offer(self, entries: Iterable[Entry]) -> None:
+        """Offer other entries."""
+        self._entries = tuple(entries)
+        self._search(self.query_one(Input).value)
+
     @property
     def _listing(self) -> Listing:
         return self.query_one(Listing)
@@ -83,6 +91,7 @@ class Choice(Dialogue[str | None], inherit_bindings=False):
             if all(word in f"{each.name} {each.family} {each.summary}".lower() for word in words)
         ]
         found.sort(key=lambda each: not each.name.startswith(text.lower().strip()))
-        rows = [Row(each.name, f"{each.name:<{self._width}}{each.summary}") for each in found]
+        width = max((len(each.name) for each in self._entries), default=0) + 2
+        rows = [Row(each.result or each.name, f"{each.name:<{width}}{each.summary}") for each in found]
         self._listing.show(rows or [Row(None, f"No matching {self._noun}.", "quiet")])
         self._listing.action_first()

@@ -81,6 +81,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("traffic.follow", "F", "Follow", "Follow new exchanges, or stop following", footer=True),
     Command("traffic.filter", "/", "Filter", "Filter the list, as in status:5xx", footer=True),
     Command("traffic.filter-toggle", "\\", "Toggle filter", "Turn the filter off, or on again"),
+    Command("traffic.filters", "@", "Recall filter", "Choose a named or recent filter"),
     Command("traffic.expand", "space", "Toggle group", "Expand or collapse the pull or push"),
     Command("traffic.groups", "u", "Group", "Group by pull and push, or ungroup"),
     Command("traffic.mark", "m", "Mark", "Mark or unmark the exchange or group"),
@@ -93,6 +94,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("traffic.waterfall", "w", "Waterfall", "Show or hide the timing waterfall"),
     Command("filter.apply", "enter", "Apply", "Apply the filter", footer=True),
     Command("filter.complete", "tab", "Complete", "Accept the suggestion", footer=True),
+    Command("filter.previous", "up", "Previous", "Show the filter that was used before"),
+    Command("filter.next", "down", "Next", "Show the filter that was used after this one"),
+    Command("filter.name", "ctrl+s", "Name", "Give the filter a name, to recall it with @NAME", footer=True),
     Command("filter.cancel", "escape", "Cancel", "Discard the changes to the filter", footer=True),
     Command(
         "traffic.fail-next", "n", "Fail next", "Make the next similar request fail", footer=True, changes=True
@@ -204,6 +208,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("choose.choose", "enter", "Choose", "Choose what the cursor is on", footer=True, priority=True),
     Command("choose.down", "down,tab", "Down", "Go to the next row", "move(1)"),
     Command("choose.up", "up,shift+tab", "Up", "Go to the previous row", "move(-1)"),
+    Command("filters.remove", "ctrl+r", "Remove", "Remove the filter and its names", footer=True),
     Command("choose.cancel", "escape", "Cancel", "Close without choosing", footer=True),
     Command("form.submit", "enter", "OK", "Add or change the rule", footer=True, priority=True, changes=True),
     Command("form.next", "down,tab", "Next", "Go to the next field", footer=True),

@@ -62,6 +62,22 @@ def test_what_has_passed(registry: Brokenreg, control: httpx.Client) -> None:
     ]
 
 
+def test_bodies_are_searched_where_exchanges_have_ended(registry: Brokenreg, control: httpx.Client) -> None:
+    for name in ("a", "Upper"):
+        httpx.get(f"{registry.url}/v2/some/{name}/manifests/v1")
+    found = until(control, "body:manifest_unknown")
+    assert [each["repository"] for each in found] == ["some/a"]
+    query = {"filter": "body:x"}
+    for refused in (
+        control.delete("/v1/exchanges", params=query),
+        control.post("/v1/resume", params=query),
+        control.post("/v1/breakpoints", json={"expression": "body:x"}),
+        control.post("/v1/expectations", json={"filter": "body:x"}),
+    ):
+        assert refused.status_code in (400, 422)
+        assert "body is not valid here" in refused.json()["detail"]
+
+
 def test_forgetting(registry: Brokenreg, control: httpx.Client) -> None:
     for tag in ("a", "b", "c"):
         httpx.get(f"{registry.url}/v2/some/app/manifests/{tag}")

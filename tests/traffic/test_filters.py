@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from brokenreg.gate.breakpoints import Breakpoints
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.rules.expectations import Expectation
+from brokenreg.traffic.bodies import Bodies, Body, Kept
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.filter_keys import KEYS
-from brokenreg.traffic.filters import AFTER_END, BEFORE_RESPONSE, FilterError, Moment, parse_filter
+from brokenreg.traffic.filters import AFTER_END, ANY_TIME, BEFORE_RESPONSE, FilterError, Moment, parse_filter
 
 
 def exchange(**changes: object) -> Exchange:
@@ -186,6 +187,33 @@ def test_filters_that_can_never_match(text: str, moment: Moment, term: str) -> N
 )
 def test_filters_that_can_match_before_a_response(text: str) -> None:
     assert parse_filter(text, BEFORE_RESPONSE)
+
+
+def test_bodies_are_searched() -> None:
+    one, other = exchange(), exchange()
+    other.id = 2
+    bodies = Bodies()
+    bodies.keep(one, Kept(request=Body(b'{"a":1}', 7), response=Body(b'{"code": "DENIED"}', 18)))
+    for text in (
+        "body:denied",
+        'body:"code"',
+        "-body:x",
+        "body:nothing | body:Denied",
+        "-body:denied -body:x | status:503",
+    ):
+        assert parse_filter(text, bodies=bodies)(one), text
+    assert not parse_filter("body:denied", bodies=bodies)(other), "it has no body"
+    assert not parse_filter("body:granted", bodies=bodies)(one)
+
+
+@pytest.mark.parametrize("moment", [ANY_TIME, BEFORE_RESPONSE, AFTER_END])
+def test_bodies_are_not_searched_everywhere(moment: Moment) -> None:
+    with pytest.raises(
+        FilterError, match="body is not valid here: it searches the bodies of ended exchanges"
+    ):
+        parse_filter("status:503 | -body:denied", moment)
+    with pytest.raises(FilterError, match="too many terms with body: use at most 4"):
+        parse_filter("body:a|-body:b|body:c|body:d|body:e", bodies=Bodies())
 
 
 def test_an_expectation_that_is_always_met_is_refused() -> None:

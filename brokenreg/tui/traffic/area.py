@@ -63,7 +63,7 @@ class TrafficArea(TabArea):
         self._table = TrafficTable(self._log, hint=hint, clock=clock)
         self._detail = Detail(traffic, clock)
         self._holding = HoldingControls(context, lambda: self._table.selected)
-        self._bar = FilterBar()
+        self._bar = FilterBar(self._log.bodies)
         self._fail_next = FailNext(self, traffic.log, context.arming)
 
     def compose(self) -> ComposeResult:
@@ -123,6 +123,8 @@ class TrafficArea(TabArea):
                 return "no group here"
             case "filter" if self._bar.is_open:
                 return "the filter is already open"
+            case "filters" if not self._bar.has_earlier:
+                return "no filters were used yet; {traffic.filter} sets one"
             case "filter_toggle" if not self._bar.text:
                 return "no filter is set; {traffic.filter} sets one"
             case "mark" if self._table.row is None:
@@ -203,6 +205,10 @@ class TrafficArea(TabArea):
         """Turn the filter off, or on again."""
         self._bar.is_on = not self._bar.is_on
         self._table.show_only(self._bar.filter)
+
+    def action_filters(self) -> None:
+        """Let the user choose a filter that has a name or was used before."""
+        self._bar.choose()
 
     def action_expand(self) -> None:
         """Expand or collapse the pull or push at the cursor."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from brokenreg.traffic.bodies import Bodies
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filter_keys import KEYS, SHORT
-from brokenreg.traffic.filters import FilterError, parse_filter
+from brokenreg.traffic.filters import ANY_TIME, FilterError, Moment, parse_filter
 from brokenreg.tui.text import visible
 
 Values = Mapping[str, tuple[str, ...]]
@@ -25,8 +26,13 @@ def values_of(exchanges: Iterable[Exchange]) -> Values:
     return {name: _ordered(KEYS[name].choices, counts) for name, counts in seen.items()}
 
 
-def candidates(text: str, values: Values) -> list[str]:
-    """Return complete expressions that begin with `text`, the likeliest first."""
+def candidates(text: str, values: Values, names: Iterable[str] = ()) -> list[str]:
+    """Return complete expressions that begin with `text`, the likeliest first.
+
+    `names` are those of filters, as in `@slow`. They are whole expressions.
+    """
+    if text.startswith("@"):
+        return [each for each in names if each.startswith(text) and each != text]
     term = text[_start_of_last(text) :]
     minus, bare = ("-", term[1:]) if term.startswith("-") else ("", term)
     key, colon, value = bare.partition(":")
@@ -41,10 +47,10 @@ def candidates(text: str, values: Values) -> list[str]:
     return [before + _quoted(each) for each in known if each.lower().startswith(bare_value) and each != value]
 
 
-def problem_of(text: str) -> str:
+def problem_of(text: str, moment: Moment = ANY_TIME, bodies: Bodies | None = None) -> str:
     """Return what is wrong with an expression, or an empty string."""
     try:
-        parse_filter(text)
+        parse_filter(text, moment, bodies)
     except FilterError as error:
         return str(error)
     return ""

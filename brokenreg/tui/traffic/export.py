@@ -39,7 +39,7 @@ _SHOWN = 4096
 _REPORTED_EVERY = 1 << 20
 """Number of written characters after which the progress is shown."""
 
-_SLICE = 200
+_SLICE = 8
 """Number of exchanges that are looked at between two looks at the clock."""
 
 

@@ -15,8 +15,8 @@ from brokenreg.tui.traffic.heights import Heights
 from brokenreg.tui.traffic.transfer import Transfer
 from brokenreg.tui.traffic.view import View
 
-_BATCH = 32
-"""Number of exchanges between two reads of the clock; they take about 0.3 ms."""
+_BATCH = 4
+"""Number of exchanges between two reads of the clock: 50 µs, or up to 5 ms if bodies are searched."""
 
 Row = Exchange | Transfer
 """What a line shows; a transfer is the heading of its exchanges."""
