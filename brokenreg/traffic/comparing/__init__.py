@@ -1,0 +1,1 @@
+"""Compares two pulls, two pushes or two exchanges. Knows nothing of the panel."""
