@@ -11,7 +11,20 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from bench import accuracy, bulk, floor, held, panel, proxy, rules, shutdown, soak, soak_http2, start
+from bench import (
+    accuracy,
+    attached,
+    bulk,
+    floor,
+    held,
+    panel,
+    proxy,
+    rules,
+    shutdown,
+    soak,
+    soak_http2,
+    start,
+)
 from bench.peers import ours
 from bench.transfers import make_content
 
@@ -114,6 +127,13 @@ def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> 
     return _rows((f"{options.rounds} pairs", "", "goal"), panel.report(figures))
 
 
+def bench_attached(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """Measure the cost of attached panels, and how fast they react to keys."""
+    with console.status(f"{options.rounds} pairs"):
+        figures = attached.measure(folder, options.rounds)
+    return _rows((f"{options.rounds} pairs", "", "goal"), attached.report(figures))
+
+
 def bench_start(console: Console, folder: Path, options: argparse.Namespace) -> Table:
     """Measure the time until brokenreg is ready."""
     rounds = max(options.rounds, 15)
@@ -153,6 +173,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
     "held": bench_held,
     "proxy": bench_proxy,
     "panel": bench_panel,
+    "attached": bench_attached,
     "start": bench_start,
     "shutdown": bench_shutdown,
     "soak": bench_soak,

@@ -1,5 +1,7 @@
 """Runs a panel with simulated exchanges until its terminal is closed: `python -m bench.flood FOLDER`.
 
+With `headless` after the folder, it serves for terminals that attach, with a log of the usual size.
+
 The log holds 100,000 exchanges, and 5,000 more arrive each second.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sys
 import time
 from dataclasses import replace
@@ -76,6 +79,20 @@ async def main(folder: Path) -> None:
                 await pouring
 
 
+async def headless(folder: Path) -> None:
+    """Serve without a panel, for terminals that attach, and print where."""
+    settings = Settings(
+        listen=["127.0.0.1:0"], control="127.0.0.1:0", data=folder, fabricate_limit="1GiB", offline=True
+    )
+    async with tuned_process(), Server.running(settings, Diagnostics()) as server:
+        await server.load_late()
+        print(json.dumps({"registry": server.registry_urls[0], "control": server.control_url}), flush=True)
+        await _pour_on(server.log)
+
+
 if __name__ == "__main__":
+    if sys.argv[2:] == ["headless"]:
+        asyncio.run(headless(Path(sys.argv[1])))
+        sys.exit()
     with asyncio.Runner(loop_factory=loop_with_fair_selector) as runner:
         runner.run(main(Path(sys.argv[1])))

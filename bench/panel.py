@@ -30,7 +30,7 @@ _CONNECTIONS = 64
 _CLIENTS = 8
 _KILLED = 2
 _PATIENCE = 60.0
-_KEYS = ((b"F", b"not following"), (b"F", b"LIVE"))
+KEYS = ((b"F", b"not following"), (b"F", b"LIVE"))
 """Keys, each with words that are on the screen only after the key."""
 
 
@@ -61,9 +61,9 @@ def measure(folder: Path, content: Path, digest: str, rounds: int) -> Figures:
                 with ours(place) as own:
                     put_manifest(own.host)
                     figures.headless.append(manifest_rate(own.host, _SECONDS, _CONNECTIONS))
-    with _in_terminal(["bench.flood", str(folder / "flood")]) as panel:
+    with in_terminal(["bench.flood", str(folder / "flood")]) as panel:
         for _ in range(20):
-            figures.flooded += [panel.press(*key) for key in _KEYS]
+            figures.flooded += [panel.press(*key) for key in KEYS]
         figures.memory = panel.resident()
     return figures
 
@@ -82,7 +82,7 @@ def report(figures: Figures) -> Iterator[tuple[str, str, str]]:
     yield heading, _milliseconds(max(figures.transfers)), "250 ms"
 
 
-class _Panel:
+class ShownPanel:
     """A running panel, to which keys are sent and whose output is read."""
 
     host = ""
@@ -117,7 +117,7 @@ class _Panel:
         """Press keys one after the other, and measure each."""
         times: list[float] = []
         while not done.is_set():
-            times += [self.press(*key) for key in _KEYS]
+            times += [self.press(*key) for key in KEYS]
             done.wait(0.05)
         return times
 
@@ -130,20 +130,20 @@ class _Panel:
 
 
 @contextlib.contextmanager
-def _panel(folder: Path) -> Iterator[_Panel]:
+def _panel(folder: Path) -> Iterator[ShownPanel]:
     ready_file = folder.with_name(f"{folder.name}-ready.json")
     command = ["brokenreg", "tui", "--offline", "--data", str(folder)]
     command += ["--listen", "127.0.0.1:0", "--control", "off", "--ready-file", str(ready_file)]
-    with _in_terminal(command) as panel:
+    with in_terminal(command) as panel:
         panel.host = json.loads(ready_file.read_text())["registry"].partition("://")[2]
         yield panel
 
 
 @contextlib.contextmanager
-def _in_terminal(module: list[str]) -> Iterator[_Panel]:
+def in_terminal(module: list[str], size: tuple[int, int] = _SIZE) -> Iterator[ShownPanel]:
     """Run a panel, and wait for its first screen."""
     terminal, inside = pty.openpty()
-    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", *_SIZE, 0, 0))
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     command = [sys.executable, "-m", *module]
     environment = {**os.environ, "TERM": "xterm-256color"}
     with subprocess.Popen(
@@ -151,9 +151,9 @@ def _in_terminal(module: list[str]) -> Iterator[_Panel]:
     ) as process:
         os.close(inside)
         try:
-            panel = _Panel(process.pid, terminal)
+            panel = ShownPanel(process.pid, terminal)
             panel.wait_for(b"LIVE")
-            for key in _KEYS:
+            for key in KEYS:
                 panel.press(*key)
             yield panel
         finally:
@@ -162,10 +162,10 @@ def _in_terminal(module: list[str]) -> Iterator[_Panel]:
             os.close(terminal)
 
 
-def _watch(panel: _Panel, content: Path, digest: str, figures: Figures) -> None:
+def _watch(panel: ShownPanel, content: Path, digest: str, figures: Figures) -> None:
     put_manifest(panel.host)
     push(panel.host, content, digest)
-    figures.idle += [panel.press(*key) for _ in range(10) for key in _KEYS]
+    figures.idle += [panel.press(*key) for _ in range(10) for key in KEYS]
     figures.watched.append(manifest_rate(panel.host, _SECONDS, _CONNECTIONS))
     with _meanwhile(panel, figures.busy):
         manifest_rate(panel.host, _SECONDS, _CONNECTIONS)
@@ -186,7 +186,7 @@ def _puller(host: str, digest: str) -> multiprocessing.Process:
 
 
 @contextlib.contextmanager
-def _meanwhile(panel: _Panel, times: list[float]) -> Iterator[None]:
+def _meanwhile(panel: ShownPanel, times: list[float]) -> Iterator[None]:
     """Press keys during the block."""
     done = threading.Event()
     pressing = threading.Thread(target=lambda: times.extend(panel.keys_until(done)))

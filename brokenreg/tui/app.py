@@ -46,6 +46,9 @@ TICK = 0.1
 _RUSH = 3
 """If more comes in per tick than a screen holds, only every third tick is shown: you cannot read faster."""
 
+_FORGET = 5
+"""Ticks between two moments in which areas that nobody sees forget old exchanges."""
+
 
 class _Board(Screen[None], inherit_bindings=False):
     """The panel's screen: it has no keys of its own, so that the table of commands has them all."""
@@ -162,9 +165,13 @@ class Panel(KeyApp, inherit_bindings=False):
         if self._is_bell_due:
             self._is_bell_due = False
             self.bell()
-        every = max(TEMPO.every, _RUSH if is_rush else 1)
-        if self._pulses % every == 0 and self._terminal.is_ready():
+        is_ready = self._terminal.is_ready()
+        if is_ready and self._pulses % (TEMPO.every * (_RUSH if is_rush else 1)) == 0:
             self.tick()
+        if self._pulses % _FORGET == 0:
+            for area in self._areas.values():
+                if area is not self.area or not is_ready:
+                    area.forget()
 
     def _note_hold(self, _: ExchangeEvent, __: Exchange) -> None:
         self._is_bell_due = True

@@ -74,6 +74,9 @@ class TabArea(Container, HasDisabledReasons):
     def tick(self) -> None:
         """Show what has happened since the last tick. Called ten times a second while the tab is visible."""
 
+    def forget(self) -> None:
+        """Forget what the log has dropped. Called twice a second while nobody sees the tab."""
+
     def take_focus(self) -> None:
         """Focus the widget that the keys are for. Called when the tab is shown."""
         raise NotImplementedError

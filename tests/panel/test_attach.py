@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 from attaching import attach, attached, pid, terminal_of
-from lines import line_to
 from test_walk import SLOW, copying, hold
 from tmux import Terminal
 
+from bench.line import line_to
 from tests.process import BrokenregProcess, brokenreg_process
 
 pytestmark = [pytest.mark.terminal, pytest.mark.usefixtures("terminal")]

@@ -81,6 +81,9 @@ class TrafficArea(TabArea):
         self._show_selected()
         self._holding.tick()
 
+    def forget(self) -> None:
+        self._table.forget()
+
     def take_focus(self) -> None:
         self._bar.close()
         (self._detail if self._is_reading else self._table).focus()

@@ -57,6 +57,17 @@ class Rows:
         """False after exchanges were deleted from the log, which changes positions: make new rows then."""
         return self._generation == self._log.generation
 
+    def clear(self) -> None:
+        """Let go of all exchanges, without waiting for a search for cyclic garbage, which is rare under load."""
+        for each in (self._taken, self._units, self._items, self._shown, self._open):
+            each.clear()
+        del self._transfers
+
+    @property
+    def outdated(self) -> int:
+        """Return about how many exchanges are kept here that the log has dropped."""
+        return min(len(self._taken), self._log.first - self._first)
+
     @property
     def progress(self) -> float:
         """Return how much of the log was read, from 0 to 1."""

@@ -21,6 +21,9 @@ from brokenreg.tui.traffic.rows import Row, Rows
 from brokenreg.tui.traffic.transfer import Transfer
 from brokenreg.tui.traffic.view import View
 
+_MOST_OUTDATED = 2_000
+"""Number of exchanges that may be kept although the log has dropped them, while nobody sees the rows."""
+
 _SLICE = 0.008
 """Maximum time, in seconds, for which an update keeps the loop busy, without painting."""
 _PAUSE = 0.002
@@ -196,6 +199,13 @@ class TrafficTable(CursorList):
         if not self._rows.is_of_this_log or (self._coming and not self._coming.is_of_this_log):
             self._coming = Rows(self._traffic, self._view)
         self._update_rows()
+
+    def forget(self) -> None:
+        """Forget old exchanges: nobody sees the rows now, and the next tick reads the log again."""
+        if self._rows.outdated > _MOST_OUTDATED:
+            self._place = self._place or (self.is_tailing, None)
+            self._rows.clear()
+            self._rows, self._coming, self._version = Rows(self._traffic, self._view), None, -1
 
     def _update_rows(self, *, shows_part: bool = True) -> None:
         """Update the rows for one slice, and schedule the rest.
