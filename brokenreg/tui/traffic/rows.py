@@ -58,7 +58,7 @@ class Rows:
         return self._generation == self._log.generation
 
     def clear(self) -> None:
-        """Let go of all exchanges, without waiting for a search for cyclic garbage, which is rare under load."""
+        """Let go of all exchanges, without waiting for a search for garbage, which is rare under load."""
         for each in (self._taken, self._units, self._items, self._shown, self._open):
             each.clear()
         del self._transfers
