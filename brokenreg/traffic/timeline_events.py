@@ -232,7 +232,7 @@ class FabricationStarted:
 
 @dataclass(frozen=True, slots=True)
 class FabricationProgress:
-    """Layer `layer` is being hashed. `percent` of all bytes are done."""
+    """Layer `layer` is being hashed. `percent` is the percentage of all bytes hashed so far."""
 
     kind: ClassVar = "fabrication-progress"
     layer: int

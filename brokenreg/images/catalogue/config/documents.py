@@ -76,7 +76,7 @@ class ConfigNotJSON(ImageKind):
 
 
 class ConfigDuplicateKeys(ImageKind):
-    """The configuration has two members `rootfs`: one with the right diff_ids, and one with wrong ones.
+    """The configuration has two `rootfs` members: one with the right diff_ids, and one with wrong ones.
 
     Most parsers use the last member, some use the first, and some fail. With `form-case`, the second key is
     `Rootfs`. Go's parser ignores case, so this key is a duplicate for most container tools, and an unknown

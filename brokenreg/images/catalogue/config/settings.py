@@ -20,7 +20,10 @@ class ConfigUser(ImageKind):
     """
 
     name = "config-user"
-    clients = "All pull it. With `form-not-text`, only skopeo and oras do: `json: cannot unmarshal number`."
+    clients = (
+        "All pull it. With `form-not-text`, only skopeo and oras do. The others fail: `json: cannot "
+        "unmarshal number`."
+    )
     sources = f"{_CONFIG}`User`: a name or a number, and optionally a group"
     example = "form-number"
 
@@ -51,8 +54,8 @@ class ConfigEnv(ImageKind):
 
     name = "config-env"
     clients = (
-        "All pull it. With `form-not-text` and `form-object`, only skopeo and oras do: `json: cannot "
-        "unmarshal number`."
+        "All pull it. With `form-not-text` and `form-object`, only skopeo and oras do. The others fail: "
+        "`json: cannot unmarshal number`."
     )
     sources = f"{_CONFIG}`Env`: a list of `VARNAME=VARVALUE`"
     example = "form-twice"
@@ -85,8 +88,8 @@ class ConfigEntrypoint(ImageKind):
 
     name = "config-entrypoint"
     clients = (
-        "All pull it. With `form-not-text`, only skopeo and oras do: `json: cannot unmarshal number`. "
-        "With `form-text`, skopeo, oras and docker do, but podman, buildah and ctr do not."
+        "All pull it. With `form-not-text`, only skopeo and oras do. The others fail: `json: cannot "
+        "unmarshal number`. With `form-text`, skopeo, oras and docker do, but podman, buildah and ctr do not."
     )
     sources = f"{_CONFIG}`Entrypoint`: a list of arguments"
     example = "form-text"

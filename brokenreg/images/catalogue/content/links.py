@@ -20,7 +20,8 @@ class ContentHardLink(ImageKind):
     clients = (
         "With `to-lower`, podman, buildah, docker and ctr fail if they store layers in overlayfs: `no such "
         "file or directory`. If they store copies (vfs; native), they pull it, and so does oras. With "
-        "`to-missing` and `to-itself`, all of these fail. skopeo pulls all, because it does not unpack them."
+        "`to-missing` and `to-itself`, all of these fail. skopeo pulls it in every case, because it does not "
+        "unpack it."
     )
     sources = 'cvmfs#4286, kaniko#282; image-spec, "layer.md", "Hardlinks": such a link may fail to extract'
     example = "to-missing"

@@ -25,7 +25,7 @@ class ContentTraversal(ImageKind):
         "With `through-symlink`, oras 0.2 (Python) writes the file to `/tmp`, ctr puts it into the image's "
         "own `/tmp`, and podman, buildah and docker fail: `no such file or directory`. Otherwise oras "
         "fails: `Attempted Path Traversal in Tar File`, and podman, buildah, docker and ctr put the file "
-        "into the image's own `/tmp`. skopeo pulls all, because it does not unpack them."
+        "into the image's own `/tmp`. skopeo pulls it in every case, because it does not unpack it."
     )
     sources = "CVE-2014-6407 and CVE-2014-9356 (docker), CVE-2007-4559 (Python's tarfile)"
     example = "through-symlink"

@@ -81,12 +81,12 @@ class LayerSizeWrong(ImageKind):
 
 
 class LayerSha512(ImageKind):
-    """The layer and the configuration have digests of SHA-512. This is valid."""
+    """The layer and the configuration have SHA-512 digests. This is valid."""
 
     name = "layer-sha512"
     clients = (
-        "docker and oras pull it. skopeo, podman, buildah and ctr compare the digest with one of SHA-256, "
-        "and fail."
+        "docker and oras pull it. skopeo, podman, buildah and ctr compare the digest with a SHA-256 "
+        "digest, and fail."
     )
     sources = 'moby#48241, go-containerregistry#2427; image-spec, "descriptor.md", "Registered algorithms"'
 

@@ -18,7 +18,7 @@ class ManifestLarge(ImageKind):
     name = "manifest-large"
     clients = (
         "docker and oras pull it. skopeo, podman and buildah do not: `exceeded maximum allowed size "
-        "of 4194304 bytes`. ctr does not: `rejecting 5242880 byte manifest`. All pull 4 MiB."
+        "of 4194304 bytes`. ctr does not: `rejecting 5242880 byte manifest`. All pull `size-4mib`."
     )
     sources = 'distribution-spec, "Pushing Manifests": registries should accept at least 4 MiB'
     example = "size-4mib"
@@ -123,7 +123,7 @@ class ManifestEncoding(ImageKind):
 
 
 class ManifestDuplicateKeys(ImageKind):
-    """The manifest has two members `config` and two members `layers`, which are two complete images.
+    """The manifest has two `config` members and two `layers` members, which describe two complete images.
 
     Most parsers use the last ones, some use the first, and some fail. If a scanner and a client differ in
     this, they see different images under the same digest. With `form-case`, the second keys are `Config` and

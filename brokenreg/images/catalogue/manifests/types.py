@@ -60,8 +60,8 @@ class ManifestContentType(ImageKind):
     name = "manifest-content-type"
     clients = (
         "ctr and oras pull it. skopeo, podman, buildah and docker do not: `unsupported docker v2s2 "
-        "media type`. With the other forms, only oras does. docker says `missing signature key` with "
-        "`form-json`, `form-text` and `form-octets`. All pull `form-charset`."
+        "media type`. With `form-index`, `form-json`, `form-text` and `form-octets`, only oras does. docker "
+        "says `missing signature key` with the last three. All pull `form-charset`."
     )
     sources = 'distribution-spec, "Pulling Manifests": the Content-Type should match `mediaType`'
     example = "form-text"
@@ -91,7 +91,7 @@ class ManifestSchemaVersion(ImageKind):
     name = "manifest-schema-version"
     clients = (
         "All pull `form-3`, `form-1`, `form-absent` and `form-null`. With `form-text` and "
-        "`form-fraction`, only oras does: `json: cannot unmarshal string`."
+        "`form-fraction`, only oras does. The others fail: `json: cannot unmarshal string`."
     )
     sources = 'image-spec, "manifest.md": `schemaVersion` must be 2'
     example = "form-text"
