@@ -28,7 +28,8 @@ def at_the_limit(report: RunReport) -> Unfinished:
     """Return what the client of a run was doing when its time was up.
 
     It hung if a request was in flight, unless the client itself has ended an earlier one like it after a
-    longer time. It also hung if it sent no request although it had none to repeat.
+    longer time. It also hung if it sent no request although it had none to repeat. A client that ended a loop
+    of redirects can repeat the first of these requests.
     """
     limit = report.started + report.duration - _CLOCKS
     requests = [each for each in report.exchanges if _is_request(each) and each["time"] <= limit]
@@ -48,7 +49,7 @@ def at_the_limit(report: RunReport) -> Unfinished:
     last = max(ended, key=_end)
     ago = f"ended {_seconds(limit - _end(last))} before the limit"
     newest = {_target(each): each for each in sorted(ended, key=_end)}
-    if any(map(_is_retriable, newest.values())):
+    if any(map(_is_retriable, newest.values())) or _is_redirect(last):
         return Unfinished(False, f"{count}, the last {ago}")
     return Unfinished(True, f"no request in flight, and none to repeat; {_what(last)} {ago}")
 
@@ -81,6 +82,10 @@ def _is_retriable(exchange: Exchange) -> bool:
     )
     has_failed = bool(exchange["faults"]) or status >= HTTPStatus.BAD_REQUEST
     return exchange["ended"] != "complete" or (has_failed and not is_usual)
+
+
+def _is_redirect(exchange: Exchange) -> bool:
+    return HTTPStatus.MULTIPLE_CHOICES <= (exchange["status"] or 0) < HTTPStatus.BAD_REQUEST
 
 
 def _target(exchange: Exchange) -> tuple[str, str]:

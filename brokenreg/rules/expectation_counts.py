@@ -13,6 +13,7 @@ from brokenreg.traffic.comparisons import parse_comparison
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.filters import parse_filter, parse_terms
+from brokenreg.wording import counted
 
 MOST_NEAREST = 5
 MAX_CONNECTIONS = 10_000
@@ -223,7 +224,7 @@ class _Leaks(_Counted):
 
     def verdict(self) -> Verdict:
         what = f" ({', '.join(self._kinds)})" if self._kinds else ""
-        got = f"{self._got}{what}"
+        got = f"{counted(self._got, 'credential')}{what}"
         nearest = dict.fromkeys(self._matched)
         return self._verdict("leaks", "exactly 0", got, self._got, not self._got, nearest)
 

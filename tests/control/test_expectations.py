@@ -81,6 +81,6 @@ def test_leaks_are_counted_afterwards_and_while_they_arrive(own_registry: Broken
         assert control.judge({"leaks": 0})["met"]
         assert control.verdicts()[0]["met"]
         httpx.get(location, headers={"authorization": "Basic c2VjcmV0"})
-        got = "1 (Authorization Basic)"
+        got = "1 credential (Authorization Basic)"
         assert (control.judge({"leaks": 0})["met"], control.judge({"leaks": 0})["got"]) == (False, got)
         assert (control.verdicts()[0]["met"], control.verdicts()[0]["got"]) == (False, got)

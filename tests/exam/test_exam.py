@@ -145,7 +145,7 @@ def test_why_a_case_was_not_examined(tmp_path: Path, stub: str, reason: str) -> 
         (
             "leaks",
             "redirect-credentials",
-            r"leaked a credential \(to another host: 3 \(Authorization Bearer\)\)",
+            r"leaked a credential \(to another host: 3 credentials \(Authorization Bearer\)\)",
         ),
     ],
 )

@@ -133,7 +133,7 @@ def test_the_words_of_clients(file: str) -> None:
 def test_one_that_leaks_its_token_on_a_redirect(tmp_path: Path) -> None:
     found = judged(tmp_path, "leaks", SCENARIOS / "redirect.yaml")
     assert found.kinds == ["leaks"]
-    leak = "✗ its credentials do not follow: leaks  got 1 (Authorization Bearer), want exactly 0"
+    leak = "✗ its credentials do not follow: leaks  got 1 credential (Authorization Bearer), want exactly 0"
     assert found.says(leak)
 
 
@@ -141,7 +141,7 @@ def test_one_that_leaks_its_token_outside_of_its_namespace(tmp_path: Path) -> No
     found = judged(tmp_path, "leaks_elsewhere", SCENARIOS / "redirect.yaml")
     assert found.kinds == ["leaks"]
     name = "no credential leaks outside of its namespace: leaks"
-    assert found.says(f"✗ {name}  got 1 (Authorization Bearer), want exactly 0")
+    assert found.says(f"✗ {name}  got 1 credential (Authorization Bearer), want exactly 0")
 
 
 def test_without_a_login_there_is_nothing_to_leak(tmp_path: Path) -> None:

@@ -54,6 +54,12 @@ def at(number: int, start: float, duration: float | None, **changed: Any) -> Exc
         ([at(1, 1, 0.1, status=401, endpoint="ping")], True, None),
         ([at(1, 1, 0.1, status=404, method="HEAD")], True, None),
         ([at(1, 1, 0.1, status=500)], False, None),
+        # It has ended a loop of redirects, and can begin it again.
+        (
+            [at(1, 1, 0.1), at(2, 2, 0.1, status=307)],
+            False,
+            "2 requests, the last ended 17.9 s before the limit",
+        ),
         # An idle connection is none of the client's requests, unless the case has stopped it.
         ([at(1, 1, 0.1, status=500), at(2, 1, None, endpoint="connect")], False, None),
         (

@@ -76,7 +76,7 @@ def test_leaks_are_those_that_the_trap_saw() -> None:
     trap.record(finished(0, 1, path="/v2/broken/in/other/a/manifests/1"), "Authorization Basic")
     (found,) = books.book("").verdicts()
     assert (found.met, found.got, found.seen, found.nearest) == (
-        False, "2 (Authorization Basic, query password)", 2, [1],
+        False, "2 credentials (Authorization Basic, query password)", 2, [1],
     )  # fmt: skip
 
 
