@@ -51,11 +51,12 @@ class Saved:
     """What a file says about an exchange that was read from it, and what it omits.
 
     `rules` are the explanations of rules, or None if the file has none. `has_messages` is false if the file
-    has neither headers nor bodies.
+    has neither headers nor bodies. `is_own` is false if another program recorded the exchange.
     """
 
     rules: ExplainedRules | None = None
     has_messages: bool = True
+    is_own: bool = True
 
     @property
     def size(self) -> int:

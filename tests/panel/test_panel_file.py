@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from screen import lines, look, said, shown, text
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from brokenreg.assembly.process_tuning import tuned_process
+from brokenreg.concurrency import background
 from brokenreg.runtime.errors import ReadOnlyError
 from brokenreg.runtime.operations import Access, Operations
 from brokenreg.traffic.har import har_pieces
@@ -163,3 +167,52 @@ def test_paths_are_completed(tmp_path: Path) -> None:
     assert completed(f"{tmp_path}/f") == f"{tmp_path}/folder/"
     assert completed(f"{tmp_path}/x") is None
     assert completed(f"{tmp_path}/none/x") is None
+
+
+async def test_a_line_of_a_log_says_what_it_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    line = {
+        "id": 1, "time": 1e9, "method": "GET", "path": "/v2/app/manifests/v1", "endpoint": "manifest",
+        "status": 503, "ended": "complete", "faults": ["error"], "rule": "busy", "response_bytes": 9,
+    }  # fmt: skip
+    path.write_text(json.dumps(line) + "\n")
+    async with viewing(path, (200, 50)) as pilot:
+        for key in ("enter", "l", "l"):
+            assert "the log has only a line for this exchange" in await look(pilot, key)
+        screen = await look(pilot, "l")
+        assert 'Fault error, by "busy"' in screen
+        assert "The file does not say which rules were evaluated" in screen
+
+
+@pytest.mark.slow
+async def test_a_large_file_does_not_block_the_loop(tmp_path: Path) -> None:
+    """20 MiB are read meanwhile. On a busy machine, the loop is also late for other reasons."""
+    path = tmp_path / "large.har"
+    log = TrafficLog()
+    small_pull(log)
+    first, *entries, last = har_pieces(log, log.bodies, "http://127.0.0.1:8080")
+    text = ",".join(entries[0:1] + [each.lstrip(",") for each in entries[1:]])
+    with path.open("w") as file:
+        file.write(first)
+        for number in range(20 * 2**20 // len(text)):
+            file.write(("," if number else "") + text)
+        file.write(last)
+    read = TrafficFile(path, TrafficLog())
+    delays: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            delays.append(time.perf_counter() - before)
+
+    interval = sys.getswitchinterval()
+    try:
+        async with tuned_process(), background(watch()):
+            await read.read()
+    finally:
+        sys.setswitchinterval(interval)
+    assert read.unread.line == ""
+    assert read.log.end > 10_000
+    late = [each for each in delays if each > 0.021]
+    assert len(late) <= len(delays) // 100, sorted(late)

@@ -88,7 +88,7 @@ class HAREntries:
             problem = _add_own(exchange, entry)
         else:
             add_timings(exchange, entry)
-            exchange.saved, problem = Saved(), ""
+            exchange.saved, problem = Saved(is_own=False), ""
         return exchange, kept_in(exchange, request, response), problem
 
     def connections(self, document: Any) -> list[tuple[Exchange, Kept, str]]:

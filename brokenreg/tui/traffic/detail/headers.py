@@ -60,12 +60,17 @@ def phrase(status: int) -> str:
 
 _LABEL = 10
 
+ONLY_A_LINE = "the log has only a line for this exchange: save a HAR file to see more"
+
 
 def headers(exchange: Exchange) -> Iterator[Part]:
     """Yield facts, request headers and response headers."""
     for label, value in _facts(exchange):
         yield f"{label:<{_LABEL}}", "$secondary"
         yield f"{value}\n", ""
+    if exchange.saved is not None and not exchange.saved.has_messages:
+        yield f"\n{ONLY_A_LINE}\n", "$secondary"
+        return
     yield from _list("Request headers", exchange.request_headers)
     if exchange.status is not None:
         yield from _list("Response headers", exchange.response_headers)

@@ -14,7 +14,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.lines import Line, document_lines
 from brokenreg.tui.text import visible
-from brokenreg.tui.traffic.detail.headers import Part, headers
+from brokenreg.tui.traffic.detail.headers import ONLY_A_LINE, Part, headers
 from brokenreg.tui.traffic.detail.why import MOST_RULES, why
 
 
@@ -23,6 +23,12 @@ def timeline(exchange: Exchange) -> Iterator[Part]:
     for event, seconds in exchange.timeline:
         yield f"{seconds * 1000:>10.1f} ms  ", "$secondary"
         yield f"{visible(text_of(event))}\n", ""
+    if not _has_messages(exchange):
+        yield f"\n{ONLY_A_LINE}\n", "$secondary"
+
+
+def _has_messages(exchange: Exchange) -> bool:
+    return exchange.saved is None or exchange.saved.has_messages
 
 
 SHOWN = 128 * 1024
@@ -56,6 +62,8 @@ def _titled(title: str, size: int, kept: Body | None, why: str) -> Iterator[Part
 def _why_no_request(exchange: Exchange) -> str:
     if exchange.ended is None:
         return "shown after the exchange ends"
+    if reason := _why_not_in_file(exchange):
+        return reason
     if exchange.endpoint is Endpoint.MANIFEST:
         return _made_way()
     return "not recorded: only the request bodies of manifests are recorded"
@@ -66,11 +74,21 @@ def _why_none(exchange: Exchange) -> str:
         return "shown after the exchange ends"
     if not exchange.response_bytes:
         return "none"
+    if reason := _why_not_in_file(exchange):
+        return reason
     if exchange.endpoint is Endpoint.TOKEN:
         return "not recorded: it may contain a token"
     if exchange.endpoint in (Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.OTHER):
         return "not recorded: only manifests, lists and errors are recorded"
     return _made_way()
+
+
+def _why_not_in_file(exchange: Exchange) -> str:
+    """Return why a body is missing if its file decides that, and not what brokenreg records."""
+    if not _has_messages(exchange):
+        return ONLY_A_LINE
+    is_foreign = exchange.saved is not None and not exchange.saved.is_own
+    return "not in the file, or neither a manifest, a list nor an error" if is_foreign else ""
 
 
 def _made_way() -> str:
