@@ -53,8 +53,9 @@ dist: $(VENV)/made-dev  ## the wheel and the sdist, in dist/
 clients: $(VENV)/made-dev  ## the exam of the real clients that are installed, for docs/explanation/clients.md: about an hour
 	$(BIN)/python -m tests.clients.examined $(CLIENT:%=--client %) $(foreach glob,$(ONLY),--only '$(glob)') $(if $(RESUME),--resume)
 
-screenshots: $(VENV)/made-dev  ## regenerate screenshots/; that of the HTML report needs chromium
+screenshots: $(VENV)/made-dev  ## regenerate screenshots/; those of the HTML report and the browser need chromium
 	$(BIN)/python tests/panel/take_screenshots.py
+	$(BIN)/python tests/panel/web_walk.py
 	$(BIN)/python -m tests.exam.take_screenshot
 
 clean:

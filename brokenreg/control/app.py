@@ -31,6 +31,8 @@ from brokenreg.control.openapi import openapi
 from brokenreg.control.panel_socket import PANEL_PATH, PanelSocket
 from brokenreg.control.problems import MAX_BODY, MEDIA_TYPE, APIError, api_error_of
 from brokenreg.control.routes import JSON, APIRequest, Query, Route
+from brokenreg.control.web_panel import WEB_PATH, Tickets, WebPanel
+from brokenreg.control.web_terminal import WebTerminal
 from brokenreg.http.asgi import Receive, Scope, Send
 from brokenreg.http.quart_app import call_quart, make_quart
 from brokenreg.runtime.attaching import PanelFactory
@@ -77,26 +79,44 @@ class ControlApplication:
         settings = runtime.settings
         self._guard = ControlGuard(address, settings.control_token, settings.control_read_token)
         self._quart = _make_quart(runtime)
+        self._tickets = Tickets()
         self._panels = PanelSocket(panels, runtime.stopping)
+        self._web_panel = WebPanel(self._guard, self._tickets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._guard.refusal_reason(scope)
         if scope["type"] == "websocket":
-            refusal = refusal or self._refusal_of_websocket(scope["path"])
-            if refusal is None:
-                await self._panels(self._guard.access(scope), receive, send)
-            else:  # "WebSocket Denial Response", an extension of ASGI
-                await _refuse(refusal, "websocket.http.response", send)
-        elif refusal is None:
+            await self._call_websocket(scope, receive, send)
+            return
+        is_web_panel = scope["path"] == WEB_PATH or scope["path"].startswith(f"{WEB_PATH}/")
+        if is_web_panel:  # which has the token in a form
+            refusal = self._guard.foreign_reason(scope, is_form=scope["path"] == WEB_PATH)
+        else:
+            refusal = self._guard.refusal_reason(scope)
+        if refusal is not None:
+            await _refuse(refusal, "http.response", send)
+        elif is_web_panel:
+            await self._web_panel(scope, receive, send)
+        else:
             scope[_ACCESS] = self._guard.access(scope)
             await call_quart(self._quart, scope, receive, send)
-        else:
-            await _refuse(refusal, "http.response", send)
 
-    def _refusal_of_websocket(self, path: str) -> APIError | None:
-        if path != PANEL_PATH:
-            return APIError(404, f"no WebSocket has this path: use {PANEL_PATH}")
-        return self._panels.refusal_reason()
+    async def _call_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a panel: with the token, or for a browser with a ticket in the path."""
+        path, _, ticket = scope["path"].partition(f"{PANEL_PATH}/")
+        is_web = not path and bool(ticket)
+        refusal = self._guard.foreign_reason(scope) if is_web else self._guard.refusal_reason(scope)
+        if not is_web and path != PANEL_PATH:
+            refusal = refusal or APIError(404, f"no WebSocket has this path: use {PANEL_PATH}")
+        refusal = refusal or self._panels.refusal_reason()
+        access = None if refusal else self._tickets.redeem(ticket) if is_web else self._guard.access(scope)
+        if access is None:  # "WebSocket Denial Response", an extension of ASGI
+            refusal = refusal or APIError(403, f"this ticket is not valid any more: open {WEB_PATH} again")
+            await _refuse(refusal, "websocket.http.response", send)
+        elif is_web:
+            terminal = WebTerminal(scope["query_string"], receive, send)
+            await self._panels(access, terminal.receive, terminal.send, silence=None)
+        else:
+            await self._panels(access, receive, send)
 
 
 async def _refuse(refusal: APIError, kind: str, send: Send) -> None:

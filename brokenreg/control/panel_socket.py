@@ -64,12 +64,14 @@ class PanelSocket:
             return APIError(503, f"{MOST_PANELS} panels are attached, which is the maximum: quit one of them")
         return None
 
-    async def __call__(self, access: Access, receive: Receive, send: Send) -> None:
-        """Serve one terminal until its panel ends."""
+    async def __call__(
+        self, access: Access, receive: Receive, send: Send, *, silence: float | None = _SILENCE
+    ) -> None:
+        """Serve one terminal until its panel ends, or until it has sent nothing for `silence` seconds."""
         self._open += 1
         try:
             await send({"type": "websocket.accept"})
-            await self._serve(access, receive, PanelConnection(send))
+            await self._serve(access, receive, PanelConnection(send), silence)
         except _DisconnectedError:
             return
         except TimeoutError:
@@ -77,7 +79,9 @@ class PanelSocket:
         finally:
             self._open -= 1
 
-    async def _serve(self, access: Access, receive: Receive, connection: PanelConnection) -> None:
+    async def _serve(
+        self, access: Access, receive: Receive, connection: PanelConnection, silence: float | None
+    ) -> None:
         try:
             async with asyncio.timeout(_HELLO_WITHIN):
                 hello = _hello(await _next(receive))
@@ -92,7 +96,7 @@ class PanelSocket:
             if hello.client in self._panels:
                 self._panels[hello.client].end(End.REPLACED)
             self._panels[hello.client] = panel
-        reader = _Reader(receive, connection, panel)
+        reader = _Reader(receive, connection, panel, silence)
         try:
             async with background(reader.run(), self._end_when_stopping(panel)):
                 reason = await panel.run()
@@ -110,8 +114,11 @@ class PanelSocket:
 class _Reader:
     """Passes the messages of a terminal to its panel, and ends the panel if there will be no more."""
 
-    def __init__(self, receive: Receive, connection: PanelConnection, panel: AttachedPanel) -> None:
+    def __init__(
+        self, receive: Receive, connection: PanelConnection, panel: AttachedPanel, silence: float | None
+    ) -> None:
         self._receive = receive
+        self._silence = silence
         self._connection = connection
         self._panel = panel
         self.is_disconnected = False
@@ -121,7 +128,7 @@ class _Reader:
         """Pass messages until the terminal disconnects, is silent, or sends what is not valid."""
         try:
             while True:
-                async with asyncio.timeout(_SILENCE):
+                async with asyncio.timeout(self._silence):
                     message = await _next(self._receive)
                 await self._handle(message)
         except _DisconnectedError:

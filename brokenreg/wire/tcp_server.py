@@ -7,6 +7,7 @@ only name of Hypercorn that is replaced.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from typing import cast
 
@@ -42,7 +43,7 @@ class Wire(TCPServer):
             elif following is Next.WEBSOCKET:
                 transport.set_protocol(reader)
                 _limit_waiting(transport)
-                self.reader.feed_data(data)
+                self.reader.feed_data(_without_extensions(data))
                 transport.resume_reading()
                 await super().run()
                 return
@@ -71,9 +72,20 @@ class Wire(TCPServer):
         return following, bytes(connection.leftover)
 
 
+def _without_extensions(data: bytes) -> bytes:
+    """Remove the extensions that a WebSocket's handshake offers.
+
+    Hypercorn would accept compression, and decompress 64 KiB to 64 MiB.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return re.sub(rb"\r\nsec-websocket-extensions:[^\r\n]*", b"", head, flags=re.IGNORECASE) + end + rest
+
+
 def _limit_waiting(transport: asyncio.Transport) -> None:
     """Limit the bytes that wait in the kernel for a slow client of a WebSocket: they would become old."""
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING)
+    kernel = transport.get_extra_info("socket")
+    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING)
+    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # to notice that the client is gone
     transport.set_write_buffer_limits(_WAITING)
 
 
