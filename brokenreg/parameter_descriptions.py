@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,3 +52,60 @@ def _choices(schema: dict[str, Any]) -> list[str]:
     alone = [schema["const"]] if "const" in schema else []
     inner = [word for each in schema.get("anyOf", ()) for word in _choices(each)]
     return [word for word in (*alone, *schema.get("enum", ()), *inner) if isinstance(word, str)]
+
+
+_KINDS = {"1m30s": "a duration such as 1m30s", "64KiB": "a size such as 64KiB", "50%": "a share such as 50%"}
+"""Texts by which the pattern of a parameter shows what kind of value it has, and the names of these kinds."""
+
+_NO_LIMIT = 2**31 - 1
+"""A maximum from here on is not worth mentioning."""
+
+
+def usage_of(parameter: ParameterDescription) -> str:
+    """Return the valid values of a parameter as text for users: `400 to 599`, `json, html or empty`."""
+    alternatives = list(_alternatives(parameter.json_schema))
+    kinds = [kind for each in alternatives for kind in _kinds(each)]
+    if kinds:  # a number is then in the same unit
+        alternatives = [each for each in alternatives if each.get("type") not in ("integer", "number")]
+    examples = parameter.json_schema.get("examples", ())
+    found = [*parameter.choices, *kinds, *(_usage(each, *examples) for each in alternatives)]
+    *others, last = dict.fromkeys(filter(None, found)) or ("",)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _alternatives(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the schemas of which one must be valid."""
+    if "anyOf" not in schema:
+        yield schema
+    limits: dict[str, Any] = {name: schema[name] for name in ("minimum", "maximum") if name in schema}
+    for each in schema.get("anyOf", ()):
+        yield from _alternatives({**limits, **each})
+
+
+def _kinds(schema: dict[str, Any]) -> list[str]:
+    """Return the kind of value that a pattern is for; none if it is for any text."""
+    pattern = schema.get("pattern")
+    if pattern is None:
+        return []
+    found = [kind for text, kind in _KINDS.items() if re.search(pattern, text)]
+    return found if len(found) < len(_KINDS) else []
+
+
+def _usage(schema: dict[str, Any], *examples: str) -> str:
+    match schema.get("type"):
+        case "boolean":
+            return "true or false"
+        case "integer" | "number":
+            return _range(schema)
+        case "string" if "enum" not in schema and not _kinds(schema):
+            return f"text such as {examples[0]}" if examples else "text"
+        case "array":
+            return "a list"
+    return ""
+
+
+def _range(schema: dict[str, Any]) -> str:
+    least, most = schema.get("minimum"), schema.get("maximum", _NO_LIMIT)
+    if least is None:
+        return "a number"
+    return f"{least:,} to {most:,}" if most < _NO_LIMIT else f"{least:,} or more"

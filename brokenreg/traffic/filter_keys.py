@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 
+from brokenreg.oci.digests import is_digest
 from brokenreg.oci.durations import parse_duration
 from brokenreg.oci.sizes import parse_size
 from brokenreg.oci.target import Endpoint
@@ -171,6 +172,12 @@ def _client_words(exchange: Exchange) -> tuple[str, ...]:
     return exchange.user_agent.partition(" ")[0].partition("/")[0], exchange.client.rpartition(":")[0]
 
 
+def _tag(exchange: Exchange) -> tuple[str, ...]:
+    """Return the tag of a manifest, but not a digest."""
+    reference = exchange.target.reference
+    return (reference,) if exchange.endpoint is Endpoint.MANIFEST and not is_digest(reference) else ()
+
+
 def _rule(exchange: Exchange) -> tuple[str, ...]:
     return () if exchange.rule is None else (exchange.rule,)
 
@@ -233,6 +240,7 @@ KEYS = {
     "reference": FilterKey(
         "a glob on the tag, digest or upload ID",
         _tested(_glob, lambda exchange: (exchange.target.reference,)),
+        seen=_tag,
     ),
     "namespace": FilterKey("a glob on the namespace", _tested(_glob, _namespace), seen=_namespace),
     "origin": _choice("origin", Origin),
@@ -288,7 +296,9 @@ KEYS = {
     "wrong-bytes": _flag(lambda exchange: exchange.has_wrong_bytes),
     BODY_KEY: FilterKey("part of a recorded body, once the exchange has ended", lambda value: None),
     HEADER_KEY: FilterKey(
-        "a glob on a value of a request header, as in header.range:bytes=*", lambda value: None
+        "a glob on a value of a request header, as in header.range:bytes=*",
+        lambda value: None,
+        seen=lambda exchange: [name for name, value in exchange.request_headers if REDACTED not in value],
     ),
 }
 """All keys by name."""

@@ -94,9 +94,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("traffic.waterfall", "w", "Waterfall", "Show or hide the timing waterfall"),
     Command("filter.apply", "enter", "Apply", "Apply the filter", footer=True),
     Command("filter.complete", "tab", "Complete", "Accept the suggestion", footer=True),
-    Command("filter.previous", "up", "Previous", "Show the filter that was used before"),
-    Command("filter.next", "down", "Next", "Show the filter that was used after this one"),
-    Command("filter.name", "ctrl+s", "Name", "Give the filter a name, to recall it with @NAME", footer=True),
+    Command("filter.previous", "up", "Previous", "Show the filter used before this one"),
+    Command("filter.next", "down", "Next", "Show the filter used after this one"),
+    Command("filter.name", "ctrl+s", "Name", "Name the filter, to recall it by @NAME", footer=True),
     Command("filter.cancel", "escape", "Cancel", "Discard the changes to the filter", footer=True),
     Command(
         "traffic.fail-next", "n", "Fail next", "Make the next similar request fail", footer=True, changes=True
@@ -172,6 +172,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "breakpoints.add", "enter", "Add", "Add the breakpoint", footer=True, priority=True, changes=True
     ),
+    Command("breakpoints.complete", "tab", "Complete", "Accept the suggestion", footer=True),
     Command("breakpoints.previous", "up", "Previous", "Go to the previous breakpoint", "choose(-1)"),
     Command("breakpoints.next", "down", "Next", "Go to the next breakpoint", "choose(1)"),
     Command("breakpoints.remove", "ctrl+r", "Remove", "Remove the breakpoint", footer=True, changes=True),

@@ -23,7 +23,7 @@ from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.scenario import Scenario
 from brokenreg.rules.scenario_text import load_scenario, write_scenario
 from brokenreg.tui.app import Panel
-from brokenreg.tui.faults.form import fields_of, rule_from, texts_of
+from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of
 from brokenreg.tui.faults.overrides import usual
 from brokenreg.tui.listing import Listing
 from brokenreg.tui.saving import save
@@ -276,7 +276,7 @@ async def test_a_rule_is_created_and_changed_in_a_form(tmp_path: Path) -> None:
         await it.typed("trunc")
         await it.press("enter")
         await it.typed("64KiB")
-        assert "fin, rst, close-notify" in await it.press("tab")
+        assert "fin, rst or close-notify, by default fin" in flat(await it.press("tab"))
         await it.typed("rs")
         await it.press("right", "enter")
         (made,) = it.book
@@ -287,6 +287,45 @@ async def test_a_rule_is_created_and_changed_in_a_form(tmp_path: Path) -> None:
         (changed,) = it.book
         assert changed.rule.fault[0].parameters()["after"] == 6553
         assert changed.rule.match.endpoint == "config"
+
+
+async def test_a_form_shows_what_each_field_accepts_and_its_default(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        await it.press("2", "c")
+        await it.typed("truncate")
+        await it.press("enter")
+        assert line_with(it.pilot.app, " end ").split("│")[1].split() == [
+            "end",
+            "fin",
+            "fin,",
+            "rst",
+            "or",
+            "close-notify",
+        ]
+        said = "(a size such as 64KiB or a share such as 50%, by default 65536)"
+        assert said in flat(await it.press())
+        await it.press(*["down"] * 14)
+        assert "unlimited" in line_with(it.pilot.app, "  times ")
+
+
+async def test_a_form_completes_what_was_seen(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        await it.get()
+        await it.press("2", "c", *"latency", "enter", *["down"] * 6)
+        assert "Seen: broken/random" in await it.press()
+        await it.press("b", "right", "down")
+        await it.press("l", "right", "down", "down", "c", "right", "down", "down", *"accept", "right")
+        await it.typed(": x, user")
+        await it.press("right")
+        await it.typed(": y")
+        await it.press("enter")
+        (made,) = it.book
+        assert made.rule.match.model_dump(exclude_none=True) == {
+            "repository": "broken/random",
+            "reference": "layers-1_size-1kib",
+            "client": "crane*",
+            "header": {"accept": "x", "user-agent": "y"},
+        }
 
 
 @pytest.mark.slow

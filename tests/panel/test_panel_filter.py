@@ -193,6 +193,8 @@ def test_completion_of_keys_and_values() -> None:
     small_pull(log)
     values = values_of(log)
     assert candidates("", values) == []
+    assert candidates("ref:ni", values) == ["ref:nightly"]
+    assert candidates("header.u", values) == ["header.user-agent:"]
     assert candidates("sta", values) == ["status:"]
     assert candidates("x -sta", values) == ["x -status:"]
     assert candidates("status:40", values) == ["status:404"]
@@ -262,6 +264,7 @@ async def test_a_filter_with_a_name_is_recalled() -> None:
         assert '✗ no filter has the name "losd": did you mean lost?' in await write(
             pilot, "", "ctrl+u", *"@losd"
         )
+        assert "@lost" in (await look(pilot, "ctrl+u", "at")).splitlines()[-2], "all names"
         screen = await look(pilot, "escape", "at")
         assert "@lost  status:404" in screen
         assert "held:true" in screen
@@ -270,6 +273,18 @@ async def test_a_filter_with_a_name_is_recalled() -> None:
         screen = await look(pilot, "at", *"lost", "ctrl+r", "ctrl+u")
         assert "@lost" not in screen
         assert "No matching filters." in await look(pilot, "ctrl+r")
+
+
+async def test_breakpoints_are_completed() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log) as (_, pilot):
+        screen = await look(pilot, "i")
+        assert "status:5xx ep:layer" in screen
+        await look(pilot, *"repo", "colon", "t", "o", "tab")
+        assert "✗" not in await look(pilot)
+        assert "repo:tools/edge" in await look(pilot, "enter")
+        assert "✗ body is not valid here" in await look(pilot, *"body", "colon", "x")
 
 
 async def test_a_filter_searches_recorded_bodies() -> None:

@@ -20,6 +20,7 @@ from brokenreg.tui.disabled_reasons import keyed_for
 from brokenreg.tui.faults.choice import fault_choice
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.scenario_file import LoadDialogue, SaveDialogue
+from brokenreg.tui.faults.seen import Seen, seen_in
 from brokenreg.tui.faults.words import faults_words, rule_rows
 from brokenreg.tui.listing import Listing
 from brokenreg.tui.tabs import TabArea, TabContext
@@ -121,7 +122,7 @@ class FaultsArea(TabArea):
         if active is None:
             return
         kind = CATALOGUE[active.rule.fault[0].name]
-        form = RuleForm(kind, active.rule, override=active.rule.override)
+        form = RuleForm(kind, active.rule, override=active.rule.override, seen=self._seen())
         self.app.push_screen(form, partial(self._edited, self._namespace, active.id))
 
     def action_switch(self) -> None:
@@ -167,7 +168,10 @@ class FaultsArea(TabArea):
 
     def _chosen(self, name: str | None) -> None:
         if name is not None:
-            self.app.push_screen(RuleForm(CATALOGUE[name]), self._created)
+            self.app.push_screen(RuleForm(CATALOGUE[name], seen=self._seen()), self._created)
+
+    def _seen(self) -> Seen:
+        return seen_in(self._runtime.log)
 
     def _created(self, rule: Rule | None) -> None:
         if rule is None:

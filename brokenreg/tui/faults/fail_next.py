@@ -17,6 +17,7 @@ from brokenreg.tui.faults.arming import Arming, next_like
 from brokenreg.tui.faults.choice import fault_choice
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.overrides import usual
+from brokenreg.tui.faults.seen import seen_in
 from brokenreg.tui.faults.words import faults_words, match_words
 
 
@@ -44,7 +45,7 @@ class FailNext:
     def _edit(self, exchange: Exchange, name: str | None) -> None:
         rule = None if name is None else self._rule(exchange, usual(name))
         if name is not None and rule is not None:
-            form = RuleForm(CATALOGUE[name], rule, like=exchange)
+            form = RuleForm(CATALOGUE[name], rule, like=exchange, seen=seen_in(self._log))
             self._widget.app.push_screen(form, partial(self._add, exchange))
 
     def _rule(self, exchange: Exchange, fault: Fault) -> Rule | None:

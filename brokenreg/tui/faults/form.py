@@ -2,102 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from brokenreg.faults.catalogue import Fault
-from brokenreg.parameter_descriptions import ParameterDescription, parameters_of
-from brokenreg.rules.rule import FieldError, Rule, rule_of
+from brokenreg.rules.rule import FieldError, Rule
 from brokenreg.rules.rule_from_exchange import no_effect_reason
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.matching import Match
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Dialogue
+from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of
+from brokenreg.tui.faults.seen import Seen, Suggestions
 from brokenreg.tui.text import visible
-
-_OFTEN = ("skip", "times", "probability", "per", "name")
-_HEADER = "header"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One line of a form. `group` is `fault`, `match` or empty for the rule itself."""
-
-    group: str
-    name: str
-    help: str
-    default: str
-    choices: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        return f"{self.group or 'rule'}-{self.name}"
-
-
-def fields_of(kind: type[Fault]) -> list[Field]:
-    """Return all fields of a rule with that fault."""
-    often = {each.name: each for each in parameters_of(Rule)}
-    return [
-        *(_field("fault", each) for each in parameters_of(kind)),
-        *(_field("match", each) for each in parameters_of(Match)),
-        *(_field("", often[name]) for name in _OFTEN),
-    ]
-
-
-def _field(group: str, described: ParameterDescription) -> Field:
-    default = "required" if described.required else _text(described.default)
-    if (group, described.name) == ("match", _HEADER):
-        default = "name: glob, name: glob"
-    return Field(group, described.name, described.description, default, tuple(described.choices))
-
-
-def texts_of(rule: Rule) -> Iterator[tuple[str, str]]:
-    """Yield the texts of the fields of a rule with one fault, by id."""
-    written = rule.written()
-    for name, value in rule.fault[0].parameters().items():
-        if value is not None:
-            yield f"fault-{name}", _text(value)
-    for name, value in written.get("match", {}).items():
-        yield f"match-{name}", _text(value)
-    for name in _OFTEN:
-        if name in written:
-            yield f"rule-{name}", _text(written[name])
-
-
-def rule_from(kind: type[Fault], texts: Mapping[Field, str], *, enabled: bool, override: bool) -> Rule:
-    """Return the rule that the texts of a form describe; empty text means the default. Raise `FieldError`."""
-    fault: dict[str, Any] = {"type": kind.name}
-    match: dict[str, Any] = {}
-    document: dict[str, Any] = {"fault": fault, "match": match, "enabled": enabled, "override": override}
-    into = {"fault": fault, "match": match, "": document}
-    for field, text in texts.items():
-        if text:
-            is_header = field.group == "match" and field.name == _HEADER
-            into[field.group][field.name] = _headers(text) if is_header else text
-    return rule_of(document)
-
-
-def _headers(text: str) -> dict[str, str]:
-    pairs = (each.partition(":") for each in text.split(","))
-    return {name.strip(): value.strip() or "*" for name, _, value in pairs}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {each}" for name, each in value.items())
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else str(value)
-
 
 _GROUPS = {"fault": "Fault", "match": "Match", "": "Rule"}
 
@@ -110,16 +33,20 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
     """Edits a new rule with a fault of that kind, or a given `rule`; the result is None if cancelled.
 
     A rule for the next exchange `like` one is not accepted if it cannot have an effect on that exchange.
+    `seen` are values of recent exchanges, which are suggested.
     """
 
     DEFAULT_CSS = """
-    RuleForm > Vertical { width: 90; height: 1fr; max-height: 100%; }
+    RuleForm > Vertical { width: 110; height: 1fr; max-height: 100%; }
     RuleForm _Fields { height: 1fr; scrollbar-size-vertical: 1; }
     RuleForm Horizontal { height: 1; }
-    RuleForm .label { width: 20; }
+    RuleForm .label { width: 18; }
+    RuleForm .usage { width: 32; padding: 0 0 0 1; color: $secondary; text-wrap: nowrap;
+        text-overflow: ellipsis; }
     RuleForm .group { color: $primary; text-style: bold; }
     RuleForm Input { width: 1fr; }
-    RuleForm #summary, RuleForm #help { max-height: 2; color: $secondary; }
+    RuleForm #summary { max-height: 2; color: $secondary; }
+    RuleForm #help { max-height: 4; color: $secondary; }
     RuleForm #problem { height: auto; min-height: 1; max-height: 3; color: $warning; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("form")
@@ -129,6 +56,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         kind: type[Fault],
         rule: Rule | None = None,
         *,
+        seen: Seen,
         override: bool = False,
         like: Exchange | None = None,
     ) -> None:
@@ -138,6 +66,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
             action = "Edit override" if override else "Add rule" if rule is None else "Edit rule"
         super().__init__(f"{action}: {kind.name}")
         self._kind = kind
+        self._seen = seen
         self._enabled = rule is None or rule.enabled
         self._override = override
         self._like = like
@@ -166,9 +95,10 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
                     id=field.id,
                     compact=True,
                     max_length=1024,
-                    suggester=SuggestFromList(field.choices) if field.choices else None,
+                    suggester=Suggestions(field.choices or self._seen.get(field.id, ())),
                     select_on_focus=False,
                 ),
+                Static(field.usage, classes="usage", markup=False),
             )
 
     def on_mount(self) -> None:
@@ -178,8 +108,11 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Explain the field that has the focus."""
         field = self._fields[event.widget.id or ""]
-        choices = f" ({', '.join(field.choices)})" if field.choices else ""
-        self.query_one("#help", Static).update(f"{field.name}: {field.help}{choices}")
+        valid = f"{field.usage}, by default {field.default}" if field.usage else f"by default {field.default}"
+        seen = (
+            f"\nSeen: {', '.join(self._seen[field.id])} (right completes)" if self._seen.get(field.id) else ""
+        )
+        self.query_one("#help", Static).update(f"{field.name}: {field.help} ({valid}){seen}")
 
     def on_input_changed(self) -> None:
         self._judge()

@@ -20,6 +20,7 @@ from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.form import RuleForm
+from brokenreg.tui.faults.seen import seen_in
 from brokenreg.tui.faults.words import count_words, fault_words, glyph
 from brokenreg.tui.listing import Listing, Row
 from brokenreg.tui.text import fit, visible
@@ -74,7 +75,8 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
         active = self._of(self._chosen)
         rule = active.rule if active is not None else Rule(fault=(usual(self._chosen),), override=True)
         on = rule.model_copy(update={"enabled": True})
-        self.app.push_screen(RuleForm(CATALOGUE[self._chosen], on, override=True), self._edited)
+        form = RuleForm(CATALOGUE[self._chosen], on, override=True, seen=seen_in(self._runtime.log))
+        self.app.push_screen(form, self._edited)
 
     def action_close(self) -> None:
         """Close the dialogue."""

@@ -15,10 +15,13 @@ from brokenreg.runtime.errors import InvalidError
 from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.preparation import prepare_filter
 from brokenreg.runtime.traffic_source import TrafficSource
+from brokenreg.traffic.filter_keys import BODY_KEY
+from brokenreg.traffic.filters import BEFORE_RESPONSE
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.text import fit, visible
-from brokenreg.tui.traffic.completion import problem_of
+from brokenreg.tui.traffic.completion import LOOKED_AT, advice, problem_of, values_of
+from brokenreg.tui.traffic.filter_suggester import FilterSuggester
 from brokenreg.wording import counted
 
 _WIDTH = 72
@@ -31,7 +34,8 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
     DEFAULT_CSS = """
     BreakpointsScreen > Vertical { width: 76; max-height: 100%; }
     BreakpointsScreen #list { height: auto; }
-    BreakpointsScreen #problem { color: $error; height: auto; min-height: 1; }
+    BreakpointsScreen #advice { color: $secondary; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    BreakpointsScreen #advice.-wrong { color: $error; height: auto; text-wrap: wrap; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("breakpoints")
 
@@ -41,21 +45,33 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         self._operations = operations
         self._breakpoints = traffic.gate.breakpoints
         self._chosen = max(0, len(self._breakpoints) - 1)
+        values = values_of(self._log.newest(LOOKED_AT))
+        self._suggester = FilterSuggester({name: each for name, each in values.items() if name != BODY_KEY})
 
     def content(self) -> ComposeResult:
-        yield Input(placeholder="endpoint:layer status:5xx repository:library/*", compact=True)
-        yield Static(id="problem", markup=False)
+        yield Input(
+            placeholder="endpoint:layer status:5xx repository:library/*",
+            compact=True,
+            suggester=self._suggester,
+            select_on_focus=False,
+        )
+        yield Static(id="advice", markup=False)
         yield Static(id="list", markup=False)
 
     def on_mount(self) -> None:
         self._show()
+        self._say("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Show what is wrong with the expression."""
-        self._say(problem_of(event.value))
+        """Show what is wrong with the expression, or how it may continue."""
+        offered = self._suggester.offered(event.value)
+        is_begun = bool(offered) and not problem_of(offered[0], BEFORE_RESPONSE)
+        self._say("" if is_begun else problem_of(event.value, BEFORE_RESPONSE))
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
+        if action == "complete" and self.is_mounted and not self._offered():
+            return "nothing to complete"
         if action in ("remove", "choose", "switch") and not len(self._breakpoints):
             return "no breakpoints; type a filter and press {breakpoints.add} to add one"
         return super().disabled_reason(action)
@@ -75,6 +91,15 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         field.value = ""
         self._chosen = len(self._breakpoints) - 1
         self._show()
+
+    def action_complete(self) -> None:
+        """Accept the suggestion."""
+        field = self.query_one(Input)
+        field.value = self._offered()[0]
+        field.cursor_position = len(field.value)
+
+    def _offered(self) -> list[str]:
+        return self._suggester.offered(self.query_one(Input).value)
 
     def action_remove(self) -> None:
         """Remove the chosen breakpoint."""
@@ -100,7 +125,11 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         self._show()
 
     def _say(self, problem: str) -> None:
-        self.query_one("#problem", Static).update(visible(problem))
+        """Show what is wrong, or how the expression may continue."""
+        line = self.query_one("#advice", Static)
+        line.set_class(bool(problem), "-wrong")
+        text = self.query_one(Input).value
+        line.update(visible(f"✗ {problem}" if problem else advice(text, self._suggester.values)))
 
     def _show(self) -> None:
         self.query_one("#list", Static).update(Content("\n").join([*self._lines()]))

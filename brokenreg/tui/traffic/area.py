@@ -20,16 +20,13 @@ from brokenreg.tui.tabs import TabArea, TrafficContext
 from brokenreg.tui.tags.opening import reachable
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.cells import subject_of
-from brokenreg.tui.traffic.completion import values_of
+from brokenreg.tui.traffic.completion import LOOKED_AT, values_of
 from brokenreg.tui.traffic.detail.view import Detail
 from brokenreg.tui.traffic.export import ExportScreen, Source
 from brokenreg.tui.traffic.filter_bar import FilterBar
 from brokenreg.tui.traffic.marks import MARK
 from brokenreg.tui.traffic.painter import Hint
 from brokenreg.tui.traffic.table import TrafficTable
-
-_LOOKED_AT = 1000
-"""Newest exchanges whose values are suggested; reading them takes some milliseconds."""
 
 
 class TrafficArea(TabArea):
@@ -200,9 +197,7 @@ class TrafficArea(TabArea):
 
     def action_filter(self) -> None:
         """Edit the filter."""
-        log = self._log
-        newest = (log[position] for position in range(max(log.first, log.end - _LOOKED_AT), log.end))
-        self._bar.open(values_of(newest))
+        self._bar.open(values_of(self._log.newest(LOOKED_AT)))
 
     def action_filter_toggle(self) -> None:
         """Turn the filter off, or on again."""

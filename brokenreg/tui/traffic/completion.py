@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from brokenreg.traffic.bodies import Bodies
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.filter_keys import KEYS, SHORT
+from brokenreg.traffic.filter_keys import HEADER_KEY, KEYS, SHORT, find_key
 from brokenreg.traffic.filters import ANY_TIME, FilterError, Moment, parse_filter
 from brokenreg.tui.text import visible
 
@@ -15,6 +15,9 @@ Values = Mapping[str, tuple[str, ...]]
 """By key, the likeliest first."""
 
 _SEEN_AT_MOST = 50
+
+LOOKED_AT = 1000
+"""Newest exchanges whose values are suggested; reading them takes some milliseconds."""
 
 
 def values_of(exchanges: Iterable[Exchange]) -> Values:
@@ -39,9 +42,11 @@ def candidates(text: str, values: Values, names: Iterable[str] = ()) -> list[str
     if not bare:
         return []
     if not colon:
-        words = [f"{name}:" for name in (*KEYS, *SHORT)]
+        headers = [f"header.{name}:" for name in values.get(HEADER_KEY, ())]
+        words = [f"{name}:" for name in (*KEYS, *SHORT) if name != HEADER_KEY and _full(name) in values]
+        words += headers
         return [text[: len(text) - len(bare)] + word for word in words if word.startswith(bare.lower())]
-    known = values.get(SHORT.get(key.lower(), key.lower()), ())
+    known = values.get(_full(key.lower()), ())
     bare_value = value.removeprefix('"').lower()
     before = f"{text[: len(text) - len(term)]}{minus}{key}:"
     return [before + _quoted(each) for each in known if each.lower().startswith(bare_value) and each != value]
@@ -67,11 +72,17 @@ def advice(text: str, values: Values) -> str:
         key = SHORT.get(key.lower(), key.lower())
         if len(offered) > 1:
             return "  ".join(each.rpartition(f"{term.partition(':')[0]}:")[2] for each in offered)
-        return f"{key}: {KEYS[key].usage if key in KEYS else ''}"
+        known = find_key(key)
+        return f"{key}: {'' if known is None else known.usage}"
     return (
         "  ".join(each[_start_of_last(each) :].removeprefix("-") for each in offered)
         or "matches part of the path"
     )
+
+
+def _full(key: str) -> str:
+    """Return the full name of a key."""
+    return SHORT.get(key, key)
 
 
 def _start_of_last(text: str) -> int:

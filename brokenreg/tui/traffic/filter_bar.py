@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.suggester import Suggester
 from textual.widgets import Input, Static
 from textual.widgets.input import Selection
 
@@ -19,26 +18,11 @@ from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Question, say
 from brokenreg.tui.disabled_reasons import HasDisabledReasons, keyed_for
 from brokenreg.tui.text import visible
-from brokenreg.tui.traffic.completion import Values, advice, candidates, problem_of
+from brokenreg.tui.traffic.completion import Values, advice, problem_of
 from brokenreg.tui.traffic.filter_choice import FilterChoice
 from brokenreg.tui.traffic.filter_memory import FilterMemory
+from brokenreg.tui.traffic.filter_suggester import FilterSuggester
 from brokenreg.tui.traffic.view import everything
-
-
-class _Completion(Suggester):
-    """Suggests after the cursor how the expression may continue."""
-
-    def __init__(self, memory: FilterMemory) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._memory = memory
-        self.values: Values = {}
-
-    def offered(self, text: str) -> list[str]:
-        """Return complete expressions that begin with `text`."""
-        return candidates(text, self.values, self._memory.spelled())
-
-    async def get_suggestion(self, value: str) -> str | None:
-        return next(iter(self.offered(value)), None)
 
 
 class _Field(Input, HasDisabledReasons):
@@ -55,7 +39,7 @@ class _Field(Input, HasDisabledReasons):
     class Named(Message):
         """The user gives the expression a name."""
 
-    def __init__(self, memory: FilterMemory, completion: _Completion) -> None:
+    def __init__(self, memory: FilterMemory, completion: FilterSuggester) -> None:
         super().__init__(
             compact=True, suggester=completion, select_on_focus=False, placeholder="Filter exchanges"
         )
@@ -148,7 +132,7 @@ class FilterBar(Vertical):
         self.is_on = True
         self._memory = FilterMemory()
         self._bodies = bodies
-        self._completion = _Completion(self._memory)
+        self._completion = FilterSuggester(names=self._memory.spelled)
 
     def compose(self) -> ComposeResult:
         yield _Field(self._memory, self._completion)

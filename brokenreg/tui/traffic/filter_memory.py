@@ -50,9 +50,9 @@ class FilterMemory:
 
     def resolved(self, text: str) -> str:
         """Return the filter that `@NAME` stands for; any other text as it is. Raise `FilterError`."""
-        name = text.removeprefix(_MARK)
-        if name == text or (text not in self.spelled() and _NAME.fullmatch(name) is None):
+        if not text.startswith(_MARK):
             return text
+        name = text.removeprefix(_MARK)
         if name not in self.names:
             none = "{filter.name} names a filter"
             hint = nearest(name, self.names, otherwise=none) if self.names else none
