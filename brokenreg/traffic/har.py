@@ -26,6 +26,9 @@ from brokenreg.traffic.timeline_events import HeadersSent
 
 _UNKNOWN = -1
 
+_MOST_CONNECTIONS = 1000
+"""Maximum number of connections without a request that an entry lists: the newest ones."""
+
 
 Explain = Callable[[Exchange], ExplainedRules | None]
 """Returns the explanations of the rules that were evaluated for an exchange, if they are known."""
@@ -48,7 +51,7 @@ def har_pieces(
     for exchange in exchanges:
         is_in_flight |= exchange.ended is None
         if exchange.endpoint is Endpoint.CONNECT:
-            connections.append(_connection(exchange, explain(exchange)))
+            connections = [*connections[1 - _MOST_CONNECTIONS :], _connection(exchange, explain(exchange))]
             continue
         entry = har_entry(exchange, bodies, base, explain(exchange))
         if connections:

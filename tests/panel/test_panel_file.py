@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from exchanges import small_pull
+from running import registry
 from screen import lines, look, said, shown, text
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -23,8 +24,10 @@ from brokenreg.runtime.operations import Access, Operations
 from brokenreg.traffic.har import har_pieces
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.saved.traffic_file import TrafficFile
+from brokenreg.tui.app import Panel
 from brokenreg.tui.files.app import FileApp
 from brokenreg.tui.files.opening import completed
+from brokenreg.tui.terminal import Terminal
 
 
 @pytest.fixture
@@ -156,6 +159,14 @@ async def test_what_cannot_be_opened_is_said_in_the_dialogue(tmp_path: Path) -> 
         panel.screen.query_one(Input).value = str(tmp_path / "x.har")
         screen = await look(pilot, "enter")
         assert "it is neither HAR nor a log" in " ".join(screen.split())
+
+
+async def test_an_attached_panel_names_the_command_to_use() -> None:
+    async with registry(TrafficLog()) as runtime:
+        panel = Panel(runtime, terminal=Terminal(environment={"TERM": "xterm-256color"}))
+        async with panel.run_test(notifications=True) as pilot:
+            await look(pilot, "ctrl+o")
+            assert 'this panel is attached: use "brokenreg view FILE"' in text(panel)
 
 
 def test_paths_are_completed(tmp_path: Path) -> None:

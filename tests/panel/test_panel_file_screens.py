@@ -117,8 +117,9 @@ def body_of(pilot: Pilot[int]) -> str:
 async def press(pilot: Pilot[int], *keys: str) -> str:
     """Press keys, and return the screen without notices."""
     await look(pilot, *keys)
-    pilot.app.clear_notifications()
-    await look(pilot)
+    if len(pilot.app._notifications):
+        pilot.app.clear_notifications()
+        await look(pilot)
     return body_of(pilot)
 
 

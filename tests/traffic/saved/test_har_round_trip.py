@@ -200,3 +200,15 @@ def test_connections_without_a_request_keep_their_place(tmp_path: Path) -> None:
     path.write_text("".join(har_pieces(log, log.bodies, "http://127.0.0.1:8080")))
     file = asyncio.run(read(path))
     assert [facts(each) for each in file.log] == [facts(each) for each in log]
+
+
+def test_of_very_many_connections_the_newest_are_kept(tmp_path: Path) -> None:
+    log = TrafficLog()
+    for number in range(1, 1502):
+        log.opened(Exchange(number, "", "", "", "", "http", "127.0.0.1:1", Target(Endpoint.CONNECT)))
+    log.opened(Exchange(1502, "GET", "/v2/", "", "1.1", "http", "127.0.0.1:1", Target(Endpoint.PING)))
+    path = tmp_path / "own.har"
+    path.write_text("".join(har_pieces(log, log.bodies, "http://127.0.0.1:8080")))
+    file = asyncio.run(read(path))
+    assert [each.id for each in file.log] == [*range(502, 1503)]
+    assert file.unread.line == ""
