@@ -22,9 +22,10 @@ from brokenreg.traffic.log import ExchangeEvent
 from brokenreg.traffic.saved.traffic_file import TrafficFile
 from brokenreg.tui.areas import TABS
 from brokenreg.tui.bindings import KeyLine, bindings_of
-from brokenreg.tui.dialogues import QuitConfirmation
+from brokenreg.tui.command_log.actions import CommandLogActions
+from brokenreg.tui.command_log.command_log import CommandLog
+from brokenreg.tui.command_log.line import CommandLine
 from brokenreg.tui.faults.arming import Arming
-from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.overrides import OverridesScreen
 from brokenreg.tui.files.opening import OpenDialogue, OpenedFile
 from brokenreg.tui.files.view import FileView
@@ -32,11 +33,11 @@ from brokenreg.tui.header import Header
 from brokenreg.tui.key_app import KeyApp
 from brokenreg.tui.notices import NOTICE_STYLE
 from brokenreg.tui.preferences import Preferences
+from brokenreg.tui.quitting import lost_with_registry
 from brokenreg.tui.tabs import TabArea, TabContext, TabLine, area_of
 from brokenreg.tui.tempo import TEMPO
 from brokenreg.tui.terminal import OWN_TERMINAL, Terminal
-from brokenreg.tui.traffic.export import ExportScreen
-from brokenreg.wording import counted, form_for
+from brokenreg.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class _Board(Screen[None], inherit_bindings=False):
     """The panel's screen: it has no keys of its own, so that the table of commands has them all."""
 
 
-class Panel(KeyApp, inherit_bindings=False):
+class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
     """Shows a running brokenreg until the user quits. Run it with `run_async`, in the loop that serves.
 
     Several panels can run in one loop. Each has its own tab, cursor, filter and dialogues. All of them read
@@ -86,6 +87,7 @@ class Panel(KeyApp, inherit_bindings=False):
         self._runtime = runtime
         self._operations = operations or Operations(runtime, Access.FULL)
         self._terminal = terminal
+        self._files = terminal.files
         if terminal.is_attached:
             self._show_colours_of(terminal)
         self._arming = Arming(self._operations)
@@ -95,6 +97,8 @@ class Panel(KeyApp, inherit_bindings=False):
         self._areas = {name: area_of(name, context) for name in TABS}
         self._offered: list[str | None] = []
         self._pulses = self._seen = 0
+        self._changes = CommandLog(self._operations, clock)
+        self._clock = clock
         self._is_bell_due = False
         self._leave = ExitStack()
 
@@ -106,6 +110,7 @@ class Panel(KeyApp, inherit_bindings=False):
         yield self._tab_line
         with ContentSwitcher(initial=next(iter(TABS))):
             yield from self._areas.values()
+        yield CommandLine()
         yield KeyLine()
 
     async def _process_messages(self, *arguments: Any, **options: Any) -> None:
@@ -152,6 +157,9 @@ class Panel(KeyApp, inherit_bindings=False):
         area.tick()
         self._header.tick(area.behind)
         self._tab_line.show(area.id or "", area.remark)
+        for screen in {self._board, self.screen}:
+            for line in screen.query(CommandLine):
+                line.tick(self._changes, self._clock())
         offered = [active.binding.id for active in self.screen.active_bindings.values()]
         if offered != self._offered:
             self._offered = offered
@@ -180,40 +188,16 @@ class Panel(KeyApp, inherit_bindings=False):
     def place(self) -> Hashable:
         return self.screen, self.area.id
 
-    async def action_quit(self) -> None:
-        """Quit; in its own terminal, stop the registry. If work would be lost, confirm first.
+    @property
+    def stops_registry(self) -> bool:
+        """Return whether the registry stops with this panel."""
+        return not self._terminal.is_attached
 
-        A second call quits.
-        """
-        lost = [*self._lost()]
-        if not lost or isinstance(self.screen, QuitConfirmation):
-            self.quit()
-        else:
-            question = QuitConfirmation(tuple(lost), stops_registry=not self._terminal.is_attached)
-            self.push_screen(question, self._quit_if)
-
-    def _quit_if(self, wanted: bool | None) -> None:
-        if wanted:
-            self.quit()
-
-    def _lost(self) -> Iterator[str]:
+    def lost(self) -> Iterator[str]:
         """Yield the work that would be lost or interrupted if the panel ended now, a line each."""
-        if not self._terminal.is_attached:
-            yield from self._lost_with_registry()
-        for screen in self.screen_stack:
-            if isinstance(screen, RuleForm):
-                yield "The rule in the form is not saved."
-            if isinstance(screen, ExportScreen) and screen.is_writing:
-                yield "An export is being written."
-
-    def _lost_with_registry(self) -> Iterator[str]:
-        """Yield the work that would be lost or interrupted if the registry stopped now, a line each."""
-        if held := len(self._runtime.gate.held):
-            yield f"{counted(held, 'response')} {form_for(held, 'is', 'are')} held."
-        if going := self._runtime.log.in_flight - held:
-            yield f"{counted(going, 'exchange')} {form_for(going, 'is', 'are')} in flight."
-        for area in self._areas.values():
-            yield from area.unsaved()
+        yield from super().lost()
+        if self.stops_registry:
+            yield from lost_with_registry(self._runtime, self._areas.values())
 
     def action_show_tab(self, name: str) -> None:
         """Show a tab."""

@@ -39,9 +39,10 @@ class Area:
 _AREAS: Mapping[str, Area] = {
     "panel": Area("Panel", frozenset(TABS)),
     "tab": Area("Tabs", frozenset(TABS)),
-    "move": Area("Navigation", frozenset({*TABS, "help", "document", "export", "overrides"})),
+    "move": Area("Navigation", frozenset({*TABS, "help", "document", "export", "overrides", "commands"})),
     "holding": Area("Holding", frozenset({"traffic"})),
     "edit": Area("Edit response", frozenset({"edit"})),
+    "commands": Area("Command log", frozenset({"commands"})),
     "tree": Area("Tree", frozenset({"tags"})),
     "filters": Area("Dialogues", frozenset({"choose"})),
     **{

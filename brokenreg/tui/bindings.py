@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
-from brokenreg.tui.commands import COMMANDS, Command
+from brokenreg.tui.commands import BY_ID, COMMANDS, FOOTER_FIRST, Command
 
 
 def bindings_of(*areas: str) -> list[BindingType]:
@@ -53,7 +53,7 @@ class KeyLine(Footer):
             await super().recompose()
 
     def compose(self) -> ComposeResult:
-        keys = [each for each in super().compose() if isinstance(each, FooterKey)]
+        keys = sorted((each for each in super().compose() if isinstance(each, FooterKey)), key=_rank)
         while keys and sum(map(_width, keys)) > self.app.size.width:
             others = [key for key in keys if key.action != _HELP]
             keys.remove((others or keys)[-1])
@@ -64,6 +64,15 @@ class KeyLine(Footer):
         if event.size.width != self._room:
             self._room = event.size.width
             await self.recompose()
+
+
+_FIRST = [(BY_ID[name].action, BY_ID[name].title) for name in FOOTER_FIRST]
+
+
+def _rank(key: FooterKey) -> int:
+    """Return the place of a key among those that come first, or that it comes after them."""
+    command = (key.action, key.description)
+    return _FIRST.index(command) if command in _FIRST else len(_FIRST)
 
 
 def _look(key: FooterKey) -> tuple[str, str, str]:

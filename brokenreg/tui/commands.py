@@ -151,7 +151,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("export.copy", "y", "Copy", "Copy the export to the clipboard", footer=True),
     Command("export.save", "s", "Save", "Save the export to a file", footer=True),
-    Command("export.close", "escape", "Close", "Stop saving, or close the dialogue", footer=True),
+    Command("export.close", "escape,q", "Close", "Stop saving, or close the dialogue", footer=True),
     Command("holding.hold", "p", "Hold", "Hold the selected response", footer=True, changes=True),
     Command("holding.step", "s", "Step", "Send the next chunk, then hold again", footer=True, changes=True),
     Command("holding.step-size", "S", "Set step size", "Set how many bytes a step sends"),
@@ -161,7 +161,7 @@ COMMANDS: tuple[Command, ...] = (
         "holding.abort", "X", "Abort", "Abort the response: reset the connection", footer=True, changes=True
     ),
     Command("holding.edit", "e", "Edit", "Edit the status and headers", footer=True, changes=True),
-    Command("holding.breakpoints", "i", "Breakpoints", "Show, add or remove breakpoints"),
+    Command("holding.breakpoints", "i", "Breakpoints", "Show, add or remove breakpoints", footer=True),
     Command(
         "holding.toggle-breakpoints",
         "I",
@@ -193,7 +193,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("log.follow", "F", "Follow", "Follow new lines, or stop following", footer=True),
     Command("document.close", "escape,q", "Close", "Close the document", footer=True),
     Command("confirm.yes", "y,enter", "Yes", "Confirm the action", footer=True),
-    Command("confirm.no", "n,escape", "No", "Cancel the action", footer=True),
+    Command("confirm.no", "n,escape,q", "No", "Cancel the action", footer=True),
     Command("ask.answer", "enter", "OK", "Accept the input", footer=True, priority=True),
     Command("ask.cancel", "escape", "Cancel", "Discard the input", footer=True),
     Command(
@@ -220,8 +220,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("open.open", "enter", "Open", "Open the file", footer=True, priority=True),
     Command("open.complete", "tab", "Complete", "Complete the path", footer=True, priority=True),
     Command("open.cancel", "escape", "Cancel", "Close without opening a file", footer=True),
-    Command("opened.close", "escape,q", "Close", "Close the file", footer=True),
-    Command("help.close", "escape,?,q", "Close", "Close the help", footer=True),
+    Command("opened.close", "escape,q", "Close", "Go back, or close the file", footer=True),
+    Command("help.search", "/", "Search", "Search by name, key or meaning", footer=True),
+    Command("help.close", "escape,?,q", "Close", "Clear the search, or close", footer=True),
+    Command("commands.copy", "y", "Copy", "Copy the command", footer=True),
+    Command("commands.copy-all", "Y", "Copy all", "Copy all commands as a shell script", footer=True),
+    Command("commands.save", "s", "Save", "Save all commands as a shell script", footer=True),
+    Command("commands.close", "escape,q,L", "Close", "Close the list of commands", footer=True),
     Command("panel.overrides", "!", "Overrides", "Apply faults to every request", footer=True),
     Command("panel.disable-all", "0", "Disable all", "Disable all rules, or enable them again", changes=True),
     Command("panel.open-file", "ctrl+o", "Open a file", "Show a HAR file or a log of exchanges"),
@@ -236,11 +241,30 @@ COMMANDS: tuple[Command, ...] = (
         "focus_previous",
     ),
     Command("panel.theme", "t", "Change theme", "Use dark, light or terminal colours"),
-    Command("panel.quit", "q", "Quit", "Stop the registry and quit", footer=True),
+    Command("panel.undo", "ctrl+z", "Undo", "Undo the last change of rules here", changes=True),
+    Command("panel.redo", "ctrl+y", "Redo", "Redo what was undone last", changes=True),
+    Command("panel.commands", "L", "Command log", "List what you did, as commands"),
+    Command("panel.quit", "q", "Quit", "Go back, or quit if nothing is open", footer=True),
+    Command("panel.quit-now", "Q", "Quit now", "Quit without asking"),
     Command(
-        "panel.interrupt", "ctrl+c", "Quit", "Quit from anywhere, even a dialogue", "quit", priority=True
+        "panel.interrupt",
+        "ctrl+c",
+        "Interrupt",
+        "Quit; twice, without asking",
+        priority=True,
     ),
 )
+
+FOOTER_FIRST = (
+    "holding.resume",
+    "holding.step",
+    "holding.abort",
+    "holding.edit",
+    "holding.hold",
+    "holding.breakpoints",
+    "traffic.fail-next",
+)
+"""The commands that come first in the footer, while they are available. The others follow."""
 
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
 

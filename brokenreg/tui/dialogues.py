@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 
 from brokenreg.storage.errors import StorageError
 from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.command_log.line import CommandLine
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.lines import Line, Lines, document_lines
 from brokenreg.tui.text import visible
@@ -68,6 +69,7 @@ class Dialogue(ModalScreen[Result], HasDisabledReasons, inherit_bindings=False):
         with Vertical() as box:
             box.border_title = Content(self._title)
             yield from self.content()
+            yield CommandLine()
         yield KeyLine()
 
 
@@ -81,7 +83,7 @@ class Confirmation(Dialogue[bool], inherit_bindings=False):
     `title` is the action as a question, `lines` are its consequences; both are `visible`.
     """
 
-    DEFAULT_CSS = "Confirmation > Vertical { border: round $warning; }"
+    DEFAULT_CSS = "Confirmation > Vertical { border: round $error; }"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("confirm")
 
     def __init__(self, title: str, lines: tuple[str, ...]) -> None:
@@ -113,7 +115,7 @@ class Question(Dialogue[str | None], inherit_bindings=False):
     `problem` returns in one line what is wrong with a text, or an empty string. It is called at each change.
     """
 
-    DEFAULT_CSS = "Question #problem { color: $warning; min-height: 1; }"
+    DEFAULT_CSS = "Question #problem { color: $error; min-height: 1; }"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("ask")
 
     def __init__(self, title: str, prompt: str, problem: Callable[[str], str]) -> None:

@@ -84,7 +84,7 @@ class Header(Static):
         log, now = self._runtime.log, self._clock()
         address = self._url if self.size.width >= _WIDE else f":{self._url.rpartition(':')[2]}"
         yield 10, f"brokenreg {address}", "bold"
-        yield (8, f"○ {behind}", "bold $warning") if behind else (8, "● LIVE", "bold $success")
+        yield (8, f"○ {behind}", "bold $secondary") if behind else (8, "● LIVE", "bold $success")
         yield from self._held(now)
         yield from self._armed()
         counts = self._rate.tick(now)

@@ -12,11 +12,16 @@ from textual.dom import DOMNode
 from textual.widgets import Input
 
 from brokenreg.runtime.errors import OperationError
-from brokenreg.tui.dialogues import SAID_FOR, Dialogue, warn
+from brokenreg.tui.commands import BY_ID
+from brokenreg.tui.dialogues import SAID_FOR, Dialogue, QuitConfirmation, warn
 from brokenreg.tui.disabled_reasons import HasDisabledReasons, disabled_reasons, keyed
-from brokenreg.tui.help import HelpScreen, PanelCommands
+from brokenreg.tui.help import HelpScreen, areas_around
+from brokenreg.tui.keys import commands_on
 from brokenreg.tui.notices import ShowsNotices
+from brokenreg.tui.palette import PanelCommands
 from brokenreg.tui.preferences import Preferences
+from brokenreg.tui.quitting import lost_with_panel
+from brokenreg.tui.tabs import TabArea
 from brokenreg.tui.terminal import Terminal
 from brokenreg.tui.text import visible
 from brokenreg.tui.theme import THEMES
@@ -73,9 +78,43 @@ class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
         """End `run_async`, with `status` as `return_code`. A signal handler of the loop may call it."""
         self.exit(status, return_code=status)
 
+    @property
+    def area(self) -> TabArea:
+        """Return the area of the chosen tab."""
+        raise NotImplementedError
+
+    @property
+    def stops_registry(self) -> bool:
+        """Return whether a registry stops with this program."""
+        return False
+
+    def lost(self) -> Iterator[str]:
+        """Yield the work that would be lost if the program ended now, a line each."""
+        yield from lost_with_panel(self.screen_stack)
+
+    async def action_quit(self) -> None:
+        """Go back if something is open in the tab; else quit, as `action_interrupt` does."""
+        if self.area.can_go_back:
+            await self.run_action("back", self.area)
+        else:
+            self.action_interrupt()
+
+    def action_interrupt(self) -> None:
+        """Quit. If work would be lost, confirm first; a second call quits."""
+        lost = [*self.lost()]
+        if not lost or isinstance(self.screen, QuitConfirmation):
+            self.quit()
+        else:
+            question = QuitConfirmation(tuple(lost), stops_registry=self.stops_registry)
+            self.push_screen(question, lambda wanted: self.quit() if wanted else None)
+
+    def action_quit_now(self) -> None:
+        """Quit without asking."""
+        self.quit()
+
     def action_help(self) -> None:
         """Show all commands and their keys."""
-        self.push_screen(HelpScreen(self.keys))
+        self.push_screen(HelpScreen(self.keys, areas_around(self.focused or self.screen)))
 
     def action_theme(self) -> None:
         """Use the next theme."""
@@ -85,9 +124,13 @@ class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
     def on_key(self, event: events.Key) -> None:
         """Show why a key does nothing now. While the notice is visible, it is not repeated.
 
-        Escape is silent: people press it to be sure that nothing is open.
+        Escape is silent: people press it to be sure that nothing is open. The key that quits without asking
+        does so in dialogues, too.
         """
         if event.key in self.screen.active_bindings or event.key == "escape":
+            return
+        if BY_ID["panel.quit-now"] in commands_on(event.key, self.keys):
+            self.quit()
             return
         reasons = [*disabled_reasons(self.focused or self.screen, event.key, self.keys)]
         for why in reasons or self._unknown_key(event):

@@ -19,6 +19,7 @@ NOTICE_STYLE = """
 ToastRack { dock: top; align: left top; margin: 1 0 0 1; overflow: hidden; }
 ToastHolder { align-horizontal: left; }
 Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; background: $panel; text-style: bold; }
+Toast.-warning { border-left: outer $error; }
 Dialogue > ToastRack { dock: bottom; align: left bottom; margin: 0 0 1 1; }
 """
 """In a dialogue, a notice is above the keys: the box has its title at the top."""

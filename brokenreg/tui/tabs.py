@@ -9,6 +9,7 @@ from typing import Protocol
 
 from rich.cells import cell_len
 from textual import events
+from textual.binding import Binding
 from textual.containers import Container
 from textual.content import Content
 from textual.message import Message
@@ -90,6 +91,12 @@ class TabArea(Container, HasDisabledReasons):
     def remark(self) -> str:
         """Return the text at the right of the line of tabs, for example a filter. Make it `visible`."""
         return ""
+
+    @property
+    def can_go_back(self) -> bool:
+        """Return whether something is open in the tab that its command `back` closes."""
+        is_bound = any(isinstance(each, Binding) and each.id == f"{self.id}.back" for each in self.BINDINGS)
+        return is_bound and not self.unavailable_reason("back")
 
     def unsaved(self) -> Iterable[str]:
         """Return the work in it that would be lost if the panel ended now, one line each."""

@@ -1,4 +1,11 @@
-"""The colours of the panel: blue for success and orange for failure, which most people can tell apart."""
+"""The colours of the panel: blue for success and orange for failure, which most people can tell apart.
+
+Each of these has one meaning everywhere, in the header, the rows, notices and the footer:
+
+- `$accent`: keys
+- `$error`: failures, faults that are armed, and what is wrong
+- `$warning`: what is held
+"""
 
 from __future__ import annotations
 
@@ -16,14 +23,13 @@ _SCROLLBAR_BACKGROUND = (
 )
 
 
-def _theme(theme: Theme, footer_key: str, scrollbar: str) -> Theme:
+def _theme(theme: Theme, scrollbar: str) -> Theme:
     """Return a theme with a scrollbar of that colour on the surface, and the footer on the panel's colour."""
     return replace(
         theme,
-        accent=theme.primary,
         success=theme.primary,
         variables={
-            "footer-key-foreground": footer_key,
+            "footer-key-foreground": theme.accent or "",
             "footer-background": theme.panel or "",
             "scrollbar": scrollbar,
             "scrollbar-hover": scrollbar,
@@ -38,7 +44,8 @@ DARK = _theme(
         "dark",
         primary="#4ea1ff",
         secondary="#8fb8de",
-        warning="#ffae42",
+        accent="#4fd6be",
+        warning="#ffe066",
         error="#ff8c1a",
         foreground="#d8dee6",
         background="#10151b",
@@ -46,7 +53,6 @@ DARK = _theme(
         panel="#1f2833",
         dark=True,
     ),
-    footer_key="#ffae42",
     scrollbar="#34414f",
 )
 LIGHT = _theme(
@@ -54,7 +60,8 @@ LIGHT = _theme(
         "light",
         primary="#0b5cad",
         secondary="#49627d",
-        warning="#9a4b00",
+        accent="#00695c",
+        warning="#725b00",
         error="#b03a00",
         foreground="#1b232c",
         background="#fbfcfd",
@@ -62,7 +69,6 @@ LIGHT = _theme(
         panel="#dfe6ee",
         dark=False,
     ),
-    footer_key="#9a4b00",
     scrollbar="#b8c4d2",
 )
 ANSI = Theme(
@@ -70,7 +76,7 @@ ANSI = Theme(
     ansi=True,
     primary="ansi_blue",
     secondary="ansi_cyan",
-    accent="ansi_blue",
+    accent="ansi_green",
     success="ansi_blue",
     warning="ansi_yellow",
     error="ansi_red",
@@ -81,7 +87,7 @@ ANSI = Theme(
     boost="ansi_default",
     dark=True,
     variables={
-        "footer-key-foreground": "ansi_yellow",
+        "footer-key-foreground": "ansi_green",
         "ansi-background": "ansi_black",
         "ansi-foreground": "ansi_white",
         "border-blurred": "ansi_black",

@@ -93,7 +93,7 @@ async def test_an_unreadable_index_is_reported_everywhere() -> None:
             await said(pilot, "cannot be read: the index cannot be used")
             await done(pilot, "v")
             await said(pilot, "cannot be read: the index cannot be used")
-            await pilot.press("q")
+            await pilot.press("Q")
         assert panel.return_code == 0
 
 

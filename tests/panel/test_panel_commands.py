@@ -130,14 +130,14 @@ async def test_the_palette_offers_only_enabled_commands() -> None:
 
 
 async def test_configured_keys_work_and_are_shown_everywhere() -> None:
-    keys = keys_from({"traffic": {"follow": "L"}, "panel.help": ["ctrl+g", "z"], "tab.log": "9"})
-    assert keys == {"traffic.follow": "L", "panel.help": "ctrl+g,z", "tab.log": "9"}
+    keys = keys_from({"traffic": {"follow": "V"}, "panel.help": ["ctrl+g", "z"], "tab.log": "9"})
+    assert keys == {"traffic.follow": "V", "panel.help": "ctrl+g,z", "tab.log": "9"}
     async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (_, pilot):
         screen = await look(pilot)
-        assert "L Follow" in screen
+        assert "V Follow" in screen
         assert "9 Log" in screen
         assert "not following" not in await look(pilot, "F", "?")
-        assert "not following" in await look(pilot, "L")
+        assert "not following" in await look(pilot, "V")
         assert "ctrl+g  z" in await look(pilot, "z", "G")
 
 

@@ -192,7 +192,7 @@ async def test_an_override_is_applied_to_every_request_until_it_is_disabled(tmp_
     async with bench(tmp_path) as it:
         await it.press("!")
         screen = await it.press("space")
-        assert "ON" in line_with(it.pilot.app, "error status=404")
+        assert "ON" in line_with(it.pilot.app, "● error status=404")
         assert "FAULT 404 armed" in screen or "404" in screen
         assert "FAULT 404 armed" in await it.press("escape")
         assert await it.get("/v2/") == 404

@@ -48,8 +48,7 @@ async def test_a_download_is_held_stepped_and_completed() -> None:
         assert line_at_cursor(shown.panel).startswith("▌⏸ ")
         assert " HELD " in line_at_cursor(shown.panel)
         assert "1 HELD" in lines(shown.panel)[0]
-        assert f"─ #{exchange.id} GET" in lines(shown.panel)[-2]
-        assert "by hand" in lines(shown.panel)[-2]
+        assert "by hand" in line_with(shown.panel, f"─ #{exchange.id} GET")
         assert "p Hold" not in screen
         for words in ("s Step", "a Resume", "X Abort"):
             assert words in screen
@@ -102,13 +101,13 @@ async def test_resuming_all_begins_with_the_one_held_longest() -> None:
         await second.ask(exchange.path)
         await shown.until(lambda newest: newest is not exchange and is_held(newest))
         await shown.look("g")  # on something that is not held
-        assert f"─ #{exchange.id} GET" in lines(shown.panel)[-2]
+        assert f"─ #{exchange.id} GET" in lines(shown.panel)[-3], "the line below has the command"
         assert "⏸ 2 HELD" in lines(shown.panel)[0]
         await shown.look("s", "s")
         assert (await first.head())[0] == 200
         await first.body(2 * STEP)
         assert not await second.has_more(), "both steps were for the same"
-        assert f"─ #{exchange.id} GET" in lines(shown.panel)[-2]
+        assert f"─ #{exchange.id} GET" in lines(shown.panel)[-3], "the line below has the command"
         await shown.look("A")
         length = int((await second.head())[1]["content-length"])
         assert digest_of(await second.body(length)) == digest

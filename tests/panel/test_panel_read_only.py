@@ -40,6 +40,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "tags": ("4", "g", "l", "j"),
     "faults": ("2", "g", "j"),
     "help": ("?",),
+    "commands": ("L",),
     "overrides": ("!",),
     "filter": ("1", "/"),
     "breakpoints": ("1", "i"),
@@ -60,7 +61,7 @@ SCREENS: dict[str, Callable[[Runtime, Operations], Screen[Any]]] = {
 }
 """Dialogues that no key of a panel with read access opens."""
 
-QUIT = {"panel.quit", "panel.interrupt"}
+QUIT = {"panel.quit", "panel.quit-now", "panel.interrupt"}
 
 
 EVERYWHERE = {"panel", "tab", "move"}

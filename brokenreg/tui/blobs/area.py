@@ -53,7 +53,7 @@ class BlobsArea(TabArea):
     BlobsArea.-wide BlobView:focus { border-left: solid $primary; }
     BlobsArea > Input { display: none; height: 1; border: none; padding: 0 1; }
     BlobsArea.-searching > Input { display: block; }
-    BlobsArea > Static { display: none; height: auto; max-height: 3; padding: 0 1; color: $warning; }
+    BlobsArea > Static { display: none; height: auto; max-height: 3; padding: 0 1; text-style: bold; }
     BlobsArea.-saying > Static { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("blobs")

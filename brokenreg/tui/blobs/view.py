@@ -31,7 +31,7 @@ class BlobView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
     BlobView > .blob--bold { text-style: bold; }
     BlobView > .blob--key { color: $primary; }
     BlobView > .blob--value { color: $foreground; }
-    BlobView > .blob--note { color: $warning; text-style: bold; }
+    BlobView > .blob--note { color: $error; text-style: bold; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "blob--quiet",

@@ -216,10 +216,11 @@ class FaultsArea(TabArea):
             self.app.notify(visible(done), markup=False)
             self.tick()
 
-    def _written(self, namespace: str, done: str | None) -> None:
-        if done is not None:
-            self._saved |= {each.id: each.rule for each in self._books.book(namespace)}
-        self._show_outcome(done)
+    def _written(self, namespace: str, path: str | None) -> None:
+        if path is not None:
+            book = self._books.book(namespace)
+            self._saved |= {each.id: each.rule for each in book}
+            self._show_outcome(f"saved {counted(len(book), 'rule')} to {path}")
 
     @property
     def _namespace(self) -> str:

@@ -47,7 +47,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
     RuleForm Input { width: 1fr; }
     RuleForm #summary { max-height: 2; color: $secondary; }
     RuleForm #help { max-height: 4; color: $secondary; }
-    RuleForm #problem { height: auto; min-height: 1; max-height: 3; color: $warning; text-style: bold; }
+    RuleForm #problem { height: auto; min-height: 1; max-height: 3; color: $error; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("form")
 

@@ -11,13 +11,12 @@ from textual.screen import Screen
 
 from brokenreg.traffic.saved.traffic_file import TrafficFile
 from brokenreg.tui.bindings import KeyLine, bindings_of
-from brokenreg.tui.dialogues import QuitConfirmation
 from brokenreg.tui.files.view import FileView
 from brokenreg.tui.key_app import KeyApp
 from brokenreg.tui.notices import NOTICE_STYLE
 from brokenreg.tui.preferences import Preferences
+from brokenreg.tui.tabs import TabArea
 from brokenreg.tui.terminal import OWN_TERMINAL
-from brokenreg.tui.traffic.export import ExportScreen
 
 TICK = 0.1
 """Seconds between two ticks."""
@@ -69,31 +68,28 @@ class FileApp(KeyApp, inherit_bindings=False):
     def place(self) -> Hashable:
         return self.screen
 
+    @property
+    def area(self) -> TabArea:
+        return self._view.area
+
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         if action == "open_file":
             return 'a file is already open: run "brokenreg view FILE" for another one'
         if action == "overrides":
             return "a file has no rules; this panel may only look"
+        if action == "commands":
+            return "a file cannot be changed, so there are no commands"
         return super().disabled_reason(action)
 
     def action_overrides(self) -> None:
         """Do nothing; `disabled_reason` says why."""
 
-    action_disable_all = action_open_file = action_overrides
+    action_disable_all = action_open_file = action_undo = action_redo = action_commands = action_overrides
 
     def action_show_tab(self, name: str) -> None:
         """Say what another tab needs."""
         self._view.show_tab(name)
-
-    async def action_quit(self) -> None:
-        """Quit. If an export is being written, confirm first; a second call quits."""
-        is_writing = any(isinstance(each, ExportScreen) and each.is_writing for each in self.screen_stack)
-        if is_writing and not isinstance(self.screen, QuitConfirmation):
-            question = QuitConfirmation(("An export is being written.",), stops_registry=False)
-            self.push_screen(question, lambda wanted: self.quit() if wanted else None)
-        else:
-            self.quit()
 
     def _fatal_error(self) -> None:
         """Quit without a traceback. Textual would show the values of all variables, which may be secret."""

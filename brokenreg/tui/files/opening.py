@@ -33,7 +33,7 @@ class OpenDialogue(Dialogue[TrafficFile | None], inherit_bindings=False):
     """Asks for the path of a file with exchanges. The result is the open file, or None."""
 
     DEFAULT_CSS = """
-    OpenDialogue #problem { min-height: 1; color: $warning; text-style: bold; }
+    OpenDialogue #problem { min-height: 1; color: $error; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("open")
 
@@ -92,9 +92,12 @@ class OpenedFile(ModalScreen[None], HasDisabledReasons, inherit_bindings=False):
         self.set_interval(_TICK, self._view.tick)
         self._view.tick()
 
-    def action_close(self) -> None:
-        """Close the file."""
-        self.dismiss(None)
+    async def action_close(self) -> None:
+        """Go back to the list if an exchange is open; else close the file."""
+        if self._view.area.can_go_back:
+            await self.app.run_action("back", self._view.area)
+        else:
+            self.dismiss(None)
 
 
 class _Paths(Suggester):

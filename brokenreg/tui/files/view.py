@@ -19,7 +19,7 @@ from brokenreg.tui.dialogues import say
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.header import Part, fitting
 from brokenreg.tui.saving import Files, LocalFiles
-from brokenreg.tui.tabs import TabLine
+from brokenreg.tui.tabs import TabArea, TabLine
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.area import TrafficArea
 from brokenreg.wording import counted
@@ -59,11 +59,11 @@ class FileHeader(Static):
         file, log = self._file, self._file.log
         yield 10, f"brokenreg view {self._name}", "bold"
         if not file.is_complete:
-            yield 9, f"◌ reading {file.progress:.0%}", "bold $warning"
+            yield 9, f"◌ reading {file.progress:.0%}", "bold $secondary"
         elif file.follows:
-            yield (8, f"○ {behind}", "bold $warning") if behind else (8, "● FOLLOWING", "bold $success")
+            yield (8, f"○ {behind}", "bold $secondary") if behind else (8, "● FOLLOWING", "bold $success")
         if log.first:
-            yield 7, f"newest {counted(len(log), 'exchange')} of {log.end}", "$warning"
+            yield 7, f"newest {counted(len(log), 'exchange')} of {log.end}", "bold"
         else:
             yield 7, counted(log.end, "exchange"), ""
         if len(log):
@@ -79,7 +79,7 @@ class FileView(Container):
     DEFAULT_CSS = """
     FileView { height: 1fr; }
     FileView ContentSwitcher { height: 1fr; }
-    FileView #unread { height: auto; max-height: 3; display: none; color: $warning; padding: 0 1; }
+    FileView #unread { height: auto; max-height: 3; display: none; color: $error; padding: 0 1; }
     FileView #unread.-some { display: block; }
     """
     may_change = False
@@ -96,6 +96,11 @@ class FileView(Container):
         self._area = TrafficArea(context, (("No exchanges.", "quiet"),))
         self._area.id = "traffic"
         self._said = ""
+
+    @property
+    def area(self) -> TabArea:
+        """Return the list of exchanges with its detail."""
+        return self._area
 
     def compose(self) -> ComposeResult:
         yield self._header

@@ -144,7 +144,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         if self._breakpoints.are_on:
             yield Content.styled(f"{count}, enabled", "$secondary")
         else:
-            yield Content.styled(f"{count}, DISABLED", "$warning")
+            yield Content.styled(f"{count}, DISABLED", "bold reverse $primary")
         first = max(0, min(self._chosen - _SHOWN // 2, len(breakpoints) - _SHOWN))
         for place, each in enumerate(breakpoints[first : first + _SHOWN], first):
             yield _line(each, is_chosen=place == self._chosen)

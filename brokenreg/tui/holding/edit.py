@@ -27,7 +27,7 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
     DEFAULT_CSS = """
     EditScreen > Vertical { height: 80%; }
     EditScreen TextArea { height: 1fr; padding: 0; }
-    EditScreen Static { height: auto; min-height: 1; max-height: 3; color: $warning; }
+    EditScreen Static { height: auto; min-height: 1; max-height: 3; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("edit")
 

@@ -32,7 +32,7 @@ class LogView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
     LogView { background: $background; overflow-x: hidden; overflow-y: auto;
         scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
     LogView > .log--quiet { color: $secondary; }
-    LogView > .log--warning { color: $warning; text-style: bold; }
+    LogView > .log--warning { color: $error; }
     LogView > .log--error { color: $error; text-style: bold; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"log--quiet", "log--warning", "log--error"}

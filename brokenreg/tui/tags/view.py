@@ -28,7 +28,7 @@ class TagTree(CursorList, HasDisabledReasons):
     DEFAULT_CSS = """
     TagTree > .tags--quiet { color: $secondary; }
     TagTree > .tags--name { color: $success; text-style: bold; }
-    TagTree > .tags--gone { color: $warning; text-style: bold; }
+    TagTree > .tags--gone { color: $error; text-style: bold; }
     TagTree > .tags--cursor { background: $panel; text-style: bold; }
     TagTree > .tags--cursor-focus { background: $primary 30%; text-style: bold; }
     """

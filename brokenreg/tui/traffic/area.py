@@ -109,7 +109,7 @@ class TrafficArea(TabArea):
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         match action:
-            case "back" if not self._is_reading:
+            case "back" if not (self._is_reading or self._detail.has_focus):
                 return "the list is already shown"
             case "open" if self._is_reading:
                 return "already open; {traffic.back} goes back to the list"

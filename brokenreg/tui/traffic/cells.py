@@ -38,9 +38,9 @@ def glyph(exchange: Exchange, kind: Kind | None = None) -> str:
 
 
 def state(exchange: Exchange, kind: Kind | None = None) -> str:
-    """Return the style for its state: `note` means held, `quiet` means neither success nor failure."""
+    """Return the style for its state: `quiet` means neither success nor failure."""
     if exchange.held_since is not None:
-        return "note"
+        return "held"
     if is_miss(exchange, kind):
         return "quiet"
     return "bad" if exchange.has_failed else "good"

@@ -144,7 +144,7 @@ class Painter:
         needs = cells.request_length(exchange, is_member=is_member)
         beside = room - needs - 1 if room - needs > _NOTE else room - _NOTE_LEAVES
         note = cells.note(exchange, beside, retry)
-        note_style = "note"
+        note_style = "held" if exchange.held_since is not None else "note"
         if exchange.progress is not None and exchange.held_since is None:
             note, note_style = cells.progress(exchange.progress, beside), "quiet"
         elif not note:
@@ -218,7 +218,7 @@ class Painter:
         parts: list[_Part] = [
             ("▌" if cursor else " ", words.state),
             (words.glyph, words.state),
-            (words.mark, "note"),
+            (words.mark, "mark"),
             (f"{_column(words.time, columns.time)}{_column(words.client, columns.client)}", "quiet"),
             (fit(words.request, room), ""),
             (f" {words.note}" if words.note else "", words.note_style),

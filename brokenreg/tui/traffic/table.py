@@ -45,7 +45,9 @@ class TrafficTable(CursorList):
     TrafficTable > .traffic--quiet { color: $secondary; }
     TrafficTable > .traffic--good { color: $success; }
     TrafficTable > .traffic--bad { color: $error; text-style: bold; }
-    TrafficTable > .traffic--note { color: $warning; text-style: bold; }
+    TrafficTable > .traffic--note { text-style: bold; }
+    TrafficTable > .traffic--held { color: $warning; text-style: bold; }
+    TrafficTable > .traffic--mark { color: $primary; text-style: bold; }
     TrafficTable > .traffic--cursor { background: $panel; text-style: bold; }
     TrafficTable > .traffic--cursor-focus { background: $primary 30%; text-style: bold; }
     """
@@ -55,6 +57,8 @@ class TrafficTable(CursorList):
         "traffic--good",
         "traffic--bad",
         "traffic--note",
+        "traffic--held",
+        "traffic--mark",
         "traffic--cursor",
         "traffic--cursor-focus",
     }

@@ -22,7 +22,7 @@ SHOWN = 4096
 """Characters of one thing that a client sent."""
 
 
-_COLORS = {"note": "$warning", "quiet": "$secondary", "bad": "$error", "good": "$success"}
+_COLORS = {"held": "$warning", "quiet": "$secondary", "bad": "$error", "good": "$success"}
 
 
 def head(exchange: Exchange, now: float, kind: Kind | None) -> Iterator[Part]:

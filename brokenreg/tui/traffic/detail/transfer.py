@@ -120,7 +120,7 @@ def _missing(transfer: Transfer, now: float) -> Iterator[Part]:
     yield "\nMissing blobs\n", "bold"
     for reference, why in [*missing.items()][:MOST]:
         yield f"  {visible(reference) or 'an upload'}\n", ""
-        yield f"    {visible(why)}\n", "$warning"
+        yield f"    {visible(why)}\n", "$error"
     if len(missing) > MOST:
         yield f"  and {len(missing) - MOST} more\n", "$secondary"
     if named - requested.keys():

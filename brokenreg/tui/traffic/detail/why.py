@@ -35,7 +35,7 @@ def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
         yield from _applied(explanation)
     for event, _ in exchange.timeline:
         if isinstance(event, _EXPLAINING):
-            yield f"  {visible(text_of(event))}\n", "$warning"
+            yield f"  {visible(text_of(event))}\n", "bold"
     if explained is None:
         yield "\nThe file does not say which rules were evaluated\n", ""
     else:

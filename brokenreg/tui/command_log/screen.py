@@ -1,0 +1,87 @@
+"""The dialogue that lists the commands of the panel, to copy or save them as a script."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.command_log.command_log import CommandLog, script
+from brokenreg.tui.dialogues import Dialogue, say
+from brokenreg.tui.file_dialogues import SavingDialogue
+from brokenreg.tui.listing import Listing, Row
+from brokenreg.tui.saving import Files
+from brokenreg.tui.text import visible
+from brokenreg.wording import counted
+
+
+class CommandLogScreen(Dialogue[None], inherit_bindings=False):
+    """Lists what was done in this panel, oldest first. `control_url` is the address for the script."""
+
+    DEFAULT_CSS = """
+    CommandLogScreen > Vertical { width: 130; height: 1fr; max-height: 100%; }
+    CommandLogScreen Listing { height: 1fr; background: $surface; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("commands")
+
+    def __init__(self, changes: CommandLog, files: Files, control_url: str | None) -> None:
+        super().__init__("Commands: what you did in this panel")
+        self._changes = changes
+        self._files = files
+        self._url = control_url
+        self._lines = [line for each in changes for line in each.lines]
+
+    def content(self) -> ComposeResult:
+        yield Listing()
+
+    def on_mount(self) -> None:
+        listing = self.query_one(Listing)
+        rows = [
+            Row(place, visible(line), "quiet" if line.startswith("#") else "")
+            for place, line in enumerate(self._lines)
+        ]
+        listing.show(rows or [Row(None, "No commands yet: you have changed nothing in this panel.", "quiet")])
+        listing.focus()
+        self.call_after_refresh(listing.action_last)
+
+    def disabled_reason(self, action: str) -> str:
+        """Return why `action` would do nothing now."""
+        if action in ("copy", "copy_all", "save") and not self._lines:
+            return "no commands yet; you have changed nothing in this panel"
+        if action == "save" and self._files.saving_problem:
+            return self._files.saving_problem
+        return super().disabled_reason(action)
+
+    def action_copy(self) -> None:
+        """Copy the command under the cursor."""
+        place = self.query_one(Listing).selected
+        if isinstance(place, int):
+            self.app.copy_to_clipboard(self._lines[place])
+            say(self, f"copied: {visible(self._lines[place])}")
+
+    def action_copy_all(self) -> None:
+        """Copy all commands as a shell script."""
+        self.app.copy_to_clipboard(script(self._changes, self._url))
+        say(self, f"copied {self._count} as a shell script")
+
+    def action_save(self) -> None:
+        """Save all commands as a shell script."""
+        text = script(self._changes, self._url)
+        self.app.push_screen(
+            SavingDialogue("Save commands", f"Saves {self._count} as a shell script", self._files, text),
+            self._saved,
+        )
+
+    def action_close(self) -> None:
+        """Close the dialogue."""
+        self.dismiss()
+
+    def _saved(self, path: str | None) -> None:
+        if path is not None:
+            say(self, f"saved {self._count} to {visible(path)}")
+
+    @property
+    def _count(self) -> str:
+        return counted(len(self._lines), "command")
