@@ -138,7 +138,7 @@ async def test_configured_keys_work_and_are_shown_everywhere() -> None:
         assert "9 Log" in screen
         assert "not following" not in await look(pilot, "F", "?")
         assert "not following" in await look(pilot, "V")
-        assert "ctrl+g  z" in await look(pilot, "z", "G")
+        assert "ctrl+g  z" in await look(pilot, "z", "/", *"panel.help")
 
 
 async def test_two_commands_can_swap_their_keys() -> None:

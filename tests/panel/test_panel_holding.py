@@ -101,13 +101,13 @@ async def test_resuming_all_begins_with_the_one_held_longest() -> None:
         await second.ask(exchange.path)
         await shown.until(lambda newest: newest is not exchange and is_held(newest))
         await shown.look("g")  # on something that is not held
-        assert f"─ #{exchange.id} GET" in lines(shown.panel)[-3], "the line below has the command"
+        assert line_with(shown.panel, f"─ #{exchange.id} GET")
         assert "⏸ 2 HELD" in lines(shown.panel)[0]
         await shown.look("s", "s")
         assert (await first.head())[0] == 200
         await first.body(2 * STEP)
         assert not await second.has_more(), "both steps were for the same"
-        assert f"─ #{exchange.id} GET" in lines(shown.panel)[-3], "the line below has the command"
+        assert line_with(shown.panel, f"─ #{exchange.id} GET")
         await shown.look("A")
         length = int((await second.head())[1]["content-length"])
         assert digest_of(await second.body(length)) == digest
