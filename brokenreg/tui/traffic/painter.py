@@ -195,7 +195,7 @@ class Painter:
         return _Words(
             glyph="▸" if rows.is_collapsed(transfer) else "▾",
             mark=mark,
-            state="bad" if summary.failed else "good",
+            state="held" if summary.held else "bad" if summary.failed else "good",
             time=cells.local_time(first),
             client=cells.client_name(first, columns.client),
             request=cells.transfer_line(transfer, columns.request - beside),
