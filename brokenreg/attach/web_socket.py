@@ -7,6 +7,7 @@ import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,6 +57,8 @@ class WebSocket:
             reader, writer = await asyncio.open_connection(
                 parts.hostname, parts.port or (80 if tls is None else 443), ssl=tls, limit=_PIECE
             )
+        # Otherwise, the kernel keeps megabytes of old screens for a terminal that does not read.
+        writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, _PIECE)
         socket = cls(reader, writer)
         try:
             async with asyncio.timeout(_CONNECT_WITHIN):

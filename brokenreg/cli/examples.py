@@ -7,6 +7,7 @@ Examples:
   brokenreg serve --headless    print JSON lines, for CI
   brokenreg serve --listen 0.0.0.0:5000 --tls self-signed --control off
   brokenreg tui                 serve with the panel
+  brokenreg attach              open the panel of a running registry
   brokenreg faults              list all faults
 \b
 Then, in another terminal:

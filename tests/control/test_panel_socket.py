@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -82,9 +83,11 @@ async def test_another_size_and_a_pause(own_registry: Brokenreg) -> None:
         await hello(socket)
         await shown(socket, "LIVE")
         await socket.send_json(type="suspend")
-        await socket.send_json(type="resume", columns=130, rows=40)
-        again = await shown(socket, own_registry.url)  # which is shown from 100 columns on
+        await socket.send_json(type="resume", columns=80, rows=24)
+        again = await shown(socket, "Traffic")
         assert b"\x1b[?1049h" in again
+        await socket.send_json(type="resize", columns=130, rows=40)
+        await shown(socket, own_registry.url)  # which is shown from 100 columns on
 
 
 @pytest.mark.parametrize(
@@ -207,6 +210,47 @@ async def test_the_bell_rings_once_for_each_hold(own_registry: Brokenreg) -> Non
         rung = await shown(socket, "HELD 1 s")
         assert rung.count(b"\a") == 1
         held.cancel()
+
+
+async def test_a_terminal_that_does_not_read_gets_the_newest_screen(own_registry: Brokenreg) -> None:
+    async with connected(own_registry.control) as socket, httpx.AsyncClient() as client:
+        await hello(socket, columns=200, rows=50)
+        await shown(socket, "LIVE")
+        for _ in range(200):  # another tab and back: more screens than fit into any buffer
+            await socket.send(b"21")
+            await asyncio.sleep(0.02)
+        for _ in range(1500):
+            await client.get(f"{own_registry.url}/v2/")
+        received = await shown(socket, "1500 exchanges")
+        assert len(received) < 1_500_000, "the screens in between were dropped"
+
+
+async def test_any_bytes_are_input(own_registry: Brokenreg) -> None:
+    draw = random.Random(7)
+    parts = [
+        b"\x1b",
+        b"[",
+        b"<",
+        b";",
+        b"M",
+        b"u",
+        b"~",
+        b"200",
+        b"999999999999",
+        b"\xff",
+        b"j",
+        b"\x1b[?2026;1$y",
+    ]
+    async with connected(own_registry.control) as socket:
+        await hello(socket)
+        await shown(socket, "LIVE")
+        for _ in range(60):
+            await socket.send(b"".join(draw.choices(parts, k=8)))
+        await socket.send(b"\x1b[201~\x1b[201~\x03\x03")
+        assert (await end(socket))[0] in ("quit", "invalid")
+    async with connected(own_registry.control) as socket:
+        await hello(socket)
+        await shown(socket, "LIVE")
 
 
 async def test_the_end_of_the_server(own_registry: Brokenreg) -> None:
