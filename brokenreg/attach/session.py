@@ -17,8 +17,8 @@ from brokenreg.attach.web_socket import WebSocket
 from brokenreg.concurrency import first_of
 
 _PROTOCOL = 1
-_SUSPEND = (b"\x1a", b"\x1b[122;5u")
-"""ctrl+z, in both encodings of keys."""
+_SUSPEND = (b"\x1c", b"\x1b[92;5u")
+"""Ctrl+\\, in both encodings of keys. Ctrl+Z is for the panel."""
 
 _ALIVE_EVERY = 5.0
 _LOST_AFTER = 15.0
@@ -83,7 +83,7 @@ class Session:
             await self._socket.send_json(type="file", **reply)
 
     async def _type(self) -> Ended:
-        """Send what is typed. ctrl+z suspends this process instead."""
+        r"""Send what is typed. Ctrl+\ suspends this process instead."""
         while data := await self._terminal.read():
             if data in _SUSPEND:
                 await self._suspend()

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.message import Message
 from textual.strip import Strip
 
 from brokenreg.tui.scrolling import CursorList
@@ -45,6 +46,9 @@ class Listing(CursorList):
         "listing--heading",
         "listing--cursor",
     }
+
+    class Moved(Message):
+        """The cursor is on another line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +102,10 @@ class Listing(CursorList):
 
     def _put(self, line: int) -> None:
         """Put the cursor there, or on the nearest row that is not a heading."""
+        before = self._cursor
         self._cursor = min(self._places, key=lambda place: abs(place - line), default=0)
+        if self._cursor != before:
+            self.post_message(self.Moved())
 
     def _further(self, by: int) -> int:
         """Return the row some rows below the cursor, not counting headings."""

@@ -135,7 +135,7 @@ def test_with_the_read_token_nothing_can_be_changed(tmp_path: Path) -> None:
 
 def test_it_suspends_and_continues(server: BrokenregProcess, tmp_path: Path) -> None:
     with attached(server.control, folder=folder(tmp_path, "client")) as terminal:
-        terminal.press("C-z")
+        terminal.press("C-\\")
         terminal.wait_for("Stopped")
         assert terminal.modes() == "0 0 1"
         terminal.tmux("resize-window", "-x", "90", "-y", "20")

@@ -16,13 +16,15 @@ import pytest
 from exchanges import small_pull
 from screen import lines, look, said, shown, text
 from textual.dom import DOMNode
-from textual.widgets import Input
+from textual.pilot import Pilot
 
 import brokenreg.tui
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.areas import TABS, area
 from brokenreg.tui.commands import BY_ID, COMMANDS, grouped, meet
+from brokenreg.tui.help import matching
 from brokenreg.tui.keys import KeysError, keys_from
+from brokenreg.tui.palette import PanelCommands
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TabArea
 
@@ -110,23 +112,85 @@ async def test_the_palette_finds_a_command_by_its_name_in_the_table() -> None:
         assert "Panel: Overrides" in await look(pilot)
 
 
-async def test_the_palette_offers_only_enabled_commands() -> None:
+async def palette(pilot: Pilot[int], query: str = "") -> str:
+    """Open the palette, type, and return the screen."""
+    await look(pilot, "ctrl+p", *query)
+    await pilot.app.workers.wait_for_complete()
+    return await look(pilot)
+
+
+async def chosen(pilot: Pilot[int]) -> str:
+    """Run the first command of the palette, and return the screen."""
+    await look(pilot, "enter")
+    await pilot.app.workers.wait_for_complete()
+    return await look(pilot)
+
+
+async def test_the_palette_says_why_a_command_would_do_nothing() -> None:
     log = TrafficLog()
     async with shown(log, size=(80, 60)) as (panel, pilot):
-        assert "enter Open" not in await look(pilot)
-        await look(pilot, "ctrl+p")
-        await panel.workers.wait_for_complete()
-        assert "Traffic: Open" not in await look(pilot)
-        await look(pilot, "escape")
+        screen = await palette(pilot, "traffic.open")
+        assert "enter  does nothing now: no exchange is selected" in screen
+        assert "no exchange is selected" in await chosen(pilot)
         small_pull(log)
         assert "enter Open" in await look(pilot), "what became possible is in the footer"
-        await look(pilot, "ctrl+p")
-        await panel.workers.wait_for_complete()
-        screen = await look(pilot)
-        assert "Traffic: Open" in screen
+        screen = await palette(pilot, "traffic.open")
         assert "enter  Show the exchange, pull or push in full" in screen
-        assert "Traffic: Back" not in screen
-        assert not panel.screen.query_one(Input).value
+        await look(pilot, "escape")
+        assert len(panel.screen_stack) == 1
+
+
+async def test_the_palette_runs_a_command_of_another_tab() -> None:
+    async with shown(TrafficLog(), size=(80, 30)) as (_, pilot):
+        assert "c  Choose a fault and add a rule  (in Faults)" in await palette(pilot, "faults.add")
+        assert "Choose a fault" in await chosen(pilot)
+        await look(pilot, "escape")
+        assert "No rules: everything works." in await look(pilot)
+
+
+async def test_the_palette_has_every_command() -> None:
+    async with shown(TrafficLog()) as (panel, _):
+        offers = PanelCommands(panel.screen)._offers()
+        assert {each.command.id for each in offers} == {*BY_ID} - {"panel.palette"}
+        reasons = {each.command.id: each.reason for each in offers}
+        assert reasons["form.submit"] == "only in its dialogue (Dialogues)"
+        assert reasons["blobs.verify"] == "no blobs yet"
+        assert [each.rank for each in offers] == sorted(each.rank for each in offers)
+
+
+@pytest.mark.parametrize("text", ["ctrl+z", "^z", "Ctrl+Z"])
+async def test_the_help_finds_the_command_of_a_key(text: str) -> None:
+    async with shown(TrafficLog()) as (_, pilot):
+        screen = await look(pilot, "?", "/", *text)
+        assert screen.splitlines()[4].split()[1:3] == ["ctrl+z", "Undo"]
+
+
+async def test_the_help_finds_words_and_single_keys() -> None:
+    async with shown(TrafficLog()) as (_, pilot):
+        screen = await look(pilot, "?", "/", "N")
+        assert screen.splitlines()[4].split()[1:5] == ["N", "Fail", "next", "with"], "the key first"
+        screen = await look(pilot, "backspace", *"waterfall")
+        assert "Show or hide the timing waterfall" in screen
+        assert "Hide routine" not in screen
+        assert "No matching commands." in await look(pilot, *"xyz")
+        assert "In this view" in await look(pilot, "escape")
+        assert "In this view" not in await look(pilot, "q")
+
+
+@pytest.mark.parametrize(
+    ("keys", "first"), [("1", "Holding"), ("2", "Faults"), ("3", "Blobs"), ("4", "Tree"), ("5", "Log")]
+)
+async def test_the_help_begins_with_the_current_view(keys: str, first: str) -> None:
+    async with shown(TrafficLog(), size=(80, 60)) as (_, pilot):
+        screen = await look(pilot, keys, "?")
+        words = [line.strip("│ ") for line in screen.splitlines()]
+        assert words.index("In this view") < words.index(first) < words.index("Panel")
+
+
+def test_the_same_key_in_other_views_is_found_too() -> None:
+    assert {"faults.save", "edit.send"} <= {each.id for each in matching("^s", {})}
+    assert [each.id for each in matching("f9", {"traffic.follow": "f9"})] == ["traffic.follow"]
+    assert {each.id for each in matching("?", {})} == {"panel.help", "help.close"}
 
 
 async def test_configured_keys_work_and_are_shown_everywhere() -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.widgets import Static
 
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.command_log.command_log import CommandLog, script
@@ -23,6 +24,7 @@ class CommandLogScreen(Dialogue[None], inherit_bindings=False):
     DEFAULT_CSS = """
     CommandLogScreen > Vertical { width: 130; height: 1fr; max-height: 100%; }
     CommandLogScreen Listing { height: 1fr; background: $surface; }
+    CommandLogScreen #whole { max-height: 6; color: $secondary; border-top: solid $secondary 50%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("commands")
 
@@ -35,6 +37,7 @@ class CommandLogScreen(Dialogue[None], inherit_bindings=False):
 
     def content(self) -> ComposeResult:
         yield Listing()
+        yield Static(id="whole", markup=False)
 
     def on_mount(self) -> None:
         listing = self.query_one(Listing)
@@ -45,6 +48,13 @@ class CommandLogScreen(Dialogue[None], inherit_bindings=False):
         listing.show(rows or [Row(None, "No commands yet: you have changed nothing in this panel.", "quiet")])
         listing.focus()
         self.call_after_refresh(listing.action_last)
+        self.on_listing_moved()
+
+    def on_listing_moved(self) -> None:
+        """Show the whole command under the cursor, which may be longer than its row."""
+        place = self.query_one(Listing).selected
+        if isinstance(place, int):
+            self.query_one("#whole", Static).update(visible(self._lines[place]))
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
