@@ -39,7 +39,10 @@ class Area:
 _AREAS: Mapping[str, Area] = {
     "panel": Area("Panel", frozenset(TABS)),
     "tab": Area("Tabs", frozenset(TABS)),
-    "move": Area("Navigation", frozenset({*TABS, "help", "document", "export", "overrides", "commands"})),
+    "move": Area(
+        "Navigation",
+        frozenset({*TABS, "help", "document", "export", "overrides", "commands", "compare"}),
+    ),
     "holding": Area("Holding", frozenset({"traffic"})),
     "edit": Area("Edit response", frozenset({"edit"})),
     "commands": Area("Command log", frozenset({"commands"})),

@@ -35,6 +35,8 @@ _BEFORE_LAYERS = ((58.0, 0.001), (58.03125, 0.003), (58.0625, 0.002), (58.09375,
 _APART = 0.0004
 """Seconds between what happened to an exchange, but for the last of it."""
 _DATE = "Thu, 01 Jan 2026 12:00:58 GMT"
+_LATER = 9.0
+"""Seconds from one pull to the other."""
 _HELD_AT = 1536 * 1024
 """Bytes of the layer that somebody stopped."""
 
@@ -127,6 +129,25 @@ async def retried() -> AsyncIterator[Runtime]:
         await puller.get(third)
         await puller.get(second, f"range: bytes={came}-")
         _put(runtime.log, *_BEFORE_LAYERS, (58.125, 0.412), (58.125, 0.203), (58.375, 0.688), (58.5, 0.438))
+        yield _at_home(runtime)
+
+
+@asynccontextmanager
+async def compared() -> AsyncIterator[Runtime]:
+    """A pull in which nothing failed, and one in which a rule cut a layer, and the client got the rest."""
+    async with _pulling() as (runtime, puller):
+        for layer in await puller.manifest():
+            await puller.get(layer)
+        cut = {"fault": {"type": "truncate", "after": "1MiB"}, "match": {"layer": 2}, "times": 1}
+        runtime.rules.book("").add(rule_of(cut), "panel")
+        first, second, third = await puller.manifest()
+        await puller.get(first)
+        came = len(await puller.get(second))
+        await puller.get(third)
+        await puller.get(second, f"range: bytes={came}-")
+        healthy = (*_BEFORE_LAYERS, (58.125, 0.412), (58.125, 0.453), (58.25, 0.688))
+        broken = (*_BEFORE_LAYERS, (58.125, 0.421), (58.125, 0.203), (58.375, 0.702), (59.5, 0.438))
+        _put(runtime.log, *healthy, *((at + _LATER, took) for at, took in broken))
         yield _at_home(runtime)
 
 

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from exchanges import NOW
 from running import registry
 from scenes import applied, armed, nothing, pushed_and_cached, ruled, some_blobs, some_log_lines, some_traffic
-from scripted_pull import half_way, retried
+from scripted_pull import compared, half_way, retried
 from svg_screen import difference
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
@@ -60,6 +60,7 @@ PICTURES = (
     Picture("why", applied, ("enter", "h")),
     Picture("pull", pull=half_way, keys=("g", "f", "m", "enter")),
     Picture("waterfall", pull=retried, narrow=("w",)),
+    Picture("compare", pull=compared, keys=("f", "g", "m", "space", "j", "=", "n")),
     Picture("held", pull=half_way, keys=("k",)),
     Picture("breakpoint", pull=half_way, keys=("enter", "l", "l")),
     Picture("edit", pull=half_way, keys=("e", "delete", "delete", "delete", *"503")),

@@ -45,6 +45,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "filter": ("1", "/"),
     "breakpoints": ("1", "i"),
     "export": ("1", "x"),
+    "compare": ("1", "U", "g", "m", "j", "="),
     "document": ("4", "g", "l", "j", "enter"),
     "choose": ("4", "i"),
     "file": ("2", "W"),

@@ -143,6 +143,14 @@ async def compare(left: Sequence[Exchange], right: Sequence[Exchange], kept: Kep
     return Comparison(tuple(rows), _totals(left), _totals(right))
 
 
+async def compare_pair(left: Exchange, right: Exchange, kept: KeptBodies) -> Comparison:
+    """Return the comparison of two exchanges in one row, whatever was requested."""
+    subjects = [subject for each in (left, right) async for _, subject in Subjects(kept).read([each])]
+    ours, theirs = (Request(each, subject, 1) for each, subject in zip((left, right), subjects, strict=True))
+    row = Row(ours, theirs, tuple(differences(left, right, kept)))
+    return Comparison((row,), _totals([left]), _totals([right]))
+
+
 async def _attempts(
     side: Iterable[tuple[Exchange, Subject]], keys: Mapping[Subject, Hashable]
 ) -> dict[_Key, list[Request]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic.comparing.comparison import Comparison, Row, Sides, Totals
-from brokenreg.traffic.comparing.differences import outcome, seconds_text
+from brokenreg.traffic.comparing.differences import Aspect, outcome, seconds_text
 from brokenreg.traffic.comparing.pair import PairLine, Sign
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wording import counted, form_for, printable
@@ -30,9 +30,14 @@ def count_line(comparison: Comparison) -> str:
     differing = sum(not row.is_equal for row in rows)
     if not differing:
         return f"no differences in {counted(len(rows), 'request')}"
-    counts = ", ".join(f"{what} {count}" for what, count in comparison.counts.most_common())
+    found = comparison.counts
+    counts = (
+        f"{what} ×{found[what]}" if found[what] > 1 else str(what)
+        for what in (*Sides, *Aspect)
+        if found[what]
+    )
     verb = form_for(differing, "differs", "differ")
-    return f"{differing} of {counted(len(rows), 'request')} {verb}: {counts}"
+    return f"{differing} of {counted(len(rows), 'request')} {verb}: {', '.join(counts)}"
 
 
 def comparison_text(comparison: Comparison, titles: tuple[str, str]) -> Iterator[str]:
@@ -49,7 +54,12 @@ def comparison_text(comparison: Comparison, titles: tuple[str, str]) -> Iterator
                 yield f"    {name + ':':<6} {_text(_summary(request.exchange))}\n"
         for each in row.differences:
             label = f"{each.aspect} {each.name}".strip()
-            yield f"    {_text(label)}: {_text(each.left)} {Sign.DIFFERS} {_text(each.right)}\n"
+            yield f"    {_text(label)}: {values_text(_text(each.left), _text(each.right))}\n"
+
+
+def values_text(left: str, right: str) -> str:
+    """Return both values of a difference. Those of bodies can look the same, because they are sizes."""
+    return "differs" if left == right else f"{left} {Sign.DIFFERS} {right}"
 
 
 def totals_line(totals: Totals) -> str:

@@ -35,6 +35,7 @@ class Aspect(StrEnum):
     ATTEMPTS = "attempts"
     ORDER = "order"
     TIMING = "timing"
+    METHOD = "method"
     REQUEST_HEADER = "request header"
     RESPONSE_HEADER = "response header"
     REQUEST_BODY = "request body"
@@ -90,6 +91,7 @@ def outcome(exchange: Exchange) -> str:
 
 
 FACTS: Mapping[Aspect, Callable[[Exchange], str]] = {
+    Aspect.METHOD: lambda exchange: exchange.method or NONE,
     Aspect.STATUS: lambda exchange: NONE if exchange.status is None else str(exchange.status),
     Aspect.OUTCOME: outcome,
     Aspect.FAULT: lambda exchange: "+".join(exchange.faults) or NONE,

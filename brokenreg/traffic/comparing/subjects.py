@@ -32,11 +32,24 @@ class About(StrEnum):
     UPLOAD_LAYER = "upload of layer"
     UPLOAD = "upload"
     REFERRERS = "referrers"
+    TAGS = "tags"
+    CATALOG = "catalog"
+    PING = "ping"
+    TOKEN = "token"  # noqa: S105 - an endpoint, not a password
+    CONNECTION = "connection"
     OTHER = "path"
 
 
 _BLOBS = {About.CONFIG: About.LAYER, About.UPLOAD_CONFIG: About.UPLOAD_LAYER}
 """Without its manifest, a config looks like a layer."""
+
+_WITHOUT_REFERENCE = {
+    Endpoint.TAGS: About.TAGS,
+    Endpoint.CATALOG: About.CATALOG,
+    Endpoint.PING: About.PING,
+    Endpoint.TOKEN: About.TOKEN,
+    Endpoint.CONNECT: About.CONNECTION,
+}
 
 _NUMBERED = (About.LAYER, About.UPLOAD_LAYER)
 
@@ -143,8 +156,8 @@ class Subjects:
                 return (About.UPLOAD_CONFIG if digest in self._configs else About.UPLOAD_LAYER), digest
             case Endpoint.REFERRERS:
                 return About.REFERRERS, target.reference
-        name = target.name
-        return About.OTHER, exchange.path.replace(f"/{name}/", "/NAME/") if name else exchange.path
+        about = _WITHOUT_REFERENCE.get(target.endpoint, About.OTHER)
+        return about, exchange.path if about is About.OTHER else ""
 
 
 def joint_keys(left: Iterable[Subject], right: Iterable[Subject]) -> tuple[Mapping[Subject, Hashable], ...]:

@@ -24,12 +24,13 @@ from brokenreg.tui.traffic.completion import LOOKED_AT, values_of
 from brokenreg.tui.traffic.detail.view import Detail
 from brokenreg.tui.traffic.export import ExportScreen, Source
 from brokenreg.tui.traffic.filter_bar import FilterBar
+from brokenreg.tui.traffic.marking import Marking
 from brokenreg.tui.traffic.marks import MARK
 from brokenreg.tui.traffic.painter import Hint
 from brokenreg.tui.traffic.table import TrafficTable
 
 
-class TrafficArea(TabArea):
+class TrafficArea(TabArea, Marking):
     """The list of exchanges, and the detail: below it once opened, on a wide screen always at the right."""
 
     DEFAULT_CSS = """
@@ -52,6 +53,7 @@ class TrafficArea(TabArea):
     def __init__(self, context: TrafficContext, hint: Hint | None = None) -> None:
         super().__init__()
         traffic, clock = context.traffic, context.clock
+        self._clock = clock
         self._traffic = traffic
         self._operations = context.operations
         self._files = context.files
@@ -127,10 +129,6 @@ class TrafficArea(TabArea):
                 return "no filters were used yet; {traffic.filter} sets one"
             case "filter_toggle" if not self._bar.text:
                 return "no filter is set; {traffic.filter} sets one"
-            case "mark" if self._table.row is None:
-                return "no row is selected"
-            case "go_marked" | "clear_marks" if not self._table.marks:
-                return "nothing is marked; {traffic.mark} marks the selected row"
             case "pane" if self._detail.exchange is None or not self._detail.display:
                 return self._why_no_exchange() or "no exchange is open; {traffic.open} opens the selected one"
         return super().disabled_reason(action)
@@ -182,7 +180,8 @@ class TrafficArea(TabArea):
         if self._chosen is not None:
             table = self._table
             source = Source(self._traffic, self._chosen, table.shows, table.marks.exchanges(self._log))
-            self.app.push_screen(ExportScreen(source, self._files), partial(say, self))
+            dialogue = ExportScreen(source.title, source.forms(), self._files)
+            self.app.push_screen(dialogue, partial(say, self))
 
     def action_copy(self) -> None:
         """Copy the digest, the reference or the path."""
@@ -219,20 +218,6 @@ class TrafficArea(TabArea):
     def action_waterfall(self) -> None:
         """Show or hide the bars that show when each exchange took place."""
         self._table.toggle_waterfall()
-
-    def action_mark(self) -> None:
-        """Mark what is under the cursor, or remove its mark."""
-        self._table.toggle_mark()
-
-    def action_go_marked(self, by: int) -> None:
-        """Put the cursor on the next marked row, or on the previous one."""
-        if not self._table.go_to_marked(by):
-            key = "{traffic.routine}" if self._table.routine else "{traffic.filter-toggle}"
-            say(self, f"the marked rows are not in this list; {key} shows all")
-
-    def action_clear_marks(self) -> None:
-        """Remove all marks."""
-        self._table.clear_marks()
 
     def action_routine(self) -> None:
         """Hide routine exchanges, or show them again."""

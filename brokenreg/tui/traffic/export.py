@@ -44,6 +44,14 @@ _SLICE = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """A format: the pieces of the export, and the name of the file that is suggested."""
+
+    pieces: Callable[[], AsyncIterator[str]]
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The exchanges to export: one, all that `passes` accepts, or the marked ones."""
 
@@ -51,6 +59,22 @@ class Source:
     exchange: Exchange
     passes: Filter
     marked: list[Exchange]
+
+    @property
+    def title(self) -> str:
+        return f"Export exchange {self.exchange.id}"
+
+    def forms(self) -> Mapping[str, Form]:
+        """Return the formats by name."""
+        name = f"exchange-{self.exchange.id}"
+        marked = {"HAR (marked)": Form(self.har_of_marked, "exchanges.har")} if self.marked else {}
+        return {
+            "curl": Form(self.curl, f"{name}.sh"),
+            "HAR": Form(self.har, f"{name}.har"),
+            "HAR (listed)": Form(self.har_of_all, "exchanges.har"),
+            **marked,
+            "rule": Form(self.rule, f"{name}.yaml"),
+        }
 
     async def curl(self) -> AsyncIterator[str]:
         body = self.traffic.log.bodies.of(self.exchange).request
@@ -82,22 +106,6 @@ class Source:
         return self.traffic.registry_urls[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
-    pieces: Callable[[Source], AsyncIterator[str]]
-    file: str
-    needs_marks: bool = False
-
-
-FORMS: Mapping[str, _Form] = {
-    "curl": _Form(Source.curl, "exchange-{}.sh"),
-    "HAR": _Form(Source.har, "exchange-{}.har"),
-    "HAR (listed)": _Form(Source.har_of_all, "exchanges.har"),
-    "HAR (marked)": _Form(Source.har_of_marked, "exchanges.har", needs_marks=True),
-    "rule": _Form(Source.rule, "exchange-{}.yaml"),
-}
-
-
 class _Preview(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
     """The beginning of the export, which scrolls."""
 
@@ -116,11 +124,11 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("export")
 
-    def __init__(self, source: Source, files: Files) -> None:
-        super().__init__(f"Export exchange {source.exchange.id}")
-        self._source = source
+    def __init__(self, title: str, forms: Mapping[str, Form], files: Files) -> None:
+        super().__init__(title)
+        self._forms = forms
         self._files = files
-        self._names = [name for name, form in FORMS.items() if source.marked or not form.needs_marks]
+        self._names = [*forms]
         self._form = 0
         self._text: str | None = None
         """The whole export, or more than a clipboard accepts; None if there is none."""
@@ -161,13 +169,13 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             parts += [("│", "$secondary")] if place else []
             parts.append((f" {name} ", "bold reverse" if place == self._form else ""))
         self.query_one("#forms", Static).update(Content.assemble(*parts))
-        self.run_worker(self._make(FORMS[self._names[self._form]]), exclusive=True)
+        self.run_worker(self._make(self._forms[self._names[self._form]]), exclusive=True)
 
-    async def _make(self, form: _Form) -> None:
+    async def _make(self, form: Form) -> None:
         self._say("")
         text = ""
         try:
-            async for piece in form.pieces(self._source):
+            async for piece in form.pieces():
                 text += piece
                 if len(text) > MOST_COPIED:
                     break
@@ -194,7 +202,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
     def action_save(self) -> None:
         """Ask for the name of a file."""
         field = self.query_one(Input)
-        field.value = FORMS[self._names[self._form]].file.format(self._source.exchange.id)
+        field.value = self._forms[self._names[self._form]].file
         field.cursor_position = len(field.value)
         self.add_class("-saving")
         field.focus()
@@ -236,7 +244,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
     async def _reported_pieces(self) -> AsyncIterator[str]:
         """Yield the pieces of the export, and show from time to time how much was written."""
         length = reported = 0
-        async for piece in FORMS[self._names[self._form]].pieces(self._source):
+        async for piece in self._forms[self._names[self._form]].pieces():
             yield piece
             length += len(piece)
             if length - reported >= _REPORTED_EVERY:

@@ -7,7 +7,8 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from brokenreg.oci.mediatypes import ManifestFacts, manifest_facts
+from brokenreg.oci.mediatypes import ManifestFacts
+from brokenreg.traffic.comparing.subjects import facts_of
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.traffic.grouping import Transfers
@@ -139,11 +140,11 @@ class Rows:
         found = bisect_right(places, here) if by > 0 else bisect_left(places, here) - 1
         return self._row_in(*places[found % len(places)])
 
-    def transfer_of(self, exchange: Exchange) -> Transfer | None:
-        """Return the transfer under whose heading an exchange is shown."""
+    def transfer_of(self, exchange: Exchange, *, alone: bool = False) -> Transfer | None:
+        """Return the transfer under whose heading an exchange is shown; with `alone`, also without one."""
         item = self._items.get(exchange.id)
         unit = None if item is None else self._units[item - self._heights.first]
-        return unit if isinstance(unit, Transfer) and unit.size > 1 else None
+        return unit if isinstance(unit, Transfer) and (alone or unit.size > 1) else None
 
     def learn(self, transfer: Transfer) -> None:
         """Read the manifests of a transfer that were received so far."""
@@ -295,6 +296,4 @@ class Rows:
         self._heights[item] = lines
 
     def _read(self, exchange: Exchange) -> ManifestFacts:
-        kept = self._log.bodies.of(exchange)
-        body = kept.request if exchange.method == "PUT" else kept.response
-        return manifest_facts(body.data) if body is not None and body.is_whole else ManifestFacts()
+        return facts_of(exchange, self._log.bodies.of(exchange))

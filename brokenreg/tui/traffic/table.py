@@ -14,7 +14,7 @@ from textual.strip import Strip
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.scrolling import CursorList
+from brokenreg.tui.traffic.marked_rows import MarkedRows
 from brokenreg.tui.traffic.marks import Marks
 from brokenreg.tui.traffic.painter import Hint, Painter
 from brokenreg.tui.traffic.rows import Row, Rows
@@ -31,7 +31,7 @@ _NONE_PASSES = (("No matching exchanges.", "quiet"),)
 _ONLY_ROUTINE = (("All exchanges are routine and hidden.", "quiet"),)
 
 
-class TrafficTable(CursorList):
+class TrafficTable(MarkedRows):
     """The exchanges of a `TrafficLog` that pass a filter, one per line, newest last, perhaps under headings.
 
     While `follow` is on and the cursor is on the last row, it moves to new rows. Otherwise it stays on its
@@ -145,27 +145,6 @@ class TrafficTable(CursorList):
         """Read the manifests of the transfer under the cursor."""
         if isinstance(self.cursor, Transfer):
             self._rows.learn(self.cursor)
-
-    def toggle_mark(self) -> None:
-        """Mark the row under the cursor (with a heading, all rows below it), or remove the marks."""
-        row = self.row
-        if isinstance(row, Transfer):
-            self.marks.toggle_whole(row)
-        elif row is not None:
-            self.marks.toggle(row, self._rows.transfer_of(row))
-        self.refresh()
-
-    def clear_marks(self) -> None:
-        """Remove all marks."""
-        self.marks.clear()
-        self.refresh()
-
-    def go_to_marked(self, by: int) -> bool:
-        """Put the cursor on the next or previous marked row; return whether there is one in the list."""
-        row = self._rows.beside(self.row, self.marks, by)
-        if row is not None:
-            self._go(self._rows.line_of(row))
-        return row is not None
 
     def toggle_waterfall(self) -> None:
         """Show or hide the bars that show when each exchange took place within its transfer."""

@@ -1,0 +1,1 @@
+"""Two pulls, two pushes or two exchanges side by side."""
