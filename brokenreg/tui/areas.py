@@ -46,6 +46,7 @@ _AREAS: Mapping[str, Area] = {
     "holding": Area("Holding", frozenset({"traffic"})),
     "edit": Area("Edit response", frozenset({"edit"})),
     "commands": Area("Command log", frozenset({"commands"})),
+    "split": Area("Navigation", frozenset(TABS)),
     "tree": Area("Tree", frozenset({"tags"})),
     "filters": Area("Dialogues", frozenset({"choose"})),
     **{

@@ -23,10 +23,8 @@ from brokenreg.tui.commands import BY_ID, keys_of
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.saving import Files
+from brokenreg.tui.split import WIDE
 from brokenreg.tui.text import fit
-
-_WIDE = 120
-"""Columns."""
 
 
 class TrafficContext(Protocol):
@@ -64,13 +62,13 @@ class TabArea(Container, HasDisabledReasons):
     """The part of the screen that belongs to one tab, with what the panel needs from it.
 
     It is created once, with a `TabContext`, or that of the Traffic tab with a `TrafficContext`. It has the
-    class `-wide` while panes fit side by side.
+    class `-wide` while panes fit side by side (see `Split`).
     """
 
     DEFAULT_CSS = "TabArea { height: 1fr; }"
 
     def on_resize(self) -> None:
-        self.set_class(self.size.width >= _WIDE, "-wide")
+        self.set_class(self.size.width >= WIDE, "-wide")
 
     def tick(self) -> None:
         """Show what has happened since the last tick. Called ten times a second while the tab is visible."""

@@ -47,7 +47,7 @@ async def test_all_kinds_of_blobs_are_listed() -> None:
         await store_image(runtime, HUB, "latest", tar(("hub", b"x" * 9999)), b'{"os":"hub"}')
         await runtime.images.image("broken/random", "layers-1_size-1024")
 
-    async with panel_on(prepare, (140, 30)) as (pilot, _, _):
+    async with panel_on(prepare, (200, 30)) as (pilot, _, _):
         seen = text(pilot.app)
         for words in (
             "pushed",

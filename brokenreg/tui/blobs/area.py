@@ -9,20 +9,21 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container
 from textual.widgets import Input, Static
 from textual.worker import Worker
 
 from brokenreg.oci.sizes import format_size
-from brokenreg.runtime.errors import NotFoundError, OperationError
+from brokenreg.runtime.errors import OperationError
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.blobs.changes import delete, toggle_corruption
 from brokenreg.tui.blobs.contents import Inside
 from brokenreg.tui.blobs.survey import Blob, Order, arranged, survey
 from brokenreg.tui.blobs.table import BlobTable
+from brokenreg.tui.blobs.verification import Verification
 from brokenreg.tui.blobs.view import BlobView
 from brokenreg.tui.dialogues import Confirmation
 from brokenreg.tui.disabled_reasons import keyed_for
+from brokenreg.tui.split import Split
 from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.text import visible
 from brokenreg.wording import counted
@@ -33,6 +34,12 @@ _LONGEST = 50
 _RESTING = 100
 """Ticks to wait for each second that a listing took, so that it takes at most a tenth of the time."""
 
+_BROWSED = 16 << 20
+"""Bytes of the largest blob that is read as soon as the cursor rests on it."""
+
+_RESTED = 3
+"""Ticks after which the cursor rests."""
+
 _EMPTY = "No blobs yet. Push or pull an image."
 
 
@@ -40,17 +47,6 @@ class BlobsArea(TabArea):
     """The list of blobs. The content of an opened blob is below it, on a wide screen at the right."""
 
     DEFAULT_CSS = """
-    BlobsArea { layout: vertical; }
-    BlobsArea > #blob-panes { layout: vertical; height: 1fr; }
-    BlobsArea BlobTable { height: 1fr; width: 1fr; }
-    BlobsArea BlobView { display: none; height: 65%; border-top: solid $secondary 50%; }
-    BlobsArea BlobView:focus { border-top: solid $primary; }
-    BlobsArea.-reading BlobView { display: block; }
-    BlobsArea.-wide > #blob-panes { layout: horizontal; }
-    BlobsArea.-wide BlobTable { height: 100%; }
-    BlobsArea.-wide BlobView { width: 1fr; height: 100%; border-top: none;
-        border-left: solid $secondary 50%; }
-    BlobsArea.-wide BlobView:focus { border-left: solid $primary; }
     BlobsArea > Input { display: none; height: 1; border: none; padding: 0 1; }
     BlobsArea.-searching > Input { display: block; }
     BlobsArea > Static { display: none; height: auto; max-height: 3; padding: 0 1; text-style: bold; }
@@ -78,13 +74,12 @@ class BlobsArea(TabArea):
         self._resting = 0
         self._ticks = 0
         self._updating: Worker[None] | None = None
-        self._verification: tuple[Blob, int] | None = None
-        """The blob that is being verified, and how many of its bytes are read."""
+        self._verification = Verification(self._runtime, self._operations, self._say_of)
+        self._moved_at = 0
+        """The tick in which the cursor has moved last."""
 
     def compose(self) -> ComposeResult:
-        with Container(id="blob-panes"):
-            yield self._table
-            yield self._view
+        yield Split(self._table, self._view, beside=0.44)
         yield self._field
         yield self._line
 
@@ -93,12 +88,10 @@ class BlobsArea(TabArea):
         self._resting = max(0, self._resting - 1)
         self._update_list()
         self._view.tick()
-        if self._verification is not None:
-            blob, read = self._verification
-            done = 100 * read // max(1, blob.size)
-            self._say(
-                f"{_short(blob)}: verifying, {done}% of {format_size(blob.size)}; {{blobs.verify}} to stop"
-            )
+        self._verification.tick()
+        self.set_class(self._table.count > 0, "-filled")
+        if self.has_class("-wide") and self._ticks - self._moved_at >= _RESTED:
+            self._browse()
 
     def take_focus(self) -> None:
         (self._view if self._is_reading else self._table).focus()
@@ -118,7 +111,7 @@ class BlobsArea(TabArea):
                 return "the list already shows all blobs"
             case "open" if self._is_reading:
                 return "the blob is already open; {blobs.back} goes back to the list"
-            case "verify" if self._verification is not None:
+            case "verify" if self._verification.is_running:
                 return ""  # It stops.
             case "open" | "verify" | "corrupt" | "delete" | "copy" if blob is None:
                 return "no matching blobs; {blobs.back} shows all" if self._wanted else "no blobs yet"
@@ -159,18 +152,18 @@ class BlobsArea(TabArea):
 
     def action_verify(self) -> None:
         """Verify the digest of a blob, or stop verifying."""
-        if self._verification is not None:
+        if self._verification.is_running:
             self.workers.cancel_group(self, "verify")
         elif (blob := self._table.selected) is not None:
-            self.run_worker(self._verify(blob), group="verify", exclusive=True)
+            self.run_worker(self._verification.run(blob), group="verify", exclusive=True)
 
     def action_corrupt(self) -> None:
         """Add a rule that corrupts this blob for clients, or remove it."""
         if (blob := self._table.selected) is not None:
             try:
-                self._say(f"{_short(blob)}: {toggle_corruption(self._runtime, self._operations, blob)}")
+                self._say_of(blob, toggle_corruption(self._runtime, self._operations, blob))
             except OperationError as error:
-                self._say(f"{_short(blob)}: {error}")
+                self._say_of(blob, str(error))
 
     def action_copy(self) -> None:
         """Copy the digest to the clipboard."""
@@ -210,17 +203,36 @@ class BlobsArea(TabArea):
             self.action_open()
 
     def on_blob_table_moved(self) -> None:
-        """Show the blob under the cursor."""
-        inside = self._view.inside
-        selected = self._table.selected
-        if self._is_reading and selected and (inside is None or selected.digest != inside.blob.digest):
+        """Show the blob under the cursor; on a wide screen, after the cursor has rested."""
+        self._moved_at = self._ticks
+        if self._is_reading and self._is_other:
             self._inspect()
 
     def on_blob_view_narrowed(self) -> None:
         """Read the blob again, because its lines were folded for another width."""
         inside = self._view.inside
-        if self._is_reading and inside is not None and inside.listing is None:
+        if inside is not None and inside.listing is None and not inside.is_unread:
             self._inspect()
+
+    @property
+    def _is_other(self) -> bool:
+        """Return whether another blob is shown than the one under the cursor."""
+        inside, selected = self._view.inside, self._table.selected
+        return selected is not None and (inside is None or selected.digest != inside.blob.digest)
+
+    def _browse(self) -> None:
+        """Show the blob under the cursor beside the list; do not read it if that takes long."""
+        blob = self._table.selected
+        if blob is None or not self._is_other:
+            return
+        if blob.size <= _BROWSED:
+            self._inspect()
+            return
+        self.workers.cancel_group(self, "inside")
+        opens = keyed_for(self, "{blobs.open} reads it")
+        self._view.show(
+            Inside(self._runtime, blob, unread=f"not read: more than {format_size(_BROWSED)}; {opens}")
+        )
 
     def _inspect(self) -> None:
         if (blob := self._table.selected) is not None:
@@ -228,35 +240,15 @@ class BlobsArea(TabArea):
             self._view.show(inside)
             self.run_worker(inside.read(self._view.room), group="inside", exclusive=True)
 
-    async def _verify(self, blob: Blob) -> None:
-        said = "verification stopped"
-        self._verification = blob, 0
-        try:
-            finding = await self._operations.verify(blob.digest, partial(self._note_read, blob))
-            size = format_size(finding.size)
-            said = f"digest OK ({size})" if finding.is_intact else f"WRONG DIGEST: {finding.found} ({size})"
-            if self._runtime.store.integrity.is_quarantined(blob.digest):
-                said += "; the blob is no longer served"
-        except NotFoundError as error:
-            said = error.reason or str(error)
-        except OperationError as error:
-            said = f"cannot be read: {error}"
-        finally:
-            self._verification = None
-            self._say(f"{_short(blob)}: {said}")
-
-    def _note_read(self, blob: Blob, size: int) -> None:
-        self._verification = blob, size
-
     def _delete_if(self, blob: Blob, is_wanted: bool | None) -> None:
         if is_wanted:
             self.run_worker(self._delete(blob), group="delete")
 
     async def _delete(self, blob: Blob) -> None:
         try:
-            self._say(f"{_short(blob)}: {await delete(self._operations, blob)}")
+            self._say_of(blob, await delete(self._operations, blob))
         except OperationError as error:
-            self._say(f"{_short(blob)}: not deleted: {error}")
+            self._say_of(blob, f"not deleted: {error}")
 
     def _update_list(self) -> None:
         """Read the blobs if they may have changed. Sort and search them if order or search have changed."""
@@ -287,6 +279,9 @@ class BlobsArea(TabArea):
             self._resting = int((time.perf_counter() - began) * _RESTING)
         blobs = await asyncio.to_thread(arranged, self._blobs, order, wanted)
         self._table.show(blobs, "No matching blobs." if self._blobs else _EMPTY)
+
+    def _say_of(self, blob: Blob, text: str) -> None:
+        self._say(f"{_short(blob)}: {text}")
 
     def _say(self, text: str) -> None:
         """Show a line below the list, until another replaces it."""

@@ -102,14 +102,18 @@ _BEGINNING = 512
 
 
 class Inside:
-    """The content of one blob. `read` fills it: `lines` with a document or a dump, or else `listing`."""
+    """The content of one blob. `read` fills it: `lines` with a document or a dump, or else `listing`.
 
-    def __init__(self, runtime: Runtime, blob: Blob) -> None:
+    If it will not be read, `unread` says why.
+    """
+
+    def __init__(self, runtime: Runtime, blob: Blob, unread: str = "") -> None:
         self.blob = blob
         self.lines: list[Line] = []
         self.listing: LayerListing | None = None
         self._runtime = runtime
-        self._said = ""
+        self._said = unread
+        self.is_unread = bool(unread)
 
     @property
     def remark(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -17,8 +18,18 @@ from brokenreg.tui.text import fit, visible
 from brokenreg.tui.theme import cursor_style
 
 _DIGEST, _KIND, _SIZE, _USED = 12, 8, 10, 5
-_FIXED = 2 + _DIGEST + 1 + _KIND + 1 + _SIZE + 1 + _USED + 1 + 1
-"""Cells of a row that origin and place do not get."""
+_FIXED = 2 + 1 + _KIND + 1 + _SIZE + 1 + _USED + 1 + 1
+"""Cells of a row that digest, origin and place do not get."""
+
+_DIGEST_AT_MOST = 64
+_PLACE_AT_MOST = 100
+"""Cells that the longest place can have before digests are shown in full."""
+
+_WIDE = 100
+"""Cells of a list from which the upstreams of cached blobs are shown."""
+
+_MEASURED = 500
+"""Blobs whose places are measured."""
 
 _UNITS = ((31_557_600.0, "y"), (86_400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
 
@@ -48,6 +59,8 @@ class BlobTable(CursorList):
         self._clock = clock
         self._blobs: list[Blob] = []
         self._cursor = 0
+        self._place = 0
+        """The cells of the longest place."""
         self._hint = "Reading …"
 
     @property
@@ -64,6 +77,7 @@ class BlobTable(CursorList):
         """Show these blobs, or `hint` if there are none."""
         before = self.selected
         self._blobs, self._hint = blobs, hint
+        self._place = max((len(_where(blob)) for blob in blobs[:_MEASURED]), default=0)
         at = self._cursor
         if before is not None and self._digest_at(at) != before.digest:
             at = next((row for row, blob in enumerate(blobs) if blob.digest == before.digest), at)
@@ -75,12 +89,22 @@ class BlobTable(CursorList):
         width = self.scrollable_content_region.width
         if y < self.HEADING:
             style = self.get_component_rich_style("blobs--heading")
-            return Strip([Segment(fit(_heading(width), width), style)], width)
+            return Strip([Segment(fit(self._heading(width), width), style)], width)
         row = self.scroll_offset.y + y - self.HEADING
         if row >= len(self._blobs):
             text = f"   {self._hint}" if row == 1 and not self._blobs else ""
             return Strip([Segment(fit(text, width), self.get_component_rich_style("blobs--quiet"))], width)
         return self._paint(self._blobs[row], row == self._cursor, width)
+
+    def _digest_width(self, width: int) -> int:
+        """Return the cells of a digest: those that origins and places do not need."""
+        room = width - _FIXED - _origin_width(width) - min(self._place, _PLACE_AT_MOST)
+        return max(_DIGEST, min(_DIGEST_AT_MOST, room))
+
+    def _heading(self, width: int) -> str:
+        digest, origin = self._digest_width(width), _origin_width(width)
+        left = f"  {'Digest':<{digest}} {'Kind':<{_KIND}} {'Size':>{_SIZE}} {'Used':>{_USED}}"
+        return f"{left} {'Origin':<{origin}} Repository"
 
     def _digest_at(self, row: int) -> Digest | None:
         return self._blobs[row].digest if row < len(self._blobs) else None
@@ -99,13 +123,13 @@ class BlobTable(CursorList):
 
     def _paint(self, blob: Blob, at_cursor: bool, width: int) -> Strip:
         quiet = self.get_component_rich_style("blobs--quiet")
-        origin = _origin_width(width)
-        room = max(0, width - _FIXED - origin)
+        origin, digest = _origin_width(width), self._digest_width(width)
+        room = max(0, width - _FIXED - origin - digest)
         segments = [
             Segment("▌ " if at_cursor else "  ", quiet),
-            Segment(f"{_short(blob.digest)} {blob.kind:<{_KIND}} ", self.rich_style),
+            Segment(f"{_short(blob.digest, digest)} {blob.kind:<{_KIND}} ", self.rich_style),
             Segment(f"{format_size(blob.size):>{_SIZE}} {_age(blob.used, self._clock()):>{_USED}} ", quiet),
-            Segment(f"{fit(visible(blob.origin), origin)} ", quiet),
+            Segment(f"{fit(_origin(blob, origin), origin)} ", quiet),
             Segment(fit(_where(blob), room), self.rich_style),
         ]
         strip = Strip(segments).adjust_cell_length(width, self.rich_style)
@@ -115,20 +139,19 @@ class BlobTable(CursorList):
         return Strip(Segment.apply_style(strip, post_style=cursor_style(self, name)), width)
 
 
-def _heading(width: int) -> str:
-    return (
-        f"  {'Digest':<{_DIGEST}} {'Kind':<{_KIND}} {'Size':>{_SIZE}} {'Used':>{_USED}} "
-        f"{'Origin':<{_origin_width(width)}} Repository"
-    )
-
-
 def _origin_width(width: int) -> int:
-    return max(12, min(28, width // 5))
+    return min(28, width // 5) if width >= _WIDE else len("fabricated")
 
 
-def _short(digest: Digest) -> str:
+def _origin(blob: Blob, width: int) -> str:
+    """Return the origin. If there is no room, `cached` is enough: the place begins with the upstream."""
+    origin = visible(blob.origin)
+    return origin if len(origin) <= width else re.sub(r"cached from [^,]*", "cached", origin)
+
+
+def _short(digest: Digest, width: int) -> str:
     mark = "" if digest.algorithm == "sha256" else f"{digest.algorithm.removeprefix('sha')}:"
-    return mark + digest.encoded[: _DIGEST - len(mark)]
+    return fit(mark + digest.encoded[: width - len(mark)], width)
 
 
 def _age(used: float | None, now: float) -> str:

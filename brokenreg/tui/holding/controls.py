@@ -42,11 +42,11 @@ class HoldingControls(Container, HasDisabledReasons):
         self._selected = selected
         self._step = STEP
         self._stepped: Exchange | None = None
-        self._in_flight = InFlight(context.traffic, context.clock)
+        self.in_flight = InFlight(context.traffic, context.clock)
+        """The pane, which the caller places among the widgets."""
         self._held_line = HeldLine()
 
     def compose(self) -> ComposeResult:
-        yield self._in_flight
         yield self._held_line
 
     @property
@@ -65,7 +65,7 @@ class HoldingControls(Container, HasDisabledReasons):
         """Show what is held and what is in flight."""
         target = self._target
         self._held_line.show(target, self._clock())
-        self._in_flight.tick(target)
+        self.in_flight.tick(target)
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""

@@ -99,7 +99,7 @@ class InFlight(Static):
 
     DEFAULT_CSS = """
     InFlight { display: none; height: auto; max-height: 15; padding: 0 1; text-wrap: nowrap;
-        border-top: solid $secondary 50%; border-left: solid $secondary 50%; background: $surface; }
+        border-top: solid $secondary 50%; background: $surface; }
     """
 
     def __init__(self, traffic: TrafficSource, clock: Callable[[], float]) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Vertical
 
 from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.preparation import prepare_filter
@@ -16,6 +17,7 @@ from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import say
 from brokenreg.tui.faults.fail_next import FailNext
 from brokenreg.tui.holding.controls import HoldingControls
+from brokenreg.tui.split import Split
 from brokenreg.tui.tabs import TabArea, TrafficContext
 from brokenreg.tui.tags.opening import reachable
 from brokenreg.tui.text import visible
@@ -34,19 +36,9 @@ class TrafficArea(TabArea, Marking):
     """The list of exchanges, and the detail: below it once opened, on a wide screen always at the right."""
 
     DEFAULT_CSS = """
-    TrafficArea > HoldingControls { layout: vertical; height: 1fr; }
-    TrafficArea TrafficTable { height: 1fr; }
-    TrafficArea Detail { display: none; height: 60%; border-top: solid $secondary 50%; }
-    TrafficArea Detail:focus { border-top: solid $primary; }
-    TrafficArea.-reading Detail { display: block; }
-    TrafficArea.-wide > HoldingControls { layout: grid; grid-size: 2; grid-columns: 2fr 1fr;
-        grid-rows: 1fr auto; }
-    TrafficArea.-wide TrafficTable { row-span: 2; column-span: 2; height: 100%; }
-    TrafficArea.-wide.-filled TrafficTable { column-span: 1; }
-    TrafficArea.-wide.-filled InFlight { display: block; }
-    TrafficArea.-wide Detail { height: 100%; border-top: none; border-left: solid $secondary 50%; }
-    TrafficArea.-wide.-filled Detail { display: block; }
-    TrafficArea.-wide Detail:focus { border-left: solid $primary; }
+    TrafficArea > HoldingControls { height: 1fr; }
+    TrafficArea Vertical > Detail { height: 1fr; }
+    TrafficArea.-wide InFlight { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("traffic")
 
@@ -67,8 +59,8 @@ class TrafficArea(TabArea, Marking):
 
     def compose(self) -> ComposeResult:
         with self._holding:
-            yield self._table
-            yield self._detail
+            detail = Vertical(self._detail, self._holding.in_flight)
+            yield Split(self._table, detail, beside=1 / 3, below=0.6)
         yield self._bar
 
     def on_mount(self) -> None:
@@ -129,7 +121,7 @@ class TrafficArea(TabArea, Marking):
                 return "no filters were used yet; {traffic.filter} sets one"
             case "filter_toggle" if not self._bar.text:
                 return "no filter is set; {traffic.filter} sets one"
-            case "pane" if self._detail.exchange is None or not self._detail.display:
+            case "pane" if self._detail.exchange is None or not self._detail.is_on_screen:
                 return self._why_no_exchange() or "no exchange is open; {traffic.open} opens the selected one"
         return super().disabled_reason(action)
 
