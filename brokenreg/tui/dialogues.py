@@ -193,7 +193,7 @@ class DocumentScreen(Dialogue[None], inherit_bindings=False):
             self._say("not found")
             return
         body, size = found
-        lines, is_whole = await asyncio.to_thread(_lines, body, size)
+        lines, is_whole = await read_lines(body, size)
         self._say("" if is_whole else "only the beginning is shown")
         self.query_one(Lines).show_lines(lines)
 
@@ -206,8 +206,12 @@ class DocumentScreen(Dialogue[None], inherit_bindings=False):
         self.query_one("#facts", Static).update(Content.assemble(*parts))
 
 
+async def read_lines(body: bytes, size: int) -> tuple[list[Line], bool]:
+    """Return the lines of a document of `size` bytes that begins with `body`, and whether it is complete."""
+    return await asyncio.to_thread(_lines, body, size)
+
+
 def _lines(body: bytes, size: int) -> tuple[list[Line], bool]:
-    """Return the lines of a document, and whether it is complete. Takes up to some tenths of a second."""
     text = body[:SHOWN].decode(errors="backslashreplace")
     lines, is_whole = document_lines(text, SHOWN)
     return lines, is_whole and size <= SHOWN

@@ -36,7 +36,7 @@ async def test_lines_are_filtered_by_level_and_escaped() -> None:
             )
             assert line_with(panel, "no room").startswith(" 00:00:04 WARN ")
             assert line_with(panel, "failed").startswith(" 00:01:05 ERROR")
-            assert line_with(panel, "OSError").startswith(" " * 19 + "OSError")
+            assert line_with(panel, "OSError").startswith("▌" + " " * 18 + "OSError")
             screen = await look(pilot, "l")
             assert "warnings and errors" in screen
             assert "[bold]" not in screen
@@ -61,7 +61,8 @@ async def test_the_list_follows_only_at_its_end() -> None:
             assert "line 60." in await look(pilot)
             assert "○ more below" in await look(pilot, "k", "k")
             say(runtime.diagnostics, logging.INFO, "line 61.")
-            assert "line 58." in lines(panel)[-2]
+            assert "line 61." not in await look(pilot)
+            assert "line 60." in lines(panel)[-2]
             assert "line 61." in await look(pilot, "G")
             assert "line 0." in await look(pilot, "g")
             assert "○ not following" in await look(pilot, "G", "F")
@@ -77,10 +78,14 @@ async def test_long_lines_are_wrapped_at_spaces_and_again_after_a_resize() -> No
         async with panel.run_test(size=SIZE) as pilot:
             await look(pilot, "5")
             assert "end" not in line_with(panel, "INFO")
-            assert line_with(panel, "end").startswith(" " * 17 + "word")
+            assert line_with(panel, "end").startswith("▌" + " " * 16 + "word")
+            await pilot.resize_terminal(100, 24)
+            await look(pilot)
+            assert line_with(panel, "end").startswith("▌" + " " * 16 + "word word word word end")
             await pilot.resize_terminal(140, 24)
             await look(pilot)
-            assert line_with(panel, "INFO").endswith("end")
+            assert line_with(panel, "INFO   word").split("│")[0].rstrip().endswith("…")
+            assert "word end" in line_with(panel, "word end"), "in full at the right"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from exchanges import small_pull
 from running import registry
-from scenes import some_blobs
+from scenes import pushed_and_cached, ruled, some_blobs, some_log_lines, some_traffic
 from screen import lines, look, said, settled, shown
 
 from brokenreg.traffic.log import TrafficLog
@@ -19,6 +20,35 @@ def border(screen: list[str]) -> int:
 def edge(screen: list[str]) -> int:
     """Return the line of the border between list and detail."""
     return next(number for number, line in enumerate(screen) if line.startswith("───"))
+
+
+SCENES = {
+    "1": (some_traffic, (), "Response 42.8 MiB of 98 MiB"),
+    "2": (ruled, (), "how much of the body to send (64KiB, 50%)"),
+    "3": (some_blobs, ("j", "j"), "usr/sbin/nginx"),
+    "4": (pushed_and_cached, ("j", "l", "l"), '"schemaVersion": 2,'),
+    "5": (some_log_lines, (), "2026-01-01 12:01:03 ERROR"),
+}
+"""By key of the tab: what has happened, keys, and what the detail shows then."""
+
+
+@pytest.mark.parametrize("tab", SCENES)
+@pytest.mark.parametrize("width", [120, 200])
+async def test_every_tab_shows_list_and_detail_side_by_side(tab: str, width: int) -> None:
+    scene, keys, shown = SCENES[tab]
+    async with registry(TrafficLog()) as runtime:
+        await scene(runtime)
+        panel = Panel(runtime)
+        async with panel.run_test(size=(width, 30)) as pilot:
+            await settled(pilot, tab, *keys)
+            for _ in range(6):  # until the cursor has rested
+                await settled(pilot)
+            screen = lines(panel)
+            column = border(screen)
+            assert 40 <= column <= width - 30
+            assert shown in " ".join(" ".join(line[column + 1 :].split()) for line in screen)
+            await pilot.resize_terminal(119, 30)
+            assert shown not in await settled(pilot), "only the list"
 
 
 async def test_keys_move_the_border_which_each_tab_remembers() -> None:

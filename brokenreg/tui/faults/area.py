@@ -18,11 +18,13 @@ from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Confirmation, warn
 from brokenreg.tui.disabled_reasons import keyed_for
 from brokenreg.tui.faults.choice import fault_choice
+from brokenreg.tui.faults.detail import RuleDetail
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.scenario_file import LoadDialogue, SaveDialogue
 from brokenreg.tui.faults.seen import Seen, seen_in
 from brokenreg.tui.faults.words import faults_words, rule_rows
 from brokenreg.tui.listing import Listing
+from brokenreg.tui.split import Split
 from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.text import visible
 from brokenreg.wording import counted, form_for
@@ -53,21 +55,25 @@ class FaultsArea(TabArea):
         self._books = context.runtime.rules
         self._arming = context.arming
         self._listing = Listing()
+        self._detail = RuleDetail()
         self._saved: dict[int, Rule] = {}
         """Rules by id, as they were last saved here."""
 
     def compose(self) -> ComposeResult:
-        yield self._listing
+        yield Split(self._listing, self._detail, beside=0.4)
 
     def tick(self) -> None:
         books = self._books
         there = [((name, each.id), each) for name in books.namespaces() for each in books.book(name)]
-        width = self.size.width - 2
+        width = max(0, self._listing.scrollable_content_region.width - 1)
         state = width, [(place, each.rule, each.applied, each.matched) for place, each in there]
         if state != self._shown:
             self._shown = state
             hint = [keyed_for(self, line) for line in _HINT]
             self._listing.show(list(rule_rows(there, width, hint)))
+            self.set_class(bool(there), "-filled")
+        if self.has_class("-wide"):
+            self._detail.show(self._namespace, self._selected)
 
     def take_focus(self) -> None:
         self._listing.focus()

@@ -41,12 +41,13 @@ def faults_words(rule: Rule) -> str:
     return " + ".join(map(fault_words, rule.fault))
 
 
-def match_words(rule: Rule) -> str:
-    """Return the match of a rule: `layer library/* client=docker/*`."""
+def match_words(rule: Rule, width: int = 0) -> str:
+    """Return the match of a rule: `layer library/* client=docker/*`. If it is longer, digests are cut."""
     match = rule.match
     others = match.model_dump(exclude_none=True, exclude={"endpoint", "repository"})
     parts = [rule.endpoint, match.repository or "", *(f"{name}={value}" for name, value in others.items())]
-    return _DIGEST.sub(r"\1…", visible(" ".join(filter(None, parts))))
+    words = visible(" ".join(filter(None, parts)))
+    return words if len(words) <= width else _DIGEST.sub(r"\1…", words)
 
 
 def count_words(rule: Rule) -> str:
@@ -91,5 +92,6 @@ def _row(columns: tuple[int, int, int], place: Place, active: ActiveRule) -> Row
     often = count_words(rule)
     fault = faults_words(rule) + (f" {often}" if often else "")
     counts = f"{active.applied}/{active.matched}"
-    line = _line(columns, f"{glyph(active)} ", name, match_words(rule), fault, counts)
+    match = match_words(rule, columns[1])
+    line = _line(columns, f"{glyph(active)} ", name, match, fault, counts)
     return Row(place, line, "" if active.is_armed else "off")

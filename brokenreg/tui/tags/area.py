@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -16,6 +17,8 @@ from brokenreg.storage.errors import StorageError
 from brokenreg.storage.records import is_cache, spelled
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import DocumentScreen, say
+from brokenreg.tui.document import DocumentPane
+from brokenreg.tui.split import Split
 from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.tags.changes import Change, delete, retag
 from brokenreg.tui.tags.odd_images import image_choice
@@ -27,6 +30,9 @@ from brokenreg.tui.text import visible
 _MOST_PARTS = 1_000
 """Layers, and manifests, that are shown of one document."""
 
+_RESTED = 3
+"""Ticks after which the cursor rests."""
+
 _HINT = "No repositories yet. Push an image, or pull one through the proxy."
 
 
@@ -34,7 +40,6 @@ class TagsArea(TabArea):
     """The tree of all repositories, and a search field while it is used."""
 
     DEFAULT_CSS = """
-    TagsArea > TagTree { height: 1fr; }
     TagsArea > Input { display: none; padding: 0 1; background: $panel; }
     TagsArea.-searching > Input { display: block; }
     """
@@ -46,6 +51,9 @@ class TagsArea(TabArea):
         self._runtime = context.runtime
         self._tree = Tree(self._runtime.store.index)
         self._view = TagTree(self._tree, _HINT)
+        self._pane = DocumentPane()
+        self._moved: tuple[Hashable, int] = (None, 0)
+        """What the cursor is on, and for how many ticks."""
         self._field = Input(
             placeholder="Part of a repository name or tag",
             max_length=255,
@@ -56,14 +64,30 @@ class TagsArea(TabArea):
         self._client = 0
 
     def compose(self) -> ComposeResult:
-        yield self._view
+        yield Split(self._view, self._pane)
         yield self._field
 
     def tick(self) -> None:
         self._view.tick()
+        self.set_class(self._view.selected is not None, "-filled")
+        if self.has_class("-wide"):
+            self._browse()
         for digest in self._tree.missing - self._reading:
             self._reading.add(digest)
             self.run_worker(self._learn(digest))
+
+    def _browse(self) -> None:
+        """Show the document under the cursor beside the tree, after the cursor has rested."""
+        row = self._view.selected
+        ticks = self._moved[1] + 1 if row == self._moved[0] else 0
+        self._moved = row, ticks
+        if row is None or ticks < _RESTED or row == self._pane.key:
+            return
+        if row.digest is not None:
+            self._pane.show_document(row, *document_of(row, row.digest, self._runtime.store))
+        else:
+            facts = [("Content", row.media_type)] if row.media_type else []
+            self._pane.show_document(row, row.text, facts, None)
 
     def take_focus(self) -> None:
         self._view.focus()

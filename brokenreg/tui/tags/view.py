@@ -20,6 +20,9 @@ from brokenreg.tui.theme import cursor_style
 
 _SIZE = 10
 _TEXT_AT_LEAST = 20
+_WORD = len("manifest  ")
+_BESIDE_DIGEST = 4
+"""Cells at the right of the middle that digests, which begin in the same column, do not get."""
 
 
 class TagTree(CursorList, HasDisabledReasons):
@@ -147,13 +150,13 @@ class TagTree(CursorList, HasDisabledReasons):
         room = max(0, width - cell_len(start) - 2 - len(word))
         size = "" if row.size is None else f"{format_size(row.size):>{_SIZE}}"
         room -= len(size) + 2 + bool(size)
-        about = _about(row)
+        about = _about(row, min(width // 2 - _BESIDE_DIGEST, room - max(_TEXT_AT_LEAST, len(row.text))))
         most = max(0, min(cell_len(about), room - _TEXT_AT_LEAST))
         about = fit(about, most) if row.kind in MANIFESTS else fit_end(about, most)
         room -= cell_len(about)
         text = visible(row.text)
         if row.text == row.digest and room < len(text):
-            text = row.text[:DIGEST]
+            text = row.text[: max(DIGEST, room)]
         style = self._style("name") if row.kind in (Kind.REPOSITORY, Kind.TAG) else self.rich_style
         segments = [
             Segment(start, quiet),
@@ -168,11 +171,12 @@ class TagTree(CursorList, HasDisabledReasons):
         return self.get_component_rich_style(f"tags--{name}")
 
 
-def _about(row: Row) -> str:
-    """Return the text at the right: what the row is."""
+def _about(row: Row, room: int) -> str:
+    """Return the text at the right: what the row is. A digest is as long as there is room."""
     if row.kind in MANIFESTS and row.digest:
         what = "index" if row.media_type in INDEXES else "manifest"
         word = what if row.is_here else "missing"
-        return word if row.text == row.digest else f"{word}  {row.digest[:DIGEST]}"
+        digest = row.digest[: max(DIGEST, room - _WORD)]
+        return word if row.text == row.digest else f"{word:<{_WORD}}{digest}"
     about = visible(row.media_type[:200])
     return about if row.is_here else f"missing  {about}"
