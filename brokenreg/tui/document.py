@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 
 from textual.content import Content
+from textual.worker import Worker
 
 from brokenreg.storage.errors import StorageError
 from brokenreg.tui.dialogues import Fact, Read, read_lines
@@ -30,7 +32,8 @@ class DocumentPane(Lines):
         self.scroll_home(animate=False, immediate=True)
         self.show_lines(head)
         if read is not None:
-            self.run_worker(self._load(head, read), group="document", exclusive=True)
+            load = partial(self._load, head, read)  # a coroutine would never run if it is cancelled first
+            self._loading: Worker[None] = self.run_worker(load, group="document", exclusive=True)
         else:
             self.workers.cancel_group(self, "document")
 

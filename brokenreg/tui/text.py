@@ -50,14 +50,18 @@ def fold(text: str, width: int) -> list[str]:
     return [text[start:end] for start, end in rows_of(text, width)]
 
 
+_BREAKABLE = "/,"
+
+
 def rows_of(text: str, width: int, indent: int = 0) -> Iterator[tuple[int, int]]:
     """Yield where each row of a folded text starts and ends. Rows after the first are narrower by `indent`.
 
-    A row ends at a space. A word that is longer than a row, for example a digest, is broken at the edge.
+    A row ends at a space. A word that is longer than a row is broken after a slash or comma, or, if it has
+    none near the edge (a digest), at the edge.
     """
     start, end = 0, _room(text, 0, width)
     while end < len(text):
-        end = _space_before(text, start, end, width - indent)
+        end = _break_before(text, start, end, width - indent)
         yield start, end
         start = end
         while text.startswith(" ", start):
@@ -66,13 +70,15 @@ def rows_of(text: str, width: int, indent: int = 0) -> Iterator[tuple[int, int]]
     yield start, len(text)
 
 
-def _space_before(text: str, start: int, end: int, width: int) -> int:
-    """Return the last space before `end`, or `end` if there is none or if the word is longer than a row."""
+def _break_before(text: str, start: int, end: int, width: int) -> int:
+    """Return where a row ends that has room until `end`: at a space, or within a word that is too long."""
     space = text.rfind(" ", start, end + 1)
-    if space < 0 or not text[start:space].strip():
-        return end
-    word = text[space + 1 : space + 2 + max(0, width)].partition(" ")[0]
-    return space if cell_len(word) <= width else end
+    if space >= 0 and text[start:space].strip():
+        word = text[space + 1 : space + 2 + max(0, width)].partition(" ")[0]
+        if cell_len(word) <= width:
+            return space
+    after = 1 + max(text.rfind(sign, start, end) for sign in _BREAKABLE)
+    return after if after > start + (end - start) // 3 else end
 
 
 def _room(text: str, start: int, width: int) -> int:

@@ -98,6 +98,9 @@ async def test_long_lines_are_wrapped_at_spaces_and_again_after_a_resize() -> No
         ("abcde fg", 5, ["abcde", "fg"]),
         ("a bcdefg", 5, ["a bcd", "efg"]),
         ("日本語", 5, ["日本", "語"]),
+        ("go to here", 7, ["go to", "here"]),
+        ("GET /v2/team/app/blobs", 16, ["GET /v2/team/", "app/blobs"]),
+        ("a,sha256:0123456789", 12, ["a,sha256:012", "3456789"]),
     ],
 )
 def test_folding(text: str, width: int, rows: list[str]) -> None:

@@ -238,7 +238,10 @@ class BlobsArea(TabArea):
         if (blob := self._table.selected) is not None:
             inside = Inside(self._runtime, blob)
             self._view.show(inside)
-            self.run_worker(inside.read(self._view.room), group="inside", exclusive=True)
+            read = partial(
+                inside.read, self._view.room
+            )  # a coroutine would never run if it is cancelled first
+            self._reading: Worker[None] = self.run_worker(read, group="inside", exclusive=True)
 
     def _delete_if(self, blob: Blob, is_wanted: bool | None) -> None:
         if is_wanted:

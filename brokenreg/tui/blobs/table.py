@@ -25,8 +25,7 @@ _DIGEST_AT_MOST = 64
 _PLACE_AT_MOST = 100
 """Cells that the longest place can have before digests are shown in full."""
 
-_WIDE = 100
-"""Cells of a list from which the upstreams of cached blobs are shown."""
+_ORIGIN, _ORIGIN_AT_MOST = len("fabricated"), 40
 
 _MEASURED = 500
 """Blobs whose places are measured."""
@@ -61,6 +60,8 @@ class BlobTable(CursorList):
         self._cursor = 0
         self._place = 0
         """The cells of the longest place."""
+        self._origins = (0, 0)
+        """The cells of the longest origin, and without the upstreams of cached blobs."""
         self._hint = "Reading …"
 
     @property
@@ -78,6 +79,8 @@ class BlobTable(CursorList):
         before = self.selected
         self._blobs, self._hint = blobs, hint
         self._place = max((len(_where(blob)) for blob in blobs[:_MEASURED]), default=0)
+        origins = [visible(blob.origin) for blob in blobs[:_MEASURED]]
+        self._origins = max(map(len, origins), default=0), max(map(len, map(_shorter, origins)), default=0)
         at = self._cursor
         if before is not None and self._digest_at(at) != before.digest:
             at = next((row for row, blob in enumerate(blobs) if blob.digest == before.digest), at)
@@ -98,11 +101,17 @@ class BlobTable(CursorList):
 
     def _digest_width(self, width: int) -> int:
         """Return the cells of a digest: those that origins and places do not need."""
-        room = width - _FIXED - _origin_width(width) - min(self._place, _PLACE_AT_MOST)
+        room = width - _FIXED - self._origin_width(width) - min(self._place, _PLACE_AT_MOST)
         return max(_DIGEST, min(_DIGEST_AT_MOST, room))
 
+    def _origin_width(self, width: int) -> int:
+        """Return the cells of an origin: those that places and the beginnings of digests do not need."""
+        room = width - _FIXED - _DIGEST - min(self._place, _PLACE_AT_MOST)
+        longest, shorter = self._origins
+        return max(_ORIGIN, min(longest if longest <= room else shorter, _ORIGIN_AT_MOST, room))
+
     def _heading(self, width: int) -> str:
-        digest, origin = self._digest_width(width), _origin_width(width)
+        digest, origin = self._digest_width(width), self._origin_width(width)
         left = f"  {'Digest':<{digest}} {'Kind':<{_KIND}} {'Size':>{_SIZE}} {'Used':>{_USED}}"
         return f"{left} {'Origin':<{origin}} Repository"
 
@@ -123,7 +132,7 @@ class BlobTable(CursorList):
 
     def _paint(self, blob: Blob, at_cursor: bool, width: int) -> Strip:
         quiet = self.get_component_rich_style("blobs--quiet")
-        origin, digest = _origin_width(width), self._digest_width(width)
+        origin, digest = self._origin_width(width), self._digest_width(width)
         room = max(0, width - _FIXED - origin - digest)
         segments = [
             Segment("▌ " if at_cursor else "  ", quiet),
@@ -139,14 +148,14 @@ class BlobTable(CursorList):
         return Strip(Segment.apply_style(strip, post_style=cursor_style(self, name)), width)
 
 
-def _origin_width(width: int) -> int:
-    return min(28, width // 5) if width >= _WIDE else len("fabricated")
-
-
 def _origin(blob: Blob, width: int) -> str:
-    """Return the origin. If there is no room, `cached` is enough: the place begins with the upstream."""
     origin = visible(blob.origin)
-    return origin if len(origin) <= width else re.sub(r"cached from [^,]*", "cached", origin)
+    return origin if len(origin) <= width else _shorter(origin)
+
+
+def _shorter(origin: str) -> str:
+    """Return an origin without the upstream, with which the place of a cached blob begins."""
+    return re.sub(r"cached from [^,]*", "cached", origin)
 
 
 def _short(digest: Digest, width: int) -> str:

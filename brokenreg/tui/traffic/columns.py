@@ -30,35 +30,49 @@ class Columns:
 
 @dataclass(slots=True)
 class Wishes:
-    """The longest client, and the longest request with its note, of the rows that were painted so far."""
+    """What the rows of a list of `width` cells that were painted so far need, in cells.
 
+    That is the longest client, and the longest request with its note: of all rows (`longest`), and of those
+    whose request can be shown in full (`request`).
+    """
+
+    width: int
     client: int = 0
     request: int = 0
+    longest: int = 0
 
-    def note(self, client: int, request: int) -> bool:
-        """Note the lengths of a row, in cells; return whether one of them is longer than all before."""
+    def note(self, client: int, request: int, beside: int) -> bool:
+        """Note the lengths of a row, in cells; return whether one of them is longer than all before.
+
+        `beside` is for the note, which can also be in place of the bar.
+        """
         client = min(client, CLIENT_READ)
-        is_longer = client > self.client or request > self.request
-        self.client, self.request = max(client, self.client), max(request, self.request)
+        most = self.width - _FIXED - _TIME - _CLIENT - 2 - _BAR
+        fitting = min(request + beside, most) if request <= most else 0
+        request += beside
+        is_longer = client > self.client or fitting > self.request or request > self.longest
+        self.client, self.request = max(client, self.client), max(fitting, self.request)
+        self.longest = max(request, self.longest)
         return is_longer
 
-    def columns(self, width: int, *, has_waterfall: bool) -> Columns:
-        """Return the columns of a list of `width` cells.
+    def columns(self, *, has_waterfall: bool) -> Columns:
+        """Return the columns.
 
-        The bar shrinks before a request is cut. Clients are shown in full if no request is cut for it. A
-        list that is very narrow has no bar, no client, or no time.
+        The bar shrinks before a request is cut. Clients are shown in full if no other request is cut for it.
+        A list that is very narrow has no bar, no client, or no time.
         """
         time, client = _TIME, _CLIENT
-        if width - _FIXED - time - 1 - client - 1 < _REQUEST_AT_LEAST:
+        if self.width - _FIXED - time - 1 - client - 1 < _REQUEST_AT_LEAST:
             client = 0
-        if width - _FIXED - time - 1 < _REQUEST_AT_LEAST:
+        if self.width - _FIXED - time - 1 < _REQUEST_AT_LEAST:
             time = 0
-        room = width - _FIXED - (time and time + 1) - (client and client + 1)
+        room = self.width - _FIXED - (time and time + 1) - (client and client + 1)
         bar = _BAR if has_waterfall and room - _BAR >= _REQUEST_AT_LEAST else 0
-        spare = max(0, room - bar - max(self.request, _REQUEST_AT_LEAST))
-        if client and width >= _WIDE:
+        if client and self.width >= _WIDE:
+            spare = max(0, room - bar - max(self.request, _REQUEST_AT_LEAST))
             more = min(spare, max(0, self.client - client))
-            client, room, spare = client + more, room - more, spare - more
+            client, room = client + more, room - more
         if bar:
-            bar = min(max(bar, min(_BAR_AT_MOST, (width - _LIST) // 3)), bar + spare)
+            spare = max(0, room - bar - max(self.longest, _REQUEST_AT_LEAST))
+            bar = min(max(bar, min(_BAR_AT_MOST, (self.width - _LIST) // 3)), bar + spare)
         return Columns(time, client, max(1, room - bar), bar)

@@ -69,8 +69,7 @@ class Painter:
         self._widget = widget
         self._clock = clock
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(_STRIPS_KEPT)
-        self._wishes = Wishes()
-        self._wishes_at = 0
+        self._wishes = Wishes(0)
         self._summaries: LRUCache[Transfer, tuple[tuple[int, int, int], Summary]] = LRUCache(_STRIPS_KEPT)
 
     def forget(self) -> None:
@@ -85,7 +84,7 @@ class Painter:
 
     def measure_again(self) -> None:
         """Let the columns fit the rows that are painted from now on."""
-        self._wishes = Wishes()
+        self._wishes = Wishes(self._wishes.width)
 
     def heading(self, width: int) -> Strip:
         """Paint the names of the columns."""
@@ -254,13 +253,14 @@ class Painter:
         return known[1]
 
     def _columns(self, width: int) -> Columns:
-        if width != self._wishes_at:
-            self._wishes, self._wishes_at = Wishes(), width
-        return self._wishes.columns(width, has_waterfall=self.has_waterfall)
+        if width != self._wishes.width:
+            self._wishes = Wishes(width)
+        return self._wishes.columns(has_waterfall=self.has_waterfall)
 
     def _wish(self, client: str, request: int, note: str) -> None:
         """Note the lengths of a row; paint all rows again if it is the longest."""
-        if self._wishes.note(cell_len(client), request + (min(_NOTE, cell_len(note) + 1) if note else 0)):
+        beside = min(_NOTE, cell_len(note) + 1) if note else 0
+        if self._wishes.note(cell_len(client), request, beside):
             self._widget.refresh()
 
     def _style(self, name: str) -> Style:
