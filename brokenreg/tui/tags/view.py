@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -15,11 +16,13 @@ from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.scrolling import CursorList
 from brokenreg.tui.tags.rows import DIGEST, INDEXES, MANIFESTS, Kind, Place, Row, Tree
-from brokenreg.tui.text import fit, fit_end, visible
+from brokenreg.tui.text import ELLIPSIS, fit, visible
 from brokenreg.tui.theme import cursor_style
 
 _SIZE = 10
 _TEXT_AT_LEAST = 20
+_DIGEST_AT_LEAST = len("sha256:") + 5
+_FIRST_WORD = re.compile(r"^[^./]*[./]?")
 _WORD = len("manifest  ")
 _BESIDE_DIGEST = 4
 """Cells at the right of the middle that digests, which begin in the same column, do not get."""
@@ -150,9 +153,9 @@ class TagTree(CursorList, HasDisabledReasons):
         room = max(0, width - cell_len(start) - 2 - len(word))
         size = "" if row.size is None else f"{format_size(row.size):>{_SIZE}}"
         room -= len(size) + 2 + bool(size)
-        about = _about(row, min(width // 2 - _BESIDE_DIGEST, room - max(_TEXT_AT_LEAST, len(row.text))))
-        most = max(0, min(cell_len(about), room - _TEXT_AT_LEAST))
-        about = fit(about, most) if row.kind in MANIFESTS else fit_end(about, most)
+        most = room - min(len(row.text), _TEXT_AT_LEAST)
+        usual = max(width // 2 - _BESIDE_DIGEST, _WORD + DIGEST)
+        about = _about(row, min(usual, most) if row.kind in MANIFESTS else most)
         room -= cell_len(about)
         text = visible(row.text)
         if row.text == row.digest and room < len(text):
@@ -172,11 +175,20 @@ class TagTree(CursorList, HasDisabledReasons):
 
 
 def _about(row: Row, room: int) -> str:
-    """Return the text at the right: what the row is. A digest is as long as there is room."""
-    if row.kind in MANIFESTS and row.digest:
-        what = "index" if row.media_type in INDEXES else "manifest"
-        word = what if row.is_here else "missing"
-        digest = row.digest[: max(DIGEST, room - _WORD)]
-        return word if row.text == row.digest else f"{word:<{_WORD}}{digest}"
-    about = visible(row.media_type[:200])
-    return about if row.is_here else f"missing  {about}"
+    """Return the text at the right, in at most `room` cells: what the row is."""
+    word = "" if row.is_here else "missing"
+    if row.kind not in MANIFESTS or not row.digest:
+        about = _ending(visible(row.media_type[:200]), room - len(word) - 2 * bool(word))
+        return "  ".join(filter(None, (word, about)))
+    word = word or ("index" if row.media_type in INDEXES else "manifest")
+    if row.text == row.digest or room < _WORD + _DIGEST_AT_LEAST:
+        return word
+    return f"{word:<{_WORD}}{fit(row.digest, min(len(row.digest), room - _WORD))}"
+
+
+def _ending(media_type: str, room: int) -> str:
+    """Return a media type; if there is no room, its last words (`…tar+gzip`)."""
+    text, is_cut = media_type, False
+    while text and cell_len(text) + is_cut > room:
+        text, is_cut = _FIRST_WORD.sub("", text), True
+    return ELLIPSIS + text if is_cut and text else text

@@ -60,7 +60,7 @@ class TrafficArea(TabArea, Marking):
     def compose(self) -> ComposeResult:
         with self._holding:
             detail = Vertical(self._detail, self._holding.in_flight)
-            yield Split(self._table, detail, beside=1 / 3, below=0.6)
+            yield Split(self._table, detail, beside=0.31, below=0.6)
         yield self._bar
 
     def on_mount(self) -> None:

@@ -72,7 +72,8 @@ def request_line(exchange: Exchange, width: int) -> str:
     """Return method and target, in at most `width` cells (`GET library/app manifests/1.2`)."""
     target = exchange.target
     if target.endpoint is Endpoint.CONNECT:
-        return fit_end(no_request(exchange), width)
+        words = no_request(exchange)
+        return words if len(words) <= width else fit(words.partition(": ")[2] or words, width).rstrip()
     method = method_word(exchange)
     room = width - cell_len(method) - 1
     if target.error is not None or not target.repository:

@@ -29,6 +29,7 @@ _NOTE_LEAVES = 21
 """Cells of the request that a note does not take."""
 _NOTE = 13
 """Cells of a note, with a space, that are enough for most."""
+_ALGORITHM = len("sha256:")
 _STRIPS_KEPT = 1024
 _WIDE = 100
 """Number of columns from which a screen shows a waterfall by default, and a list the cache's result."""
@@ -148,6 +149,8 @@ class Painter:
             note, note_style = cells.progress(exchange.progress, beside), "quiet"
         elif not note:
             note, note_style = self._quiet_note(exchange, kind, width), "quiet"
+            if needs - _ALGORITHM + 1 + cell_len(note) > room and exchange.ended:
+                note = ""  # the glyph and the status say it, too
         bar_style = state = cells.state(exchange, kind)
         is_named = not is_member or exchange.replay_of is not None
         self._wish(cells.client_name(exchange, CLIENT_READ) if is_named else "", needs, note)
@@ -190,6 +193,8 @@ class Painter:
         self._wish(cells.client_name(first, CLIENT_READ), needs, blobs)
         if len(blobs) <= columns.bar and needs + 1 + len(blobs) > columns.request:
             blobs, bar = "", blobs
+        elif needs + 1 + len(blobs) > columns.request:
+            blobs = blobs.partition(" ")[0]
         beside = len(blobs) + 1 if blobs else 0
         return _Words(
             glyph="▸" if rows.is_collapsed(transfer) else "▾",
