@@ -22,8 +22,7 @@ _LONGEST = 200
 _UNITS = "KMGTP"
 _WRITES = ("POST", "PUT", "PATCH")
 _ENDED_WORDS = {Ended.COMPLETE: "", Ended.DISCONNECTED: "disconnected", Ended.ABORTED: "aborted"}
-_ENDED_SHORT = {Ended.COMPLETE: "", Ended.DISCONNECTED: "closed", Ended.ABORTED: "aborted"}
-"""For narrow columns."""
+_ENDED_SHORT = {**_ENDED_WORDS, Ended.DISCONNECTED: "closed"}
 
 
 def glyph(exchange: Exchange, kind: Kind | None = None) -> str:
@@ -180,9 +179,11 @@ def transfer_line(transfer: Transfer, width: int) -> str:
 
 def transfer_length(transfer: Transfer) -> int:
     """Return the cells that `transfer_line` needs if of a digest only the beginning is shown."""
-    reference = transfer.tag or transfer.first.target.reference
-    name = beginning(transfer.first.target.name, _LONGEST)
-    return len("PULL ") + cell_len(name) + 1 + cell_len(short(reference))
+    target = transfer.first.target
+    needs = len("PULL ") + cell_len(beginning(target.name, _LONGEST))
+    if target.endpoint is not Endpoint.MANIFEST and not transfer.tag:
+        return needs
+    return needs + 1 + cell_len(short(transfer.tag or target.reference))
 
 
 def note(exchange: Exchange, width: int, retry: int = 0) -> str:

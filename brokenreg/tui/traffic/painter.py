@@ -195,6 +195,7 @@ class Painter:
             blobs, bar = "", blobs
         elif needs + 1 + len(blobs) > columns.request:
             blobs = blobs.partition(" ")[0]
+            blobs = "" if needs <= columns.request < needs + 1 + len(blobs) else blobs
         beside = len(blobs) + 1 if blobs else 0
         return _Words(
             glyph="▸" if rows.is_collapsed(transfer) else "▾",
