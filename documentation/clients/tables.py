@@ -36,7 +36,8 @@ MEANING = {
     Outcome.GAVE_UP: "It ended with an error, although another request would have helped.",
     Outcome.HAMMERED: "It sent more requests than the case allows, or sooner than `Retry-After` allows.",
     Outcome.CRASHED: "A signal ended it, or it printed a panic or a traceback.",
-    Outcome.RETRYING: "It was still running at the time limit, and waited before its next request.",
+    Outcome.RETRYING: "It was still running at the time limit. Requests had failed, and none was in flight: "
+    "it waited, as clients do before they try again.",
     Outcome.HUNG: "It was still running at the time limit, and waited for a response, or did nothing.",
     Outcome.SUSPECTED: "It ended with success, although it got nothing, a part, or only wrong bytes. No copy "
     "shows what it kept, so this is a suspicion.",
