@@ -48,6 +48,7 @@ _AREAS: Mapping[str, Area] = {
     "commands": Area("Command log", frozenset({"commands"})),
     "split": Area("Navigation", frozenset(TABS)),
     "tree": Area("Tree", frozenset({"tags"})),
+    "seen": Area("Dialogues", frozenset({"file"})),
     "filters": Area("Dialogues", frozenset({"choose"})),
     **{
         name: Area("Dialogues", frozenset({name}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import AsyncIterable
+from datetime import UTC, datetime
 from functools import partial
 from pkgutil import resolve_name
 from typing import Any
@@ -36,6 +37,10 @@ class AttachedFiles:
         self.saving_problem = ""
         if folder is None:
             self.saving_problem = 'this terminal cannot save files: use "brokenreg attach" instead'
+
+    def free_name(self, stem: str, suffix: str) -> str:
+        """Return a name with the time in it: the server does not know the files of the terminal."""
+        return f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}{suffix}"
 
     async def save(self, name: str, pieces: AsyncIterable[str], *, overwrite: bool) -> str:
         """Send the file to the terminal, which never overwrites one. Raise `RefusedFileError`."""

@@ -29,8 +29,12 @@ class FileDialogue(Dialogue[str | None], inherit_bindings=False):
 
     def content(self) -> ComposeResult:
         yield Static(self._prompt, markup=False)
-        yield Input(compact=True, max_length=4096)
+        yield Input(self.suggested_name(), compact=True, max_length=4096)
         yield Static(id="problem", markup=False)
+
+    def suggested_name(self) -> str:
+        """Return the name with which the dialogue begins. Typing replaces it."""
+        return ""
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -15,6 +15,9 @@ from brokenreg.concurrency import shielded
 _AT_ONCE = 1 << 20
 """Number of characters that are written together."""
 
+_MOST_TRIED = 1000
+"""Number of names that are tried for a new file."""
+
 
 class Files(Protocol):
     """The files of the panel's user, which may be on another machine."""
@@ -25,6 +28,9 @@ class Files(Protocol):
     """Why nothing can be saved, and what to do instead; empty if files can be saved."""
     opening_problem: str
     """Why nothing can be opened, and what to do instead; empty if files can be opened."""
+
+    def free_name(self, stem: str, suffix: str) -> str:
+        """Return a name for a new file that begins with `stem`."""
 
     async def save(self, name: str, pieces: AsyncIterable[str], *, overwrite: bool) -> str:
         """Save a file completely or not at all, and return its path.
@@ -39,6 +45,11 @@ class LocalFiles:
 
     place = "to this file"
     saving_problem = opening_problem = ""
+
+    def free_name(self, stem: str, suffix: str) -> str:
+        """Return the first of `stem`, `stem-2`, ... that no file in the working directory has."""
+        names = (f"{stem}-{number}{suffix}" for number in range(2, _MOST_TRIED))
+        return next((name for name in (f"{stem}{suffix}", *names) if not Path(name).exists()), "")
 
     async def save(self, name: str, pieces: AsyncIterable[str], *, overwrite: bool) -> str:
         """Save a file as `save_pieces` does."""

@@ -192,6 +192,23 @@ def test_an_export_is_saved_on_the_side_of_the_terminal(server: BrokenregProcess
         assert sorted(each.name for each in where.iterdir()) == ["exchange-1.sh", "pid"]
 
 
+def test_a_scenario_is_saved_on_the_side_of_the_terminal(server: BrokenregProcess, tmp_path: Path) -> None:
+    where = folder(tmp_path, "client")
+    httpx.post(f"{server.control}/v1/rules", json={"fault": {"type": "error", "status": 418}})
+    assert httpx.get(f"{server.url}/v2/library/app/manifests/1").status_code == 418
+    with attached(server.control, folder=where) as terminal:
+        terminal.press("2")
+        terminal.wait_for("● rule 1")
+        terminal.press("W")
+        terminal.wait_for("at most 1 request for manifests")
+        terminal.press("Tab", "G", "Space")
+        terminal.wait_for(r"\[x\] at most 1 request for manifests")
+        terminal.press("Enter")
+        terminal.wait_for("saved 1 rule and 1 expectation")
+        (saved,) = where.glob("scenario-20*.yaml")
+        assert "filter: endpoint:manifest" in saved.read_text()
+
+
 def save(terminal: Terminal, name: str) -> None:
     terminal.press("x")
     terminal.wait_for("curl")

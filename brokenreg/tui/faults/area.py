@@ -20,7 +20,8 @@ from brokenreg.tui.disabled_reasons import keyed_for
 from brokenreg.tui.faults.choice import fault_choice
 from brokenreg.tui.faults.detail import RuleDetail
 from brokenreg.tui.faults.form import RuleForm
-from brokenreg.tui.faults.scenario_file import LoadDialogue, SaveDialogue
+from brokenreg.tui.faults.scenario_file import LoadDialogue
+from brokenreg.tui.faults.scenario_saving import SaveDialogue
 from brokenreg.tui.faults.seen import Seen, seen_in
 from brokenreg.tui.faults.words import faults_words, rule_rows
 from brokenreg.tui.listing import Listing
@@ -165,7 +166,7 @@ class FaultsArea(TabArea):
         """Save the rules as a scenario file."""
         namespace = self._namespace
         dialogue = SaveDialogue(self._runtime, namespace, self._files)
-        self.app.push_screen(dialogue, partial(self._written, namespace))
+        self.app.push_screen(dialogue, partial(self._written, namespace, dialogue))
 
     def on_cursor_list_opened(self) -> None:
         """Open the row after a double click."""
@@ -222,11 +223,10 @@ class FaultsArea(TabArea):
             self.app.notify(visible(done), markup=False)
             self.tick()
 
-    def _written(self, namespace: str, path: str | None) -> None:
+    def _written(self, namespace: str, dialogue: SaveDialogue, path: str | None) -> None:
         if path is not None:
-            book = self._books.book(namespace)
-            self._saved |= {each.id: each.rule for each in book}
-            self._show_outcome(f"saved {counted(len(book), 'rule')} to {path}")
+            self._saved |= {each.id: each.rule for each in self._books.book(namespace)}
+            self._show_outcome(f"saved {dialogue.contents} to {path}")
 
     @property
     def _namespace(self) -> str:

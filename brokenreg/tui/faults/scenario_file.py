@@ -1,17 +1,14 @@
-"""Dialogues that load a scenario file into a book, and save a book as one."""
+"""The dialogue that loads a scenario file into a book."""
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from pathlib import Path
 
-from brokenreg.rules.scenario_text import load_scenario, write_scenario
+from brokenreg.rules.scenario_text import load_scenario
 from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.operations import Operations
-from brokenreg.runtime.runtime import Runtime
-from brokenreg.tui.file_dialogues import FileDialogue, SavingDialogue
-from brokenreg.tui.saving import Files
+from brokenreg.tui.file_dialogues import FileDialogue
 from brokenreg.wording import counted
 
 
@@ -37,17 +34,3 @@ class LoadDialogue(FileDialogue):
             self.show_problem(f"{path}: {error}")
         else:
             self.dismiss(f"loaded {counted(len(book), 'rule')} from {path}")
-
-
-class SaveDialogue(SavingDialogue):
-    """Saves the rules of a book as a scenario file."""
-
-    def __init__(self, runtime: Runtime, namespace: str, files: Files) -> None:
-        super().__init__("Save scenario", "Saves all rules, overrides and expectations", files)
-        self._runtime = runtime
-        self._namespace = namespace
-
-    async def text(self) -> str:
-        """Return the rules as a scenario. Raise `ValueError` if that is impossible."""
-        scenario = self._runtime.rules.book(self._namespace).scenario()
-        return await asyncio.to_thread(write_scenario, scenario)
