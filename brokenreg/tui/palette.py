@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.binding import Binding
@@ -35,6 +36,8 @@ class Offer:
 class PanelCommands(Provider):
     """Offers every command: first those that work in the current view, last those that would do nothing."""
 
+    _found: Sequence[Offer] | None = None
+
     async def discover(self) -> Hits:
         for offer in self._offers():
             yield DiscoveryHit(
@@ -52,16 +55,32 @@ class PanelCommands(Provider):
                 score = score / (1 + offer.rank)
                 yield Hit(score, shown, lambda offer=offer: self._run(offer), help=self._said(offer))
 
-    def _offers(self) -> list[Offer]:
-        areas = areas_around(self.focused or self.screen)
-        places = {name: place for place, name in enumerate(areas)}
-        offers = (self._offer(each) for each in COMMANDS if each.id != "panel.palette")
-        return sorted(offers, key=lambda each: (each.rank, places.get(each.command.area, len(areas))))
+    def _offers(self) -> Sequence[Offer]:
+        """Return every command, in order. They are looked up once for a palette."""
+        if self._found is None:
+            areas = areas_around(self.focused or self.screen)
+            places = {name: place for place, name in enumerate(areas)}
+            nodes = self._nodes()
+            offers = [
+                self._offer(each, nodes.get(each.id)) for each in COMMANDS if each.id != "panel.palette"
+            ]
+            offers.sort(key=lambda each: (each.rank, places.get(each.command.area, len(areas))))
+            self._found = offers
+        return self._found
 
-    def _offer(self, command: Command) -> Offer:
+    def _nodes(self) -> Mapping[str, DOMNode]:
+        """Return the node that has each command: around the focus, else anywhere in the panel."""
         around = (self.focused or self.screen).ancestors_with_self
-        nodes = around if command.area == "filter" else [*around, *self.screen.walk_children()]
-        node = next((each for each in nodes if _binds(each, command)), None)
+        found: dict[str, DOMNode] = {}
+        for node in (*around, *self.screen.walk_children()):
+            for each in _bindings(node):
+                found.setdefault(each.id or "", node)
+        is_filtering = any(each.id == "filter.apply" for node in around for each in _bindings(node))
+        return (
+            found if is_filtering else {name: found[name] for name in found if not name.startswith("filter.")}
+        )
+
+    def _offer(self, command: Command, node: DOMNode | None) -> Offer:
         if node is None:
             return Offer(command, None, "", f"only in {_place(command)}")
         inside = next((each.id or "" for each in node.ancestors_with_self if isinstance(each, TabArea)), "")
@@ -90,8 +109,8 @@ class PanelCommands(Provider):
             await self.app.run_action(offer.command.action, offer.node)
 
 
-def _binds(node: DOMNode, command: Command) -> bool:
-    return any(isinstance(each, Binding) and each.id == command.id for each in node.BINDINGS)
+def _bindings(node: DOMNode) -> list[Binding]:
+    return [each for each in node.BINDINGS if isinstance(each, Binding)]
 
 
 def _place(command: Command) -> str:

@@ -143,3 +143,22 @@ def test_namespaces_do_not_touch(registry: Brokenreg, control: httpx.Client) -> 
     control.delete("/v1/rules", params={"namespace": "b"})
     control.delete("/v1/exchanges")
     assert [seen("b"), seen("")] == [([], 2), ([], 0)]
+
+
+def test_a_rule_is_enabled_and_moved_and_keeps_its_counters(
+    registry: Brokenreg, control: httpx.Client
+) -> None:
+    control.delete("/v1/rules")
+    first, second = (
+        control.post("/v1/rules", json={"name": name, "fault": "error"}).json()["id"] for name in ("a", "b")
+    )
+    httpx.get(f"{registry.url}/v2/x/manifests/1")
+    changed = control.patch(f"/v1/rules/{first}", json={"enabled": False, "move_by": 1})
+    assert (changed.json()["enabled"], changed.json()["applied"]) == (False, 1)
+    assert [each["id"] for each in control.get("/v1/rules").json()] == [second, first]
+    assert "enabled" not in control.patch(f"/v1/rules/{first}", json={"enabled": True}).json()
+    assert control.patch(f"/v1/rules/{first}", json={}).json()["applied"] == 1
+    for document, status in (({"times": 1}, 400), ({"move_by": 1001}, 400), ({"enabled": "maybe"}, 400)):
+        assert control.patch(f"/v1/rules/{first}", json=document).status_code == status
+    assert control.patch("/v1/rules/99999", json={"enabled": True}).status_code == 404
+    control.delete("/v1/rules")

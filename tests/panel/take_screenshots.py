@@ -82,6 +82,7 @@ PICTURES = (
     Picture("delete", pushed_and_cached, (*OPEN_TAGS, "k", "d")),
     Picture("log", some_log_lines, ("5",)),
     Picture("help", some_traffic, ("?",)),
+    Picture("commands", some_traffic, ("n", "!", "space", "escape", "0", "ctrl+z", "L", "g")),
     Picture("palette", some_traffic, ("ctrl+p", *"lo")),
 )
 FILES = {

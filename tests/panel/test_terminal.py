@@ -32,6 +32,21 @@ def test_a_real_pull_appears_and_q_quits(
     assert terminal.modes() == "0 0 1"
 
 
+def test_ctrl_z_undoes_a_rule_and_does_not_suspend(terminal: Terminal, ready: dict[str, object]) -> None:
+    terminal.tmux("send-keys", "!", "Space", "Escape")
+    terminal.wait_for("FAULT 404 armed")
+    terminal.wait_for(r"\$ brokenreg rules add error status=404 --override")
+    terminal.tmux("send-keys", "C-z")
+    screen = terminal.wait_for("undone: rules add error status=404 --override; ctrl.y redoes it")
+    assert "armed" not in screen
+    assert terminal.modes().startswith("1 ")
+    terminal.tmux("send-keys", "C-y")
+    terminal.wait_for("FAULT 404 armed")
+    terminal.tmux("send-keys", "Q")
+    terminal.wait_for("status=0")
+    assert terminal.modes() == "0 0 1"
+
+
 def test_sigterm_restores_the_terminal(terminal: Terminal, ready: dict[str, object]) -> None:
     os.kill(int(str(ready["pid"])), signal.SIGTERM)
     terminal.wait_for("status=0")
