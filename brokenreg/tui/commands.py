@@ -61,8 +61,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("move.last", "G,end", "Last", "Go to the last line"),
     Command("move.page-down", "pagedown,ctrl+f", "Page down", "Move one screen down", "page(1)"),
     Command("move.page-up", "pageup,ctrl+b", "Page up", "Move one screen up", "page(-1)"),
-    Command("split.left", "<", "Border left", "Move the border of the detail left, or up", "resize(-1)"),
-    Command("split.right", ">", "Border right", "Move the border of the detail right, or down", "resize(1)"),
+    Command("split.left", "<", "Border left", "Move the border left, or up", "resize(-1)"),
+    Command("split.right", ">", "Border right", "Move the border right, or down", "resize(1)"),
     Command("traffic.open", "enter", "Open", "Show the exchange, pull or push in full", footer=True),
     Command("traffic.back", "escape", "Back", "Go back to the list", footer=True),
     Command(
