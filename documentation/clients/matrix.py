@@ -62,5 +62,6 @@ def listed(names: Sequence[str], nothing: str = "none") -> str:
 
 
 def share(found: Matrix, case: str, those: Iterable[str]) -> str:
-    """Return how many of the clients these are, such as "2 of 6 clients"."""
-    return f"{len(list(those))} of {len(found.examined(case))} clients"
+    """Return how many these are of the clients that met what fails, such as "2 of 6 clients"."""
+    met = found.who(case, lambda result: result.outcome is not Outcome.NOT_EXAMINED)
+    return f"{len(list(those))} of {len(met)} clients"

@@ -97,7 +97,7 @@ def _lines(found: Matrix) -> Iterator[str]:
     yield _HEAD.format(count=len(found.clients), cases=cases, when=_dates(found))
     yield "## What stands out\n"
     yield from findings(found)
-    yield "\n## Outcomes\n"
+    yield "\n## Outcomes\n\nIn how many cases each client had each outcome:\n"
     yield from outcomes_table(found)
     yield ""
     yield from table(("outcome", "in the tables below", "meaning"), _meanings(found))
