@@ -44,11 +44,11 @@ class Wishes:
     def note(self, client: int, request: int, beside: int) -> bool:
         """Note the lengths of a row, in cells; return whether one of them is longer than all before.
 
-        `beside` is for the note, which can also be in place of the bar.
+        `beside` is for the note, which can be shorter, or in place of the bar.
         """
         client = min(client, CLIENT_READ)
         most = self.width - _FIXED - _TIME - _CLIENT - 2 - _BAR
-        fitting = min(request + beside, most) if request <= most else 0
+        fitting = request if request <= most else 0
         request += beside
         is_longer = client > self.client or fitting > self.request or request > self.longest
         self.client, self.request = max(client, self.client), max(fitting, self.request)
