@@ -22,6 +22,13 @@ class Tempo:
         """Return of how many ticks a panel shows one."""
         return max(1, self._panels)
 
+    def pause(self, alone: float, work: float) -> float:
+        """Return how long a panel pauses after some work that nobody waits for, in seconds.
+
+        A panel that is `alone` pauses that long. Several together use at most a third of the time.
+        """
+        return alone if self._panels < 2 else 3 * self._panels * work
+
 
 TEMPO = Tempo()
 """That of all panels in this process."""

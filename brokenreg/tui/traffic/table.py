@@ -14,6 +14,7 @@ from textual.strip import Strip
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.tempo import TEMPO
 from brokenreg.tui.traffic.marked_rows import MarkedRows
 from brokenreg.tui.traffic.marks import Marks
 from brokenreg.tui.traffic.painter import Hint, Painter
@@ -206,7 +207,8 @@ class TrafficTable(MarkedRows):
         if not done and not self._is_scheduled:
             self._is_scheduled = True
             # Not `set_timer`: a timer of Textual that is late from its start never calls back.
-            asyncio.get_running_loop().call_later(_PAUSE, self.call_next, self._go_on)
+            pause = _PAUSE if self._coming is not None else TEMPO.pause(_PAUSE, _SLICE)
+            asyncio.get_running_loop().call_later(pause, self.call_next, self._go_on)
         if done or shows_part:
             self._settle(tailing, top)
         else:
