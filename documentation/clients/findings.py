@@ -241,7 +241,7 @@ def _requests(found: Matrix) -> Iterator[str]:
         names = [each for each in found.names(client) if each not in _LONG and not _is_odd(each)]
         if names:
             name = max(names, key=lambda each: results.cases[each].requests)
-            parts.append(f"{client} {results.cases[name].requests} ({code(name)})")
+            parts.append(f"{client} {results.cases[name].counted_requests} ({code(name)})")
     if parts:
         yield f"The highest number in one case, apart from odd images and long lists: {listed(parts)}."
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from brokenreg.exam.earlier_results import EarlierResults
 from brokenreg.exam.outcomes import Outcome
+from brokenreg.exam.report import EXCHANGES
 
 FOLDER = Path(__file__).parent / "results"
 _HEX = re.compile(r"\b[0-9a-f]{12,}\b")
@@ -32,6 +33,11 @@ class CaseResult(BaseModel):
     requests: int
     duration: float
     """Seconds."""
+
+    @property
+    def counted_requests(self) -> str:
+        """Return the number of requests. The exam counts no more than `EXCHANGES`."""
+        return f"{self.requests}{'+' if self.requests >= EXCHANGES else ''}"
 
 
 class ClientResults(BaseModel):

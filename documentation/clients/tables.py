@@ -85,7 +85,7 @@ def _more(result: CaseResult) -> str:
     """Return how long it took, and how many requests, if that is remarkable."""
     notes = []
     if result.requests >= _MANY:
-        notes.append(f"{result.requests} requests")
+        notes.append(f"{result.counted_requests} requests")
     if result.exit is not None and result.duration >= _LONG:
         notes.append(f"{result.duration:.0f} s")
     return f" {', '.join(notes)}" if notes else ""
