@@ -57,7 +57,7 @@ def _one(profile: Profile) -> Iterator[RenderableType]:
         ("all requests  ", "dim"), f"brokenreg serve --scenario profile:{profile.name}", no_wrap=True
     )
     yield Text.assemble(
-        ("one image     ", "dim"), f"docker pull 127.0.0.1:8080/{_example(profile)}\n", no_wrap=True
+        ("one image     ", "dim"), f"docker pull 127.0.0.1:8080/{profile.image_path()}\n", no_wrap=True
     )
     yield Text(_rules(profile), no_wrap=True)
 
@@ -84,7 +84,7 @@ def _page(found: Sequence[Profile]) -> Iterator[str]:
         if each.beyond_paths is not None:
             yield f"\nBeyond image paths: {flowing(each.beyond_paths)}"
         yield f"\nSources: {', '.join(each.sources)}"
-        yield f"\n```\ndocker pull 127.0.0.1:8080/{_example(each)}\n```"
+        yield f"\n```\ndocker pull 127.0.0.1:8080/{each.image_path()}\n```"
         yield f"\n```yaml\n{_rules(each)}\n```"
 
 
@@ -92,7 +92,3 @@ def _rules(profile: Profile) -> str:
     from brokenreg.rules.scenario_text import write_scenario
 
     return write_scenario(profile.scenario).rstrip()
-
-
-def _example(profile: Profile) -> str:
-    return f"broken/as/{profile.name}/broken/random:layers-3_size-64kib"

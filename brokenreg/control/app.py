@@ -33,7 +33,8 @@ from brokenreg.control.problems import MAX_BODY, MEDIA_TYPE, APIError, api_error
 from brokenreg.control.routes import JSON, APIRequest, Query, Route
 from brokenreg.control.web_panel import WEB_PATH, Tickets, WebPanel
 from brokenreg.control.web_terminal import WebTerminal
-from brokenreg.http.asgi import Receive, Scope, Send
+from brokenreg.http.asgi import Receive, Scope, Send, header
+from brokenreg.http.authority import parse_authority
 from brokenreg.http.quart_app import call_quart, make_quart
 from brokenreg.runtime.attaching import PanelFactory
 from brokenreg.runtime.operations import Access, Operations
@@ -114,9 +115,9 @@ class ControlApplication:
             await _refuse(refusal, "websocket.http.response", send)
         elif is_web:
             terminal = WebTerminal(scope["query_string"], receive, send)
-            await self._panels(access, terminal.receive, terminal.send, silence=None)
+            await self._panels(access, _host_of(scope), terminal.receive, terminal.send, silence=None)
         else:
-            await self._panels(access, receive, send)
+            await self._panels(access, _host_of(scope), receive, send)
 
 
 async def _refuse(refusal: APIError, kind: str, send: Send) -> None:
@@ -226,3 +227,9 @@ async def _on_error(error: Exception) -> Response:
     return _secured(
         Response(api_error.body(), api_error.status, headers=api_error.headers, content_type=MEDIA_TYPE)
     )
+
+
+def _host_of(scope: Scope) -> str:
+    """Return the host of a valid Host header, without a port; otherwise an empty string."""
+    found = parse_authority((header(scope, b"host") or b"").decode("latin-1"))
+    return "" if found is None else found[0]

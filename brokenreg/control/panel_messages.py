@@ -32,8 +32,9 @@ class Hello(_Message):
     folder: _Path | None = None
     client: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
 
-    def terminal(self) -> AttachedTerminal:
-        return AttachedTerminal(self.columns, self.rows, self.environment, self.folder)
+    def terminal(self, host: str) -> AttachedTerminal:
+        """Return the terminal, which reached the control API by that host."""
+        return AttachedTerminal(self.columns, self.rows, self.environment, self.folder, host)
 
 
 class Resize(_Message):

@@ -65,13 +65,16 @@ class PanelSocket:
         return None
 
     async def __call__(
-        self, access: Access, receive: Receive, send: Send, *, silence: float | None = _SILENCE
+        self, access: Access, host: str, receive: Receive, send: Send, *, silence: float | None = _SILENCE
     ) -> None:
-        """Serve one terminal until its panel ends, or until it has sent nothing for `silence` seconds."""
+        """Serve one terminal until its panel ends, or until it has sent nothing for `silence` seconds.
+
+        `host` is the one by which it reached the control API.
+        """
         self._open += 1
         try:
             await send({"type": "websocket.accept"})
-            await self._serve(access, receive, PanelConnection(send), silence)
+            await self._serve(access, host, receive, PanelConnection(send), silence)
         except _DisconnectedError:
             return
         except TimeoutError:
@@ -80,7 +83,7 @@ class PanelSocket:
             self._open -= 1
 
     async def _serve(
-        self, access: Access, receive: Receive, connection: PanelConnection, silence: float | None
+        self, access: Access, host: str, receive: Receive, connection: PanelConnection, silence: float | None
     ) -> None:
         try:
             async with asyncio.timeout(_HELLO_WITHIN):
@@ -91,7 +94,7 @@ class PanelSocket:
         except ValueError as error:
             await connection.end(End.INVALID, str(error))
             return
-        panel = await self._factory(access, hello.terminal(), connection)
+        panel = await self._factory(access, hello.terminal(host), connection)
         if hello.client is not None:
             if hello.client in self._panels:
                 self._panels[hello.client].end(End.REPLACED)

@@ -22,6 +22,8 @@ class AttachedTerminal:
     environment: Mapping[str, str]
     folder: str | None
     """The folder in which it saves files, for display; None if it cannot save files."""
+    host: str = ""
+    """The host, without a port, by which it reached the control API; empty if unknown."""
 
 
 class End(StrEnum):

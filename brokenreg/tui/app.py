@@ -91,7 +91,7 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
         if terminal.is_attached:
             self._show_colours_of(terminal)
         self._arming = Arming(self._operations)
-        context = TabContext(runtime, self._operations, clock, self._arming, terminal.files)
+        context = TabContext(runtime, self._operations, clock, self._arming, terminal.files, terminal.host)
         self._header = Header(context)
         self._tab_line = TabLine(preferences.keys)
         self._areas = {name: area_of(name, context) for name in TABS}

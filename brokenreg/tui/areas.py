@@ -49,6 +49,7 @@ _AREAS: Mapping[str, Area] = {
     "split": Area("Navigation", frozenset(TABS)),
     "tree": Area("Tree", frozenset({"tags"})),
     "seen": Area("Dialogues", frozenset({"file"})),
+    "image": Area("Dialogues", frozenset({"choose"})),
     "filters": Area("Dialogues", frozenset({"choose"})),
     **{
         name: Area("Dialogues", frozenset({name}))

@@ -80,6 +80,7 @@ class AttachedSession:
                 terminal.environment,
                 AttachedFiles(connection, terminal.folder),
                 lambda: self._screen.is_ready,
+                terminal.host,
             ),
         )
 

@@ -58,6 +58,13 @@ class Choice(Dialogue[str | None], inherit_bindings=False):
     def action_move(self, by: int) -> None:
         """Move the cursor."""
         self._listing.action_move(by)
+        self.moved()
+
+    def on_click(self) -> None:
+        self.moved()
+
+    def moved(self) -> None:
+        """Do something for the row that the cursor is on now. By default, do nothing."""
 
     def action_choose(self) -> None:
         """Choose the name under the cursor."""
@@ -95,3 +102,4 @@ class Choice(Dialogue[str | None], inherit_bindings=False):
         rows = [Row(each.result or each.name, f"{each.name:<{width}}{each.summary}") for each in found]
         self._listing.show(rows or [Row(None, f"No matching {self._noun}.", "quiet")])
         self._listing.action_first()
+        self.moved()

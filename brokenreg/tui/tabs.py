@@ -52,6 +52,8 @@ class TabContext:
     """Returns seconds since the epoch."""
     arming: Arming
     files: Files
+    host: str = ""
+    """The host by which the user reaches the server; empty for this machine."""
 
     @property
     def traffic(self) -> TrafficSource:

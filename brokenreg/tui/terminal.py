@@ -24,13 +24,14 @@ class Terminal:
 
     `environment` has the variables of an attached terminal that say which colours it can show: TERM,
     COLORTERM and NO_COLOR. It is None for the terminal in which the server was started. `is_ready` returns
-    whether it accepts output now.
+    whether it accepts output now. `host` is the host by which an attached terminal reached the server.
     """
 
     driver: Callable[..., Driver] = TerminalDriver
     environment: Mapping[str, str] | None = None
     files: Files = field(default_factory=LocalFiles)
     is_ready: Callable[[], bool] = _always
+    host: str = ""
 
     @property
     def is_attached(self) -> bool:

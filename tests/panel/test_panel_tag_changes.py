@@ -45,6 +45,16 @@ async def test_pull_commands_are_copied_for_the_client_that_is_chosen() -> None:
             assert panel.clipboard == "docker pull 127.0.0.1:8080/broken/in/other/tools/x:edge"
 
 
+def test_pull_commands_name_the_host_that_the_user_reaches() -> None:
+    for address, host in (
+        ("http://0.0.0.0:8080", "build.example:8080"),
+        ("https://[::]:8080", "build.example:8080"),
+        ("http://10.0.0.7:8080", "10.0.0.7:8080"),
+    ):
+        command = pull_command("docker", address, "a", "1", is_trusted=True, host="build.example")
+        assert command == f"docker pull {host}/a:1"
+
+
 @pytest.mark.parametrize(
     ("address", "is_trusted", "command"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from pushed import OCI_CONFIG, OCI_LAYER, Pusher, descriptor, some_images
@@ -17,6 +18,7 @@ from brokenreg.oci.mediatypes import OCI_MANIFEST
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 from brokenreg.tui.tags.rows import Tree
+from brokenreg.tui.terminal import Terminal
 
 SIZE = (100, 24)
 
@@ -269,12 +271,27 @@ async def test_an_odd_image_is_found_and_its_command_copied() -> None:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             screen = await after(pilot, "4", "i")
-            assert "Choose an odd image" in screen
+            assert "Choose an image, to copy the command that pulls it" in screen
             screen = await look(pilot, *"missing child")
             assert "index-missing-child" in screen
             assert "layer-none" not in screen
             await after(pilot, "enter")
             assert panel.clipboard == "docker pull 127.0.0.1:8080/broken/image:index-missing-child"
             assert len(panel.screen_stack) == 1
+            screen = await after(pilot, "i", *"ghcr hangs", "ctrl+t")
+            image = "127.0.0.1:8080/broken/as/ghcr-hangs/broken/random:layers-3_size-64kib"
+            assert "podman pull --tls-verify=false" in screen
+            assert image in screen
+            await after(pilot, "enter")
+            assert panel.clipboard == f"podman pull --tls-verify=false {image}"
             await after(pilot, "i", "escape")
             assert len(panel.screen_stack) == 1
+
+
+async def test_an_attached_panel_names_the_host_by_which_it_was_reached() -> None:
+    async with registry(TrafficLog()) as runtime:
+        everywhere = runtime.status().model_copy(update={"registry": ["http://0.0.0.0:8080"]})
+        panel = Panel(replace(runtime, status=lambda: everywhere), terminal=Terminal(host="build.example"))
+        async with panel.run_test(size=SIZE) as pilot:
+            await after(pilot, "4", "i", *"layer-none", "enter")
+            assert panel.clipboard == "docker pull build.example:8080/broken/image:layer-none"

@@ -18,6 +18,7 @@ from brokenreg.wording import all_near, quoted
 PREFIX = "profile:"
 """Before the name of a profile, where the path of a scenario file is expected."""
 
+_EXAMPLE = "broken/random:layers-3_size-64kib"
 _SUFFIX = ".yaml"
 _ABOUT = ("summary", "facts", "sources", "beyond_paths")
 
@@ -33,6 +34,10 @@ class Profile(BaseModel):
     sources: tuple[str, ...] = Field(min_length=1, description="where it was reported")
     beyond_paths: str | None = Field(None, description="what an image path cannot reach")
     scenario: Scenario
+
+    def image_path(self, image: str = _EXAMPLE) -> str:
+        """Return the path that pulls an image as the registry of this profile serves it."""
+        return f"broken/as/{self.name}/{image}"
 
 
 @cache

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input
 
-from brokenreg.images.odd_images import REPOSITORY
 from brokenreg.oci.descriptors import parts_of
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.errors import StorageError
@@ -21,7 +20,7 @@ from brokenreg.tui.document import DocumentPane
 from brokenreg.tui.split import Split
 from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.tags.changes import Change, delete, retag
-from brokenreg.tui.tags.odd_images import image_choice
+from brokenreg.tui.tags.image_choice import ImageChoice, image_entries
 from brokenreg.tui.tags.opening import CLIENTS, document_of, pull_command
 from brokenreg.tui.tags.rows import DIGEST, MANIFESTS, Kind, Tree
 from brokenreg.tui.tags.view import TagTree
@@ -62,6 +61,7 @@ class TagsArea(TabArea):
         )
         self._reading: set[Digest] = set()
         self._client = 0
+        self._host = context.host
 
     def compose(self) -> ComposeResult:
         yield Split(self._view, self._pane)
@@ -143,22 +143,39 @@ class TagsArea(TabArea):
 
     def action_copy_next(self) -> None:
         """Choose the next client, and copy its command."""
-        self._client = (self._client + 1) % len(CLIENTS)
+        self._use_next_client()
         self.action_copy()
 
     async def action_images(self) -> None:
-        """Let the user choose an odd image, and copy the command that pulls it."""
-        await self._runtime.images.odd.catalogue.get()  # a slow import
-        self.app.push_screen(image_choice(), self._copy_image)
+        """Let the user choose an odd image or a profile, and copy the command that pulls it."""
+        entries = await image_entries(self._runtime)
+        self.app.push_screen(ImageChoice(entries, self._command_for, self._use_next_client), self._copy_image)
 
-    def _copy_image(self, tag: str | None) -> None:
-        if tag is not None:
-            self._copy_pull(REPOSITORY, tag)
+    def _copy_image(self, image: str | None) -> None:
+        if image is not None:
+            repository, _, tag = image.rpartition(":")
+            self._copy_pull(repository, tag)
+
+    def _command_for(self, image: str) -> str:
+        repository, _, tag = image.rpartition(":")
+        return self._command(repository, tag)
+
+    def _command(self, repository: str, reference: str) -> str:
+        """Return the command that pulls an image from the address that the user reaches."""
+        return pull_command(
+            list(CLIENTS)[self._client],
+            self._address(),
+            repository,
+            reference,
+            is_trusted=self._runtime.settings.cert is not None,
+            host=self._host,
+        )
+
+    def _use_next_client(self) -> None:
+        self._client = (self._client + 1) % len(CLIENTS)
 
     def _copy_pull(self, repository: str, reference: str) -> None:
-        is_trusted = self._runtime.settings.cert is not None
-        client = list(CLIENTS)[self._client]
-        command = pull_command(client, self._address(), repository, reference, is_trusted=is_trusted)
+        command = self._command(repository, reference)
         self.app.copy_to_clipboard(command)
         self.notify(f"copied: {visible(command)}", markup=False)
 

@@ -85,15 +85,19 @@ CLIENTS: Mapping[str, str] = {
 """By client. `dir:` keeps the layers as they come."""
 
 
-def pull_command(client: str, address: str, name: str, reference: str, *, is_trusted: bool) -> str:
+def pull_command(
+    client: str, address: str, name: str, reference: str, *, is_trusted: bool, host: str = ""
+) -> str:
     """Return the command that pulls a tag or a digest of `name` from the listener at `address` (a URL).
+
+    `host` is the host by which the user reaches this machine.
 
     `is_trusted` says whether clients trust its certificate. If they do not, the command turns TLS
     verification off.
     """
     between = "@" if ":" in reference else ":"
     return CLIENTS[client].format(
-        image=f"{reachable(address)}/{name}{between}{reference}",
+        image=f"{reachable(address, host)}/{name}{between}{reference}",
         insecure="" if is_trusted else _INSECURE.get(client, ""),
         folder=name.rpartition("/")[2],
     )
@@ -102,8 +106,12 @@ def pull_command(client: str, address: str, name: str, reference: str, *, is_tru
 _EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 - compared, not bound
 
 
-def reachable(address: str) -> str:
-    """Return HOST:PORT of a listener's URL, with the loopback address if it listens on all addresses."""
+def reachable(address: str, reached: str = "") -> str:
+    """Return HOST:PORT of a listener's URL.
+
+    If it listens on all addresses, the host is the one by which the user reached this machine (`reached`), or
+    the loopback address.
+    """
     authority = address.rpartition("://")[2]
     host, _, port = authority.rpartition(":")
-    return f"127.0.0.1:{port}" if host in _EVERYWHERE else authority
+    return f"{reached or '127.0.0.1'}:{port}" if host in _EVERYWHERE else authority
