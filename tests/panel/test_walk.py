@@ -47,7 +47,7 @@ def test_with_keys_only(terminal: Terminal, ready: dict[str, object], tmp_path: 
         terminal.wait_for(f"at {float(came[1]) + 64:g} KiB by hand")
         terminal.tmux("send-keys", "a")
         assert client.wait(30) == 0
-    terminal.wait_for("PULL .* 2/2 blobs +✓ +514K")
+    terminal.wait_for("PULL .* ✓ +514K .* 2/2 blobs")
     terminal.wait_for("0 in flight")
 
     with copying(ready, SLOW.replace("512kib", "448kib"), tmp_path / "cut") as client:
