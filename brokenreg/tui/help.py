@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.widgets import Input, Static
 
+from brokenreg.tui.areas import area
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.commands import COMMANDS, Command, grouped, keys_of
 from brokenreg.tui.dialogues import Dialogue
@@ -36,15 +37,15 @@ def areas_around(node: DOMNode) -> list[str]:
         for each in parent.BINDINGS
         if isinstance(each, Binding) and each.id
     ]
-    return sorted(dict.fromkeys(bound), key=lambda area: area in ("move", "tab"))
+    return sorted(dict.fromkeys(bound), key=lambda name: area(name).group in ("Navigation", "Tabs"))
 
 
 def here_first(areas: Sequence[str]) -> tuple[_Groups, _Groups]:
     """Return the groups of commands in these areas, in their order, and all other groups."""
     here: dict[str, list[Command]] = {}
-    for area in areas:
+    for name in areas:
         for command in COMMANDS:
-            if command.area == area:
+            if command.area == name:
                 here.setdefault(command.group, []).append(command)
     others = [(group, [each for each in commands if each.area not in areas]) for group, commands in grouped()]
     return [*here.items()], [(group, commands) for group, commands in others if commands]
