@@ -176,7 +176,7 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
         is_ready = self._terminal.is_ready()
         if is_ready and self._pulses % (TEMPO.every * (_RUSH if is_rush else 1)) == 0:
             self.tick()
-        if self._pulses % _FORGET == 0:
+        if self.is_running and self._pulses % _FORGET == 0:
             for area in self._areas.values():
                 if area is not self.area or not is_ready:
                     area.forget()
