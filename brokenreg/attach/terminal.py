@@ -16,7 +16,7 @@ LEAVE = (
 )
 """Undoes what a panel sets up: mouse, focus, keyboard protocol, alternate screen, cursor."""
 
-_VARIABLES = ("TERM", "COLORTERM", "NO_COLOR", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "LC_TERMINAL")
+_VARIABLES = ("TERM", "COLORTERM", "NO_COLOR", "TERM_PROGRAM")
 _PIECE = 4096
 
 

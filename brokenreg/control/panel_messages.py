@@ -12,6 +12,9 @@ from brokenreg.runtime.attaching import AttachedTerminal
 PROTOCOL = 1
 """The version of the protocol. Another version is refused."""
 
+_VARIABLES = ("TERM", "COLORTERM", "NO_COLOR", "TERM_PROGRAM")
+"""The variables that describe a terminal. All others are ignored."""
+
 _Cells = Annotated[int, Field(ge=1, le=1000)]
 _Word = Annotated[str, StringConstraints(max_length=256)]
 _Path = Annotated[str, StringConstraints(max_length=4096)]
@@ -34,7 +37,8 @@ class Hello(_Message):
 
     def terminal(self, host: str) -> AttachedTerminal:
         """Return the terminal, which reached the control API by that host."""
-        return AttachedTerminal(self.columns, self.rows, self.environment, self.folder, host)
+        described = {name: value for name, value in self.environment.items() if name in _VARIABLES}
+        return AttachedTerminal(self.columns, self.rows, described, self.folder, host)
 
 
 class Resize(_Message):

@@ -19,6 +19,7 @@ from brokenreg.tui.areas import TABS
 from brokenreg.tui.drivers.attached import AttachedDriver
 from brokenreg.tui.drivers.newest_screen import NewestScreen
 from brokenreg.tui.terminal import Terminal
+from brokenreg.tui.text import visible
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class AttachedFiles:
 
     def __init__(self, connection: TerminalConnection, folder: str | None) -> None:
         self._connection = connection
-        self.place = f"to this file in {folder}, on your side"
+        self.place = f"to this file in {visible(folder or '')}, on your side"
         self.saving_problem = ""
         if folder is None:
             self.saving_problem = 'this terminal cannot save files: use "brokenreg attach" instead'
