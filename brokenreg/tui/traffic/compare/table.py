@@ -168,6 +168,16 @@ class ComparisonTable(CursorList):
         """Put the cursor there, or on the nearest row."""
         self._cursor = min(self._places, key=lambda place: abs(place - line), default=0)
 
+    def _go(self, line: int) -> int:
+        """Put the cursor on a row, and scroll what differs in it into view, too."""
+        top = super()._go(line)
+        following = bisect_left(self._places, self._cursor) + 1
+        end = self._places[following] if following < len(self._places) else len(self._lines)
+        if end > top + self._height:
+            top = min(self._cursor, end - self._height)
+            self.scroll_to(y=top, animate=False, force=True)
+        return top
+
     def _further(self, by: int) -> int:
         """Return the row some rows below the cursor, not counting notes."""
         at = bisect_left(self._places, self._cursor) + by
