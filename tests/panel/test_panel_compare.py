@@ -370,7 +370,7 @@ async def test_the_largest_pulls_are_compared_without_blocking() -> None:
         await settled(pilot)
         seen = await settled(pilot, "f", "g", "m", "G", "=")
         assert "498 of 500 requests differ: only left, bytes, order ×496, " in seen
-        assert "body differs" in seen
+        assert "order #3 ≠ #499" in seen
         seen = await settled(pilot, "G")
         assert "▌◀ GET layer 498" in seen
         assert "│     only left " in seen  # what differs in the last row is in view, too
