@@ -211,7 +211,7 @@ def test_a_scenario_is_saved_on_the_side_of_the_terminal(server: BrokenregProces
 
 def save(terminal: Terminal, name: str) -> None:
     terminal.press("x")
-    terminal.wait_for("curl")
+    terminal.wait_for("curl --globoff")
     terminal.press("s")
     terminal.wait_for("press enter to save")
     terminal.press("Enter")
