@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
+from brokenreg.tui.command_log.command_log import CommandLog, script
 from brokenreg.tui.command_log.line import SHOWN_FOR
 
 
@@ -136,6 +138,23 @@ async def test_a_rule_that_somebody_else_changed_is_not_overwritten() -> None:
             assert [each.rule.enabled for each in runtime.rules.book("")] == [False, True]
             assert "undone: rules disable 1" in await pressed(pilot, "ctrl+z")
             assert labels(runtime) == ["one", "theirs"]
+
+
+async def test_a_command_that_was_undone_is_one_comment() -> None:
+    async with registry(TrafficLog()) as runtime:
+        operations = Operations(runtime, Access.FULL)
+        log = CommandLog(operations, lambda: 0.0)
+        hostile = {"type": "error", "message": "a\necho harm\r\necho harm"}
+        operations.add_rule("", rule_of({"fault": hostile}), "panel")
+        log.undo()
+        code = script(log, "http://127.0.0.1:1").partition("BROKENREG_URL=http://127.0.0.1:1\n")[2]
+        assert all(line.startswith("#") for line in code.splitlines() if line)
+        log.redo()
+        done = subprocess.run(
+            ["sh", "-c", f"brokenreg() {{ printf '%s|' \"$@\"; }}\n{script(log, None)}"],
+            capture_output=True, check=True, timeout=10,
+        )  # fmt: skip
+        assert done.stdout.decode() == f"rules|add|error|message={hostile['message']}|"
 
 
 async def test_undo_is_for_this_panel_alone() -> None:

@@ -25,7 +25,9 @@ class Done:
     @property
     def lines(self) -> tuple[str, ...]:
         """Return the lines of a script: its commands, or comments if it was undone."""
-        return tuple(f"# undone: {each}" for each in self.commands) if self.is_undone else self.commands
+        if not self.is_undone:
+            return self.commands
+        return tuple(f"# undone: {' '.join(each.splitlines())}" for each in self.commands)
 
 
 class CommandLog:
