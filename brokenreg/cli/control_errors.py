@@ -106,6 +106,5 @@ def _option(field: str) -> str:
     first, is_inside, inside = field.partition(".")
     if first.partition("[")[0] == "fault":
         is_parameter = is_inside and inside != "type"
-        is_option = option in options and "parameters" not in options  # else they are NAME=VALUE
-        return f"{option if is_option else name}: " if is_parameter else ""
+        return f"{option if option in options else name}: " if is_parameter else ""
     return f"{option if option in options else field}: "

@@ -83,7 +83,9 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="WHAT",
             help="Count --skip and --times for each rule, repository, reference or client.",
         ),
-        click.option("--after", metavar="NAME", help="Match only after the rule of this name was applied."),
+        click.option(
+            "--after-rule", metavar="NAME", help="Match only after the rule of this name was applied."
+        ),
         click.option(
             "--optional",
             is_flag=True,
@@ -105,8 +107,9 @@ def new_rule(options: Mapping[str, Any]) -> NewRule:
     """Return the rule. The server checks the values. Raise `click.UsageError`."""
     faults = _faults([options["fault"], *options["parameters"]])
     rule: dict[str, Any] = {"fault": faults if len(faults) > 1 else faults[0], "match": match_of(options)}
-    given = ("name", "skip", "times", "probability", "per", "after")
+    given = ("name", "skip", "times", "probability", "per")
     rule |= {name: options[name] for name in given if options[name] is not None}
+    rule |= {"after": options["after_rule"]} if options["after_rule"] is not None else {}
     rule |= {name: True for name in ("override", "optional") if options[name]}
     rule |= {"enabled": False} if options["disabled"] else {}
     return cast("NewRule", rule)

@@ -164,7 +164,7 @@ def _group_of(context: click.Context, name: str) -> str | None:
 
 def _fault_parameter(context: click.Context, name: str, args: list[str]) -> str | None:
     """Return how to write `--after 64KiB`, if it is a parameter of the fault that a rule is added for."""
-    if context.command.name != "add":
+    if context.command.name not in ("add", "replace"):
         return None
     from brokenreg.faults.catalogue import CATALOGUE
 

@@ -40,7 +40,7 @@ def completed_by_bash(line: str) -> list[str]:
     ("line", "expected"),
     [
         ("brokenreg se", ["serve"]),
-        ("brokenreg rules ", ["add", "clear", "list", "remove"]),
+        ("brokenreg rules ", ["add", "clear", "disable", "enable", "list", "move", "remove", "replace"]),
         ("brokenreg serve --default-u", ["--default-upstream"]),
         ("brokenreg serve --auth ", ["none", "basic", "token"]),
     ],

@@ -322,7 +322,11 @@ def test_rules_are_replaced_enabled_and_moved(guarded: Brokenreg) -> None:
     told(guarded, "rules", "clear")
     one, two, first = (
         told(guarded, "rules", "add", "error", "--name", name, *more).split()[1].rstrip(":")
-        for name, more in (("one", ()), ("two", ("--after", "one", "--optional")), ("first", ("--first",)))
+        for name, more in (
+            ("one", ()),
+            ("two", ("--after-rule", "one", "--optional")),
+            ("first", ("--first",)),
+        )
     )
 
     def listed() -> str:

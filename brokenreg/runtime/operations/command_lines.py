@@ -16,7 +16,7 @@ from brokenreg.gate.passage import HEADERS, STEP, Abort, Order, Resume, Step
 from brokenreg.rules.rule import Rule
 
 _UNITS = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
-_OPTIONS = ("name", "skip", "times", "probability", "per", "after")
+_COUNTS = ("skip", "times", "probability", "per")
 
 
 def rule_added(namespace: str, rule: Rule, *, first: bool = False) -> str:
@@ -153,12 +153,13 @@ def _fault_words(rule: Rule) -> Iterator[str]:
 def _rule_options(rule: Rule) -> Iterator[str]:
     written = rule.written()
     match = written.get("match", {})
-    for name in ("name", *match, *_OPTIONS[1:]):
+    for name in ("name", *match, *_COUNTS):
         if name == "header":
             for header, glob in match["header"].items():
                 yield from ("--header", f"{header}={glob}")
         elif (value := match[name] if name in match else written.get(name)) is not None:
             yield from (f"--{name}", str(value))
+    yield from () if rule.after is None else ("--after-rule", rule.after)
     for flag in ("override", "optional"):
         yield from (f"--{flag}",) if written.get(flag) else ()
     yield from ("--disabled",) if not rule.enabled else ()
