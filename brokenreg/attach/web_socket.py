@@ -30,6 +30,9 @@ _LONGEST_REFUSAL = 64 * 1024
 _LONGEST_TEXT = 1024 * 1024
 """Maximum number of characters of a text message."""
 
+_FRAGMENT = 64
+"""Characters that each fragment counts in addition, because it may be empty."""
+
 _LAST_MOMENT = 0.5
 
 
@@ -72,6 +75,7 @@ class WebSocket:
         self._writer = writer
         self._protocol = WSConnection(ConnectionType.CLIENT)
         self._text: list[str] = []
+        self._length = 0
 
     async def send(self, data: bytes) -> None:
         """Send a binary message. Raise `OSError`."""
@@ -93,11 +97,12 @@ class WebSocket:
                         yield bytes(data)
                     case Message(data=text):
                         self._text.append(str(text))
-                        if sum(map(len, self._text)) > _LONGEST_TEXT:
+                        self._length += len(text) + _FRAGMENT
+                        if self._length > _LONGEST_TEXT:
                             raise ConnectionError("the server sends a message that is too long")
                         if event.message_finished:
                             yield _json("".join(self._text))
-                            self._text.clear()
+                            self._text, self._length = [], 0
                     case Ping():
                         await self._write(self._protocol.send(event.response()))
                     case CloseConnection():
@@ -155,7 +160,7 @@ def _refused(refusal: RejectConnection, body: bytes) -> RefusedError:
 def _json(text: str) -> dict[str, Any]:
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
         raise ConnectionError("the server sends a message that is not JSON")

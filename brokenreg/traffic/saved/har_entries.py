@@ -93,10 +93,11 @@ class HAREntries:
 
     def connections(self, document: Any) -> list[tuple[Exchange, Kept, str]]:
         """Return the connections without a request in the member `_connections` of an object."""
-        return [_connection(each) for each in list_in(document, "_connections", _MOST_CONNECTIONS)]
+        said = list_in(document, "_connections", _MOST_CONNECTIONS)
+        return [_connection(each) for each in said if isinstance(each, dict)]
 
 
-def _connection(said: Any) -> tuple[Exchange, Kept, str]:
+def _connection(said: dict[str, Any]) -> tuple[Exchange, Kept, str]:
     exchange = Exchange(
         id=count_in(said, "_id") or 0,
         method="",
@@ -119,7 +120,7 @@ def _said(entry: dict[str, Any]) -> dict[str, Any]:
     return {"endpoint": endpoint, **said} if said or endpoint == Endpoint.CONFIG else {}
 
 
-def _add_own(exchange: Exchange, entry: Any) -> str:
+def _add_own(exchange: Exchange, entry: dict[str, Any]) -> str:
     """Add what only our files have. Return what of it could not be read, or ""."""
     timeline, problem = timeline_in(entry)
     rules = rules_in(entry)
@@ -140,11 +141,11 @@ def _add_own(exchange: Exchange, entry: Any) -> str:
     return problem
 
 
-def _text_or_none(entry: Any, name: str) -> str | None:
+def _text_or_none(entry: dict[str, Any], name: str) -> str | None:
     return redact_line(text_in(entry, name, _LONGEST_WORD)) if isinstance(entry.get(name), str) else None
 
 
-def _progress(entry: Any) -> WorkProgress | None:
+def _progress(entry: dict[str, Any]) -> WorkProgress | None:
     event = event_in(object_in(entry, "_progress"))
     return event if isinstance(event, FabricationQueued | FabricationProgress) else None
 

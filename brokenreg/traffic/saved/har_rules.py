@@ -16,7 +16,7 @@ _MOST_PARAMETERS = 32
 _DEPTH = 4
 
 
-def rules_in(entry: Any) -> ExplainedRules | None:
+def rules_in(entry: dict[str, Any]) -> ExplainedRules | None:
     """Return the explanations in an entry, or None if it has none."""
     if not isinstance(entry.get("_rules"), list):
         return None

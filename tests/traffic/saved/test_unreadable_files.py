@@ -198,3 +198,9 @@ def test_the_oldest_exchanges_are_dropped(tmp_path: Path) -> None:
     assert log.size <= 20_000
     assert (log.end, tags(file)[-1]) == (50, "v50")
     assert len(log) < 20
+
+
+def test_connections_of_a_wrong_type_are_skipped(tmp_path: Path) -> None:
+    odd = [None, 0.5, "x", [], {"_started": 1000.0, "connection": "10.0.0.1:5"}]
+    file = read(tmp_path, har_of(entry(_connections=odd)))
+    assert [each.client for each in file.log] == ["10.0.0.1:5", "x"]
