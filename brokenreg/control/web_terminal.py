@@ -11,6 +11,9 @@ from brokenreg.http.asgi import Message, Receive, Send
 
 _ENVIRONMENT = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 _FOCUS = {"focus": b"\x1b[I", "blur": b"\x1b[O"}
+_LONGEST = 128 * 1024
+"""Maximum length of a message of the script, in characters: input in JSON is longer than the input."""
+
 _CLEARED = "\x1b[?1049l\x1b[H\x1b[2J\x1b[?25l"
 
 
@@ -40,6 +43,8 @@ class WebTerminal:
                 return translated
 
     async def _translated(self, text: str) -> Message | None:
+        if len(text) > _LONGEST:
+            raise ValueError(f"the message is longer than {_LONGEST} characters")
         try:
             match json.loads(text):
                 case ["stdin", str(data)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -57,6 +58,14 @@ async def test_a_ticket_opens_one_panel(guarded: Brokenreg) -> None:
         with pytest.raises(RefusedError) as refused:
             await first_output(guarded, used)
         assert refused.value.status in (401, 403)
+
+
+async def test_a_message_that_is_too_long(guarded: Brokenreg) -> None:
+    path = f"/v1/panel/{ticket(post(guarded, READ))}?width=80&height=24"
+    async with WebSocket.connected(guarded.control, path, {}, None) as socket, asyncio.timeout(20):
+        await socket.send_json(pad="x" * 128 * 1024)
+        received = [message async for message in socket.messages() if isinstance(message, bytes)]
+    assert b"the message is longer than 131072 characters" in b"".join(received)
 
 
 def test_the_page_asks_for_the_token(guarded: Brokenreg) -> None:
