@@ -198,12 +198,15 @@ async def test_two_exchanges_are_shown_in_full_immediately() -> None:
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
-        (("g", "="), "nothing to compare: mark two pulls, two pushes or two exchanges with m"),
-        (("g", "m", "="), "only one is marked: mark two pulls, two pushes or two exchanges with m, or move"),
+        (("g", "="), "nothing to compare: mark two pulls, pushes or exchanges with m"),
+        (("g", "m", "="), "only one is marked: mark another with m, or move the cursor to it"),
         (("g", "j", "m", "="), "only one is marked"),
-        (("g", "j", "m", "j", "m", "j", "m", "="), "more than two are marked"),
-        (("g", "m", "G", "="), "cannot compare a pull with an exchange: mark two pulls"),
-        (("g", "m", "G", "k", "k", "="), "cannot compare a pull with a push: mark two pulls"),
+        (
+            ("g", "j", "m", "j", "m", "j", "m", "="),
+            "more than two are marked: m removes a mark, U all marks",
+        ),
+        (("g", "m", "G", "="), "cannot compare a pull with an exchange: mark two pulls, or two exchanges"),
+        (("g", "m", "G", "k", "k", "="), "cannot compare a pull with a push: mark two pulls, or two pushes"),
     ],
 )  # fmt: skip
 async def test_a_line_says_what_to_mark(keys: tuple[str, ...], reason: str) -> None:

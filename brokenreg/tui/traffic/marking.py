@@ -11,7 +11,7 @@ from brokenreg.tui.dialogues import say
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.saving import Files
 from brokenreg.tui.traffic.compare.screen import CompareScreen
-from brokenreg.tui.traffic.compare.sides import WHAT_TO_MARK
+from brokenreg.tui.traffic.compare.sides import NOTHING_MARKED
 from brokenreg.tui.traffic.table import TrafficTable
 
 
@@ -31,7 +31,7 @@ class Marking(Widget, HasDisabledReasons):
             case "go_marked" | "clear_marks" if not self._table.marks:
                 return "nothing is marked; {traffic.mark} marks the selected row"
             case "compare" if not self._table.marks:
-                return f"nothing to compare: {WHAT_TO_MARK}"
+                return NOTHING_MARKED
         return super().disabled_reason(action)
 
     def action_mark(self) -> None:

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from rich.cells import cell_len
 from textual.content import Content
 
+from brokenreg.concurrency import paced
 from brokenreg.traffic.comparing.pair import PairLine, Section, Sign
 from brokenreg.tui.lines import Lines
 from brokenreg.tui.scrolling import MOVES
@@ -66,7 +67,11 @@ class PairView(Lines, inherit_bindings=False):
 
     def _lay_out(self) -> None:
         self._room = self._current_room
-        self.show_lines([*_arranged(self._pair, self._room, hides_equal=self.hides_equal)])
+        self.run_worker(self._arrange, exclusive=True)
+
+    async def _arrange(self) -> None:
+        lines = _arranged(self._pair, self._room, hides_equal=self.hides_equal)
+        self.show_lines([line async for line in paced(lines)])
 
 
 def _arranged(lines: Sequence[PairLine], width: int, *, hides_equal: bool) -> Iterator[Content]:

@@ -23,7 +23,7 @@ from brokenreg.tui.saving import Files
 from brokenreg.tui.text import beginning, fit, fold
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.compare.pair_view import PairView
-from brokenreg.tui.traffic.compare.sides import Side
+from brokenreg.tui.traffic.compare.sides import PLURALS, Side
 from brokenreg.tui.traffic.compare.table import ComparisonTable, columns
 from brokenreg.tui.traffic.compare.words import notes
 from brokenreg.tui.traffic.detail.headers import with_unit
@@ -63,8 +63,7 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
     def __init__(
         self, sides: tuple[Side, Side], bodies: Bodies, files: Files, clock: Callable[[], float]
     ) -> None:
-        nouns = {"exchange": "exchanges", "pull": "pulls", "push": "pushes"}
-        super().__init__(f"Compare two {nouns[sides[0].noun]}")
+        super().__init__(f"Compare two {PLURALS[sides[0].noun]}")
         self._sides = sides
         self._bodies = bodies
         self._files = files
@@ -158,7 +157,7 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
             self._start()
 
     def _start(self) -> None:
-        self.run_worker(self._compare(), exclusive=True)
+        self.run_worker(self._compare, exclusive=True)
 
     async def _compare(self) -> None:
         left, right = self._both
@@ -178,7 +177,7 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
         self._pair.focus()
 
     def _make_pair(self) -> None:
-        self.run_worker(self._load_pair(), group="pair", exclusive=True)
+        self.run_worker(self._load_pair, group="pair", exclusive=True)
 
     async def _load_pair(self) -> None:
         """Show the exchanges of the row under the cursor, while they are shown in full."""

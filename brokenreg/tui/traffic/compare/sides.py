@@ -13,7 +13,10 @@ from brokenreg.tui.traffic.rows import Row, Rows
 from brokenreg.tui.traffic.transfer import Transfer
 
 _TITLE = 500
-WHAT_TO_MARK = "mark two pulls, two pushes or two exchanges with {traffic.mark}"
+PLURALS = {"exchange": "exchanges", "pull": "pulls", "push": "pushes"}
+NOTHING_MARKED = "nothing to compare: mark two pulls, pushes or exchanges with {traffic.mark}"
+_TOO_MANY = "more than two are marked: {traffic.mark} removes a mark, {traffic.clear-marks} all marks"
+_ONLY_ONE = "only one is marked: mark another with {traffic.mark}, or move the cursor to it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +60,23 @@ def sides_to_compare(rows: Rows, log: TrafficLog, marks: Marks, row: Row | None)
     """Return the two marked items, or the marked one and that under the cursor; or why there are none."""
     marked = _marked(rows, log, marks)
     if len(marked) > 2:
-        return f"more than two are marked: {WHAT_TO_MARK}; {{traffic.clear-marks}} removes all marks"
+        return _TOO_MANY
     if len(marked) == 1 and row is not None:
         marked += [other for other in [_beside(rows, row, marked[0])] if other is not marked[0]]
     if len(marked) != 2:
-        return f"only one is marked: {WHAT_TO_MARK}, or move the cursor to the other one"
+        return _ONLY_ONE
     one, other = (Side(each) for each in _alike(rows, *marked))
     if one.noun != other.noun and not _is_open(one, other):
-        nouns = " with ".join(
-            f"{'an' if each.noun == 'exchange' else 'a'} {each.noun}" for each in (one, other)
-        )
-        return f"cannot compare {nouns}: {WHAT_TO_MARK}"
+        return f"cannot compare {_a(one.noun)} with {_a(other.noun)}: mark two {_plurals(one, other)}"
     return one, other
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun == 'exchange' else 'a'} {noun}"
+
+
+def _plurals(one: Side, other: Side) -> str:
+    return f"{PLURALS[one.noun]}, or two {PLURALS[other.noun]}"
 
 
 def _marked(rows: Rows, log: TrafficLog, marks: Marks) -> list[Row]:
