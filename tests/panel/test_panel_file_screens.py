@@ -16,7 +16,9 @@ from screen import lines, look
 from serving import Serving, serving
 from textual.pilot import Pilot
 
+from brokenreg.gate.passage import Resume
 from brokenreg.rules.rule import rule_of
+from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.traffic_source import RecordedTraffic, TrafficSource
 from brokenreg.traffic.exchange_json import summary_json
 from brokenreg.traffic.log import TrafficLog
@@ -54,9 +56,10 @@ async def pull(client: httpx.AsyncClient, shown: Serving) -> None:
     hold = shown.runtime.gate.breakpoints.add(f"reference:{second}")
     holder = await shown.client()
     await holder.ask(blobs + second, f"user-agent: {DOCKER}")
-    await shown.until(lambda each: each.held_since is not None)
+    held = await shown.until(lambda each: each.held_since is not None)
     shown.runtime.gate.breakpoints.remove(hold.id)
-    await shown.look("a")
+    # Not by a key: the panel would show it as a command for a while, which a file cannot.
+    Operations(shown.runtime, Access.FULL).carry_out(held.id, Resume())
     await holder.head()
     await shown.until(lambda each: each.ended)
 

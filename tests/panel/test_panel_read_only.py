@@ -22,7 +22,9 @@ from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.rule import rule_of
 from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.traffic.log import ExchangeEvent
+from brokenreg.traffic.exchange_json import summary_json
+from brokenreg.traffic.log import ExchangeEvent, TrafficLog
+from brokenreg.traffic.saved.traffic_file import TrafficFile
 from brokenreg.tui import disabled_reasons
 from brokenreg.tui.app import Panel
 from brokenreg.tui.areas import TABS, area
@@ -30,6 +32,8 @@ from brokenreg.tui.commands import BY_ID, COMMANDS, Command
 from brokenreg.tui.dialogues import Confirmation
 from brokenreg.tui.disabled_reasons import READ_ONLY
 from brokenreg.tui.faults.form import RuleForm
+from brokenreg.tui.files.opening import OpenedFile
+from brokenreg.tui.files.view import FileView
 from brokenreg.tui.holding.edit import EditScreen
 from brokenreg.tui.terminal import Terminal
 
@@ -50,8 +54,17 @@ KEYS: dict[str, tuple[str, ...]] = {
     "choose": ("4", "i"),
     "file": ("2", "W"),
     "ask": ("1", "S"),
+    "open": ("1", "ctrl+o"),
 }
 """The keys that lead to a tab or dialogue, from the panel without a dialogue."""
+
+
+def saved(runtime: Runtime) -> TrafficFile:
+    """Save the log in the current folder, and return the open file."""
+    path = Path("exchanges.jsonl")
+    path.write_text("".join(f"{summary_json(each)}\n" for each in runtime.log))
+    return TrafficFile(path, TrafficLog())
+
 
 SCREENS: dict[str, Callable[[Runtime, Operations], Screen[Any]]] = {
     "confirm": lambda runtime, operations: Confirmation("Delete it?", ()),
@@ -59,6 +72,7 @@ SCREENS: dict[str, Callable[[Runtime, Operations], Screen[Any]]] = {
     "edit": lambda runtime, operations: EditScreen(
         runtime, operations, next(iter(runtime.gate.held.values())).exchange
     ),
+    "opened": lambda runtime, operations: OpenedFile(FileView(saved(runtime), {})),
 }
 """Dialogues that no key of a panel with read access opens."""
 
