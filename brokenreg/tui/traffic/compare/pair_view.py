@@ -67,7 +67,7 @@ class PairView(Lines, inherit_bindings=False):
 
     def _lay_out(self) -> None:
         self._room = self._current_room
-        self.run_worker(self._arrange, exclusive=True)
+        self.run_worker(self._arrange, exclusive=True)  # type: ignore[arg-type]  # too narrow
 
     async def _arrange(self) -> None:
         lines = _arranged(self._pair, self._room, hides_equal=self.hides_equal)

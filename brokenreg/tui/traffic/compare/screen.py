@@ -157,7 +157,7 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
             self._start()
 
     def _start(self) -> None:
-        self.run_worker(self._compare, exclusive=True)
+        self.run_worker(self._compare, exclusive=True)  # type: ignore[arg-type]  # too narrow
 
     async def _compare(self) -> None:
         left, right = self._both
@@ -177,7 +177,7 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
         self._pair.focus()
 
     def _make_pair(self) -> None:
-        self.run_worker(self._load_pair, group="pair", exclusive=True)
+        self.run_worker(self._load_pair, group="pair", exclusive=True)  # type: ignore[arg-type]  # too narrow
 
     async def _load_pair(self) -> None:
         """Show the exchanges of the row under the cursor, while they are shown in full."""
