@@ -44,6 +44,13 @@ _LONGEST = 1024 * 1024
 _PAUSE = 0.01
 
 
+class _Parser(XTermParser):
+    """Textual's parser without its cache of keys, which belongs to the class and would keep ended panels."""
+
+    def _parse_extended_key(self, sequence: str) -> list[events.Key] | None:  # type: ignore[override]  # the cache
+        return XTermParser._parse_extended_key.__wrapped__(self, sequence)
+
+
 class AttachedDriver(Driver):
     """Parses the terminal's input, and gives the output of the panel to a `NewestScreen`."""
 
@@ -57,7 +64,7 @@ class AttachedDriver(Driver):
         )  # it prints a part of the question
         self._screen.repaint = app.refresh
         self._decode = getincrementaldecoder("utf-8")("replace").decode
-        self._parser = XTermParser()
+        self._parser = _Parser()
         self._since_event = 0
         self._is_open = False
 
