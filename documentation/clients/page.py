@@ -41,7 +41,8 @@ _SPECIAL = """\
 """
 
 _REPEAT = """\
-To repeat a case, run the client's command from above with these options. The seed makes the same content:
+To repeat a case, run the client's command from above with these options. With this seed, the content is
+the same:
 
 ```sh
 brokenreg exam --only layer-cut --seed {seed} --timeout {timeout} -- {command}
@@ -58,8 +59,8 @@ copy of the repository, `make clients` examines the clients that are installed, 
 _READ = """\
 ✓ means that the client recovered, and ✗ that it failed cleanly. Both can be right: a client should
 refuse an image that is broken. **Bold and an exclamation mark** mean that the outcome is not good in
-this case. If a cell is empty, the client was not examined there. Times from 2 s and numbers from 30
-requests are shown. The name of a case links to the fault, the image or the profile in it.
+this case. If a cell is empty, the client was not examined there. Times of at least 2 s and numbers of
+at least 30 requests are shown. The name of a case links to the fault, the image or the profile in it.
 
 ✓ for an odd image says that the client pulled it. It does not say what the content did after that.
 """

@@ -41,7 +41,7 @@ MEANING = {
     Outcome.HUNG: "It was still running at the time limit, and waited for a response, or did nothing.",
     Outcome.SUSPECTED: "It ended with success, although it got nothing, a part, or only wrong bytes. No copy "
     "shows what it kept, so this is a suspicion.",
-    Outcome.LEAKED: "It sent a credential to another host than the registry. The case says to which.",
+    Outcome.LEAKED: "It sent a credential to a host other than the registry. The case says to which.",
     Outcome.ACCEPTED: "It ended with success, and the bytes of its copy do not match their digest.",
     Outcome.NOT_EXAMINED: "It never sent the request that was to fail.",
 }
