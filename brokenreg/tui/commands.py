@@ -152,7 +152,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("compare.next", "n", "Next", "Go to the next row that differs", "difference(1)", footer=True),
     Command("compare.previous", "N", "Previous", "Go to the previous row that differs", "difference(-1)"),
     Command("compare.hide-equal", "f", "Hide equal", "Hide or show what does not differ", footer=True),
-    Command("compare.swap", "s", "Swap", "Exchange the left and the right side", footer=True),
+    Command("compare.swap", "s", "Swap", "Swap the left and the right side", footer=True),
     Command("compare.export", "x", "Export", "Export the comparison as text", footer=True),
     Command("compare.close", "escape,q", "Back", "Go back, or close the comparison", footer=True),
     Command("holding.hold", "p", "Hold", "Hold the selected response", footer=True, changes=True),
