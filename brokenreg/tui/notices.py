@@ -48,15 +48,25 @@ class ShowsNotices(App[int]):
         seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
         self._notice, self._notice_ends = message, time.monotonic() + seconds
         self._notice_place = self.place
-        self.clear_notifications()
+        self._clear()
         super().notify(message, timeout=seconds, **more)
 
     def place_notice(self) -> None:
         """Remove a notice that belongs to another screen or tab. If one has many lines, make room for it."""
         if self._notice and (self._notice_place != self.place or time.monotonic() >= self._notice_ends):
             self._notice = ""
-            self.clear_notifications()
+            self._clear()
         room = max(1, self.size.width - _BESIDE)
         rows = sum(len(fold(line, room)) for line in self._notice.split("\n"))
         content = self.screen_stack[0].query_one(ContentSwitcher)
         content.styles.margin = (max(0, rows - _COVERED), 0, 0, 0)
+
+    def _clear(self) -> None:
+        """Remove all notices, and the lines that they took.
+
+        Textual removes only the text and leaves its holder, so the next notice would be a line further down.
+        """
+        self.clear_notifications()
+        for holder in self.screen.query("ToastHolder"):
+            holder.display = False
+            holder.remove()
