@@ -59,6 +59,10 @@ async def test_a_download_is_held_stepped_and_completed() -> None:
             received += await client.body(STEP)
             assert not await client.has_more(), "one chunk, and no more"
             assert exchange.response_bytes == before + STEP
+            place = await shown.look()
+            size = exchange.response_bytes
+            exact = (f"{size:,} B", f"{size // 1024} KiB", f"{size / 2**20:g} MiB")
+            assert any(f" at {words} by hand" in place for words in exact)
         await shown.look("a")
         received += await client.body(int(headers["content-length"]) - len(received))
         assert digest_of(received) == digest

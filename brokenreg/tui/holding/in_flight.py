@@ -23,9 +23,15 @@ def held_words(exchange: Exchange, now: float) -> str:
     """Return `HELD 12 s at 12 MiB by rule "hold layers"`, or an empty string if it is not held."""
     if exchange.held_since is None:
         return ""
-    place = "the headers" if exchange.status is None else format_size(exchange.response_bytes)
+    place = "the headers" if exchange.status is None else _exactly(exchange.response_bytes)
     age = max(0.0, now - exchange.held_since)
     return f"HELD {age:.0f} s at {place} by {visible(exchange.held_by or 'unknown')}"
+
+
+def _exactly(size: int) -> str:
+    """Return a size as `format_size` does, or in bytes if that would round it: a step must be visible."""
+    unit = 1024 ** max(0, (size.bit_length() - 1) // 10)
+    return format_size(size) if size * 10 % unit == 0 else f"{size:,} B"
 
 
 def response_length(exchange: Exchange) -> int | None:
