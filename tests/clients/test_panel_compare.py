@@ -99,7 +99,7 @@ def check(screen: str) -> None:
     assert "outcome complete ≠ aborted" in words, screen
     assert "fault none ≠ truncate" in words, screen
     assert "attempts 1 ≠ 2" in words, screen
-    assert "only right · attempt 2, " in words, screen
+    assert "right only · attempt 2, " in words, screen
 
 
 def test_podman_recovers_from_a_reset(podman: Client, terminal: Terminal, ready: dict[str, str]) -> None:

@@ -112,9 +112,9 @@ async def test_a_pull_that_recovered_from_a_cut_layer_beside_a_healthy_one(size:
             words = " ".join(seen.replace("│", " ").split())
             assert "outcome complete ≠ aborted · bytes 4 MiB ≠ 1 MiB · fault none ≠ truncate" in words
             assert "attempts 1 ≠ 2 · timing 453 ms ≠ 203 ms" in words
-            assert "only right · attempt 2, 1,172 ms after the one before" in words
+            assert "right only · attempt 2, 1,172 ms after the one before" in words
             assert (
-                "2 of 7 requests differ: only right, outcome, bytes, fault, attempts, timing, events" in words
+                "2 of 7 requests differ: right only, outcome, bytes, fault, attempts, timing, events" in words
             )
             assert all(len(line) <= size[0] for line in lines(panel))
 
@@ -291,7 +291,7 @@ async def test_a_comparison_is_exported_as_text(tmp_path: Path, monkeypatch: pyt
         assert "Export the comparison" in await settled(pilot, "x")
         await settled(pilot, "y")
         assert "    bytes: 2 KiB ≠ 1 KiB\n" in panel.clipboard
-        assert "▶ GET layer 2, attempt 2, 1,996 ms after the one before, only right\n" in panel.clipboard
+        assert "▶ GET layer 2, attempt 2, 1,996 ms after the one before, right only\n" in panel.clipboard
         await settled(pilot, "n", "enter", "x", "s", "enter")
         assert "saved to comparison.txt" in said(panel)
     text = (tmp_path / "comparison.txt").read_text()
@@ -372,11 +372,11 @@ async def test_the_largest_pulls_are_compared_without_blocking() -> None:
     async with shown(log, clock=Clock()) as (_, pilot):
         await settled(pilot)
         seen = await settled(pilot, "f", "g", "m", "G", "=")
-        assert "498 of 500 requests differ: only left, bytes, order ×496, " in seen
+        assert "498 of 500 requests differ: left only, bytes, order ×496, " in seen
         assert "order #3 ≠ #499" in seen
         seen = await settled(pilot, "G")
         assert "▌◀ GET layer 498" in seen
-        assert "│     only left " in seen  # what differs in the last row is in view, too
+        assert "│     left only " in seen  # what differs in the last row is in view, too
 
 
 async def test_a_size_change_arranges_everything_again() -> None:
@@ -392,3 +392,16 @@ async def test_a_size_change_arranges_everything_again() -> None:
         assert all(len(line) == 80 for line in lines(panel)[:22])
         await settled(pilot, "escape", "escape")
         assert "library/app:1.2" in line_at_cursor(panel)
+
+
+async def test_two_names_that_differ_only_at_the_beginning_look_different() -> None:
+    log = TrafficLog()
+    name = "broken/random/library/application-server"
+    for at, name in enumerate((name, f"broken/with/truncate_after-300kib/{name}")):
+        pulled(log, name, A, B, at=NOW - 60 + 30 * at)
+    async with shown(log) as (panel, pilot):
+        await look(pilot)
+        await settled(pilot, *SECOND_HEADING, "=")
+        left, right = next(line for line in lines(panel) if line.count("PULL ") == 2).split("PULL ")[1:]
+        assert left[:12] == "broken/rando"
+        assert right[:12] == "broken/with/"

@@ -25,8 +25,8 @@ class Sides(StrEnum):
     """The sides that have the request of a row."""
 
     BOTH = "both sides"
-    LEFT = "only left"
-    RIGHT = "only right"
+    LEFT = "left only"
+    RIGHT = "right only"
 
 
 @dataclass(frozen=True, slots=True)

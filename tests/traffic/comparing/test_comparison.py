@@ -232,7 +232,7 @@ def test_the_text_has_every_row_and_every_difference() -> None:
     assert "\x1b" not in text
     assert "≠ GET config\n" in text
     assert "    status: 200 ≠ 503\n" in text
-    assert "◀ GET layer 3, only left\n" in text
+    assert "◀ GET layer 3, left only\n" in text
     assert "= GET layer 1\n" in text
 
 

@@ -197,6 +197,8 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
         side = columns(width - _SCROLLBAR)
         totals = self._comparison.left, self._comparison.right
         titles = [fit(each.title(side), side) for each in self._both]
+        if titles[0] == titles[1]:  # what differs was cut: show the beginning instead
+            titles = [fit(title, side) for title in self._titles]
         facts = [_facts(*each, side) for each in zip(self._both, totals, strict=True)]
         row = self._table.selected
         summary = count_line(self._comparison) if self._comparison.rows else "comparing …"
