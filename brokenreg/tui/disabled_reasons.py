@@ -16,7 +16,7 @@ from textual.screen import Screen
 from brokenreg.tui.commands import BY_ID, Command, keys_of
 from brokenreg.tui.keys import commands_on
 
-READ_ONLY = "this panel may only look"
+READ_ONLY = "this panel is read-only"
 """Why a command that changes something is not available to a user with read access."""
 
 _NAMED = re.compile(r"\{([a-z]+\.[a-z-]+)\}")
@@ -36,8 +36,8 @@ class HasDisabledReasons(DOMNode):
         return ""
 
     def unavailable_reason(self, action: str) -> str:
-        """Return why `action` is not available: its `disabled_reason`, or that the panel may only look."""
-        if not _may_change(self) and any(
+        """Return why `action` is not available: its `disabled_reason`, or that the panel is read-only."""
+        if not may_change(self) and any(
             command.changes and command.action_name == action for command in _commands_of(self)
         ):
             return READ_ONLY
@@ -99,7 +99,8 @@ class HasAccess(Protocol):
     def may_change(self) -> bool: ...
 
 
-def _may_change(node: DOMNode) -> bool:
+def may_change(node: DOMNode) -> bool:
+    """Return whether commands in `node` may change anything."""
     return next((each.may_change for each in node.ancestors_with_self if isinstance(each, HasAccess)), True)
 
 

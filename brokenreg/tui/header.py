@@ -12,6 +12,7 @@ from textual.widgets import Static
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.disabled_reasons import may_change
 from brokenreg.tui.tabs import TabContext
 from brokenreg.tui.text import fit, visible
 from brokenreg.wording import counted
@@ -85,6 +86,8 @@ class Header(Static):
         address = self._url if self.size.width >= _WIDE else f":{self._url.rpartition(':')[2]}"
         yield 10, f"brokenreg {address}", "bold"
         yield (8, f"○ {behind}", "bold $secondary") if behind else (8, "● LIVE", "bold $success")
+        if not may_change(self):
+            yield 9, " READ-ONLY ", "bold reverse $primary"
         yield from self._held(now)
         yield from self._armed()
         counts = self._rate.tick(now)

@@ -183,5 +183,5 @@ async def test_with_read_access_nothing_is_undone(key: str) -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime, operations=Operations(runtime, Access.READ))
         async with panel.run_test(size=(80, 24), notifications=True) as pilot:
-            assert "this panel may only look" in await pressed(pilot, key)
-            assert "this panel may only look" not in text(panel).splitlines()[-1]
+            assert "this panel is read-only" in await pressed(pilot, key)
+            assert "this panel is read-only" not in text(panel).splitlines()[-1]

@@ -62,7 +62,7 @@ async def test_the_header_names_the_file_and_its_time(har: Path) -> None:
 async def test_what_changes_something_is_refused_with_the_reason(har: Path, key: str) -> None:
     async with viewing(har) as pilot:
         await look(pilot, key)
-        assert "this panel may only look" in said(pilot.app)
+        assert "this panel is read-only" in said(pilot.app)
         assert "Fail next" not in lines(pilot.app)[-1]
 
 

@@ -186,7 +186,7 @@ async def test_operations_refuse_what_the_table_does_not_mark(
 ) -> None:
     """A command that opens a dialogue is confirmed there."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(disabled_reasons, "_may_change", lambda node: True)
+    monkeypatch.setattr(disabled_reasons, "may_change", lambda node: True)
     async with changeable(tmp_path) as runtime:
         before = state(runtime)
         panel = Panel(runtime, operations=Operations(runtime, Access.READ))
@@ -250,7 +250,8 @@ async def test_a_command_says_why_it_is_not_available(place: str, command: str, 
         panel = Panel(runtime, operations=Operations(runtime, Access.READ))
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await go_to(place, panel, pilot, runtime)
-            assert READ_ONLY == "this panel may only look"
+            assert READ_ONLY == "this panel is read-only"
+            assert " READ-ONLY " in text(panel).splitlines()[0]
             key, title = BY_ID[command].keys.partition(",")[0], BY_ID[command].title
             assert f"{key} {title}" not in text(panel).splitlines()[-1]
             await look(pilot, key)
@@ -260,7 +261,7 @@ async def test_a_command_says_why_it_is_not_available(place: str, command: str, 
 async def test_an_operation_that_is_called_nevertheless_gives_a_notice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disabled_reasons, "_may_change", lambda node: True)
+    monkeypatch.setattr(disabled_reasons, "may_change", lambda node: True)
     async with changeable(tmp_path) as runtime:
         panel = Panel(runtime, operations=Operations(runtime, Access.READ))
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
@@ -277,7 +278,7 @@ async def test_two_panels_with_different_access_in_one_loop(tmp_path: Path) -> N
         async with full.run_test(size=SIZE) as writer:
             await look(writer, "2")
             reading = asyncio.create_task(_look_at_rules(read))
-            assert "may only look" in await reading
+            assert "read-only" in await reading
             await look(writer, "0")
             assert "2 RULES DISABLED" in text(full)
             assert "error" in text(full)

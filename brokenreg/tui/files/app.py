@@ -77,7 +77,7 @@ class FileApp(KeyApp, inherit_bindings=False):
         if action == "open_file":
             return 'a file is already open: run "brokenreg view FILE" for another one'
         if action == "overrides":
-            return "a file has no rules; this panel may only look"
+            return "a file has no rules; this panel is read-only"
         if action == "commands":
             return "a file cannot be changed, so there are no commands"
         return super().disabled_reason(action)
