@@ -396,8 +396,8 @@ async def test_a_size_change_arranges_everything_again() -> None:
 
 async def test_two_names_that_differ_only_at_the_beginning_look_different() -> None:
     log = TrafficLog()
-    name = "broken/random/library/application-server"
-    for at, name in enumerate((name, f"broken/with/truncate_after-300kib/{name}")):
+    image = "broken/random/library/application-server"
+    for at, name in enumerate((image, f"broken/with/truncate_after-300kib/{image}")):
         pulled(log, name, A, B, at=NOW - 60 + 30 * at)
     async with shown(log) as (panel, pilot):
         await look(pilot)
