@@ -48,8 +48,11 @@ class ShowsNotices(App[int]):
         seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
         self._notice, self._notice_ends = message, time.monotonic() + seconds
         self._notice_place = self.place
-        self._clear()
         super().notify(message, timeout=seconds, **more)
+
+    def on_notify(self) -> None:
+        """Remove the previous notice. Textual adds the new one after this, when it handles the same message."""
+        self._clear()
 
     def place_notice(self) -> None:
         """Remove a notice that belongs to another screen or tab. If one has many lines, make room for it."""
