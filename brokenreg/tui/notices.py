@@ -51,7 +51,7 @@ class ShowsNotices(App[int]):
         super().notify(message, timeout=seconds, **more)
 
     def on_notify(self) -> None:
-        """Remove the previous notice. Textual adds the new one after this, when it handles the same message."""
+        """Remove the previous notice. Textual adds the new one later, with the same message."""
         self._clear()
 
     def place_notice(self) -> None:
