@@ -32,6 +32,7 @@ from brokenreg.tui.commands import BY_ID, COMMANDS, Command
 from brokenreg.tui.dialogues import Confirmation
 from brokenreg.tui.disabled_reasons import READ_ONLY
 from brokenreg.tui.faults.form import RuleForm
+from brokenreg.tui.faults.seen import seen_in
 from brokenreg.tui.files.opening import OpenedFile
 from brokenreg.tui.files.view import FileView
 from brokenreg.tui.holding.edit import EditScreen
@@ -68,7 +69,7 @@ def saved(runtime: Runtime) -> TrafficFile:
 
 SCREENS: dict[str, Callable[[Runtime, Operations], Screen[Any]]] = {
     "confirm": lambda runtime, operations: Confirmation("Delete it?", ()),
-    "form": lambda runtime, operations: RuleForm(CATALOGUE["error"]),
+    "form": lambda runtime, operations: RuleForm(CATALOGUE["error"], seen=seen_in(runtime.log)),
     "edit": lambda runtime, operations: EditScreen(
         runtime, operations, next(iter(runtime.gate.held.values())).exchange
     ),

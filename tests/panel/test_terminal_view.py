@@ -26,7 +26,7 @@ def view(*arguments: object) -> str:
     return f"{shlex.join(command)}; echo status=$?"
 
 
-def test_a_file_is_shown_and_q_quits(terminal: Terminal, tmp_path: Path) -> None:
+def test_a_file_is_shown_and_q_goes_back_then_quits(terminal: Terminal, tmp_path: Path) -> None:
     home = tmp_path / "home"
     terminal.type(f"HOME={home} {view(har(tmp_path / 'night.har'))}")
     screen = terminal.wait_for("brokenreg view night.har")
@@ -34,6 +34,9 @@ def test_a_file_is_shown_and_q_quits(terminal: Terminal, tmp_path: Path) -> None
     terminal.wait_for("GET .*blobs/")
     terminal.tmux("send-keys", "Enter")
     terminal.wait_for("Headers│Body│Timeline│Why|Headers ")
+    terminal.tmux("send-keys", "q")
+    screen = terminal.wait_for(" enter Open .* q Quit$")
+    assert "Headers" not in screen
     terminal.tmux("send-keys", "q")
     screen = terminal.wait_for("status=0")
     assert "could not be read" not in screen
