@@ -11,7 +11,7 @@ from brokenreg.oci.digests import is_digest
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import Body, Kept
-from brokenreg.traffic.comparing.noise import essence, is_noise, without_repository
+from brokenreg.traffic.comparing.noise import ACCEPT, essence, is_noise, media_ranges, without_repository
 from brokenreg.traffic.exchange import Exchange, Headers
 
 NOTABLE_SECONDS = 0.1
@@ -172,6 +172,8 @@ def header_differs(
         return False
     if ours is None or theirs is None:
         return True
+    if name == ACCEPT:
+        return media_ranges(ours) != media_ranges(theirs)
     return [essence(name, each, left) for each in ours] != [essence(name, each, right) for each in theirs]
 
 

@@ -39,6 +39,9 @@ _ADDRESSED = frozenset(
 )
 """Headers with an address or the name of the repository."""
 
+ACCEPT = "accept"
+"""Docker lists its media types in a random order, which means nothing (RFC 9110, section 12.5.1)."""
+
 _AUTHORITY = re.compile(r"(?<=//)[^/?#\s\",>]+")
 _PORT = re.compile(r":[0-9]+$")
 _UPLOAD = re.compile(r"(?<=/blobs/uploads/)[^/?#\s\",>]+")
@@ -48,6 +51,11 @@ _QUERY = re.compile(r"\?[^\s\",>]*")
 def is_noise(name: str) -> bool:
     """Return whether the values of a header (lower case) are never compared."""
     return name in HEADERS or _IDS.search(name) is not None
+
+
+def media_ranges(values: tuple[str, ...]) -> list[str]:
+    """Return the media ranges of Accept, sorted, however they are spread over lines."""
+    return sorted(each.strip() for value in values for each in value.split(","))
 
 
 def essence(name: str, value: str, exchange: Exchange) -> str:

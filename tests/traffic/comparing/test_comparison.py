@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -210,6 +211,28 @@ def test_a_header_of_one_side_is_a_difference() -> None:
         (Aspect.REQUEST_HEADER, "accept", "a", "none"),
         (Aspect.RESPONSE_HEADER, "etag", '"1"', '"2"'),
     }
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "differs"),
+    [
+        (("a/b", "c/d;q=0.5"), ("c/d;q=0.5", "a/b"), False),
+        (("a/b, c/d",), ("c/d", "a/b"), False),
+        (("a/b", "c/d"), ("a/b",), True),
+        (("a/b", "c/d;q=0.5"), ("c/d", "a/b;q=0.5"), True),
+    ],
+)
+def test_the_order_of_media_types_is_not_a_difference(
+    ours: tuple[str, ...], theirs: tuple[str, ...], differs: bool
+) -> None:
+    """Docker sends them in a random order."""
+    traffic = Traffic()
+    left, right = (
+        [traffic.exchange("/v2/app/manifests/1", headers=tuple(("accept", each) for each in values))]
+        for values in (ours, theirs)
+    )
+    (row,) = compared(traffic, left, right).rows
+    assert row.is_equal is not differs
 
 
 def test_only_a_much_longer_duration_is_a_difference() -> None:
