@@ -20,6 +20,7 @@ from tmux import Terminal
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.tui.faults.form import RuleForm
+from brokenreg.tui.faults.seen import seen_in
 from tests.proxy.scripted import Answer, Scripted, scripted
 from tests.raw_http import HTTP2
 from tests.registry.pushing import OCI_MANIFEST
@@ -70,18 +71,25 @@ async def checked(served: Serving, *keys: str) -> str:
     return "".join(row.strip() for row in rows(served.panel))
 
 
+def detail(served: Serving) -> str:
+    """What is at the right of the list, without ends of lines."""
+    return "".join(row.partition("│")[2].strip() for row in rows(served.panel))
+
+
 async def test_fields_of_requests_are_escaped_in_list_and_panes() -> None:
     async with serving((160, 45)) as served:
         await asyncio.to_thread(send_all, served.port)
         await served.until(lambda newest: newest.ended)
         await checked(served, "u")
-        seen = ""
+        seen = details = ""
         for _ in range(len(served.runtime.log)):
             seen += await checked(served, "k")
             for _ in range(PANES):
                 seen += await checked(served, "l")
-        assert "[red]r[/] [@click=app.quit]q[/] [/] [bold" in seen
-        assert r"\x1b]0;EVIL\x07" in seen
+                details += detail(served)
+        assert "GET /v2/[red]r[/] [@click=app.quit]q[/] [/]… 404" in seen
+        assert rf"GET /v2/{MARKUP}\x1b]0;EVIL\x07\x1b]52;c;RVZJTA==\x07" in details
+        assert f"x-odd: {MARKUP}" in details
         assert served.panel.clipboard == ""
         assert len(served.panel.screen_stack) == 1
         await served.pilot.press("q")
@@ -185,7 +193,8 @@ async def test_unchanged_escaped_text_is_not_an_edit() -> None:
             await checked(served, "escape", "A")
             filled_in: list[Rule | None] = []
             rule = rule_of({"match": {"client": "\x1b]0;E*", "repository": "a"}, "fault": {"type": "error"}})
-            served.panel.push_screen(RuleForm(CATALOGUE["error"], rule), filled_in.append)
+            seen = seen_in(served.runtime.log)
+            served.panel.push_screen(RuleForm(CATALOGUE["error"], rule, seen=seen), filled_in.append)
             assert r"\x1b]0;E*" in await checked(served)
             await checked(served, "enter")
             assert filled_in == [rule]
