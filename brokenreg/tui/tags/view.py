@@ -153,11 +153,11 @@ class TagTree(CursorList, HasDisabledReasons):
         room = max(0, width - cell_len(start) - 2 - len(word))
         size = "" if row.size is None else f"{format_size(row.size):>{_SIZE}}"
         room -= len(size) + 2 + bool(size)
-        most = room - min(len(row.text), _TEXT_AT_LEAST)
-        usual = max(width // 2 - _BESIDE_DIGEST, _WORD + DIGEST)
-        about = _about(row, min(usual, most) if row.kind in MANIFESTS else most)
-        room -= cell_len(about)
         text = visible(row.text)
+        most = room - min(cell_len(text), _TEXT_AT_LEAST)
+        beside = min(width // 2 - _BESIDE_DIGEST, room - cell_len(text))  # names before digests
+        about = _about(row, min(max(beside, _WORD + DIGEST), most) if row.kind in MANIFESTS else most)
+        room -= cell_len(about)
         if row.text == row.digest and room < len(text):
             text = row.text[: max(DIGEST, room)]
         style = self._style("name") if row.kind in (Kind.REPOSITORY, Kind.TAG) else self.rich_style
