@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from exchanges import exchange
-from screen import line_with, look, shown
+from screen import line_at_cursor, line_with, look, shown
 
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.timeline_events import FabricationProgress, FabricationQueued, WorkProgress
@@ -50,5 +50,6 @@ async def test_a_fault_in_the_row_waits_until_the_image_is_made() -> None:
     waiting.faults, waiting.progress = ("truncate",), WORK
     async with shown(log, size=(160, 45)) as (panel, pilot):
         await look(pilot, "g")
-        assert "fabricating 12%" in line_with(panel, "…runcate manifests/after-1")
+        row = " ".join(line_at_cursor(panel).split())
+        assert "GET broken/truncate manifests/after-1 fabricating 12%" in row
         assert line_with(panel, "··········").endswith("fabricating 12%")

@@ -29,6 +29,7 @@ _NOTE_LEAVES = 21
 """Cells of the request that a note does not take."""
 _NOTE = 13
 """Cells of a note, with a space, that are enough for most."""
+_PROGRESS_NOTE = len(" fabricating 100%")
 _ALGORITHM = len("sha256:")
 _STRIPS_KEPT = 1024
 _WIDE = 100
@@ -153,7 +154,10 @@ class Painter:
                 note = ""  # the glyph and the status say it, too
         bar_style = state = cells.state(exchange, kind)
         is_named = not is_member or exchange.replay_of is not None
-        self._wish(cells.client_name(exchange, CLIENT_READ) if is_named else "", needs, note)
+        wished = min(_NOTE, cell_len(note) + 1) if note else 0
+        if exchange.progress is not None:
+            wished = _PROGRESS_NOTE  # however far it is, so that the columns stay
+        self._wish(cells.client_name(exchange, CLIENT_READ) if is_named else "", needs, wished)
         if not bar and note and cell_len(note) <= columns.bar and needs + 1 + cell_len(note) > room:
             note, bar, bar_style = "", note, note_style
         beside = cell_len(note) + 1 if note else 0
@@ -190,7 +194,7 @@ class Painter:
         seconds = summary.seconds
         columns = self._columns(width)
         needs, bar = cells.transfer_length(transfer), ""
-        self._wish(cells.client_name(first, CLIENT_READ), needs, blobs)
+        self._wish(cells.client_name(first, CLIENT_READ), needs, len(blobs) + 1 if blobs else 0)
         if len(blobs) <= columns.bar and needs + 1 + len(blobs) > columns.request:
             blobs, bar = "", blobs
         elif needs + 1 + len(blobs) > columns.request:
@@ -263,9 +267,8 @@ class Painter:
             self._wishes = Wishes(width)
         return self._wishes.columns(has_waterfall=self.has_waterfall)
 
-    def _wish(self, client: str, request: int, note: str) -> None:
+    def _wish(self, client: str, request: int, beside: int) -> None:
         """Note the lengths of a row; paint all rows again if it is the longest."""
-        beside = min(_NOTE, cell_len(note) + 1) if note else 0
         if self._wishes.note(cell_len(client), request, beside):
             self._widget.refresh()
 
