@@ -26,7 +26,8 @@ Examples:
 def attach(url: str, token: str | None, token_file: Path | None, ca: Path | None) -> None:
     """Show the panel of a running registry in this terminal. Quitting does not stop the registry.
 
-    URL is its control API: a URL, or HOST:PORT. The default is BROKENREG_URL, or http://127.0.0.1:8081.
+    URL is its control API: a URL, or HOST:PORT. The default is BROKENREG_URL, BROKENREG_CONTROL, or
+    http://127.0.0.1:8081.
     """
     check_encoding([url, token])
     token = token_of(token, token_file)

@@ -28,7 +28,7 @@ Examples:
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @catalogue_options
 def profiles(name: str | None, form: str | None) -> None:
-    """List all profiles, scenarios that show how real registries fail, or show one."""
+    """List all profiles (scenarios that show how real registries fail), or show one."""
     from brokenreg.rules.profiles import profile_document, profile_names, profile_of, unknown_profile
 
     if name is not None and name not in profile_names():

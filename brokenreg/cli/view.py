@@ -45,7 +45,7 @@ Examples:
 def view(context: click.Context, /, file: Path, follow: bool, log_memory: str, theme: str | None) -> None:
     """Show the exchanges of a HAR file, or of a log with a line of JSON for each exchange.
 
-    The file can be one of brokenreg, or a HAR file of a browser or another tool. No registry is started, and
+    The file can be from brokenreg, or a HAR file from a browser or another tool. No registry is started, and
     no data folder is used.
     """
     preferences = preferences_from(context, theme)

@@ -58,8 +58,8 @@ class Settings(BaseModel):
     listen: tuple[Annotated[Listen, from_text(Listen.parse)], ...] = option(
         _default_listen,
         "HOST:PORT[=UPSTREAM]",
-        "Address of the registry; can be repeated. Port 0 selects any free port. With =UPSTREAM, names "
-        "without a host come from that registry: 127.0.0.1:8082=docker.io is a mirror for Docker.  "
+        "Address of the registry; can be repeated. Port 0 selects any free port. With =UPSTREAM, images "
+        "whose names have no host come from that registry: 127.0.0.1:8082=docker.io is a mirror for Docker.  "
         "[default: 127.0.0.1:8080]",
         min_length=1,
     )
@@ -92,7 +92,7 @@ class Settings(BaseModel):
         legacy="BLOB_DIR",
     )
     scenario: tuple[Path, ...] = option(
-        (), "FILE", "Scenario file (YAML or JSON) to load at startup; can be repeated."
+        (), "FILE", "Scenario file (YAML or JSON), or profile:NAME, to load at startup; can be repeated."
     )
     seed: int = option(
         0,

@@ -31,7 +31,7 @@ class TLS(ConnectFault):
     - `wrong-host`: the certificate is for another host
     - `untrusted`: the certificate is signed by an unknown CA
 
-    A client that does not verify certificates is served as usual. Three other forms end or stop the
+    A client that does not verify certificates is served as usual. Three other forms end or stall the
     handshake:
 
     - `handshake-fails`: the fatal alert handshake_failure

@@ -52,8 +52,8 @@ class ReadAfterWrite(Fault):
     methods = READS | {"PUT"}
     endpoints = frozenset({Endpoint.MANIFEST, *BLOBS})
     clients = (
-        "Release tools that push and check immediately fail (release-sdk#55). Geo-replicated registries "
-        "behave like this."
+        "Release tools that check an image immediately after the push fail (release-sdk#55). Geo-replicated "
+        "registries behave like this."
     )
     example = "reads-2"
 

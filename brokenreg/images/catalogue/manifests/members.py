@@ -27,7 +27,7 @@ class ManifestAnnotations(ImageKind):
     example = "form-list"
 
     form: Literal["number", "boolean", "null", "object", "list"] = Field(
-        "number", description="the value of an annotation, or `list` for all of them"
+        "number", description="what is wrong with the annotations"
     )
 
     def make(self, draft: Draft) -> Descriptor:
