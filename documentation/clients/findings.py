@@ -120,7 +120,7 @@ def _limits(found: Matrix) -> Iterator[str]:
     yield from _each(
         found,
         ("After one 429 for the manifest, with `Retry-After: 1`", "limit-429"),
-        ("After 429 for a layer, twice", "limit-layer"),
+        ("After two responses with 429 for a layer", "limit-layer"),
         ("If the 429 never ends", "limit-always"),
     )
 
@@ -152,7 +152,7 @@ def _wrong_bytes(found: Matrix) -> Iterator[str]:
     for client in accepting:
         wrong = [each for each in cases if client in found.those(each, *_WRONG)]
         seen = [each for each in wrong if client in found.those(each, Outcome.ACCEPTED)]
-        yield f"{client} reported success in {len(wrong)}, and its copy was seen to be wrong in {len(seen)}."
+        yield f"{client} reported success in {len(wrong)}, and its copy was found to be wrong in {len(seen)}."
 
 
 def _leaks(found: Matrix) -> Iterator[str]:
@@ -183,8 +183,8 @@ def _certificates(found: Matrix) -> Iterator[str]:
         refused = [found.those(each, Outcome.FAILED_CLEANLY) for each in cases]
         those = [each for each in clients if all(each in clients_of for clients_of in refused)]
         yield (
-            f"{share(found, cases[0], those)} refused certificates that are expired, of an unknown CA, or "
-            f"for another host{_names(those)}."
+            f"{share(found, cases[0], those)} refused certificates that are expired, from an unknown CA, "
+            f"or for another host{_names(those)}."
         )
 
 

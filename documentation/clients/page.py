@@ -48,12 +48,12 @@ the same:
 brokenreg exam --only layer-cut --seed {seed} --timeout {timeout} -- {command}
 ```
 
-The other commands follow `--pull-tls`, `--push`, `--list` or `--cleanup`, in quotes. The scripts are in the
-repository.
+Pass each of the other commands in quotes, after `--pull-tls`, `--push`, `--list` or `--cleanup`. The scripts
+are in the repository.
 
 To compare two versions, examine the older one with `--json older.json`. Then examine the newer one with
 `--merge older.json --html both.html`. [How to examine a client](../how-to/exam.md) has more about it. In a
-copy of the repository, `make clients` examines the clients that are installed, and writes this page again.
+clone of the repository, `make clients` examines the clients that are installed, and writes this page again.
 """
 
 _READ = """\

@@ -57,7 +57,7 @@ def outcomes_table(found: Matrix) -> Iterator[str]:
             rows.append((str(outcome), *(str(each or "–") for each in counts)))
     rows.append(("**cases**", *(str(len(found.names(each))) for each in found.clients)))
     good = [sum(found.is_good(each, name) for name in found.names(each)) for each in found.clients]
-    rows.append(("**of them good**", *map(str, good)))
+    rows.append(("**good outcomes**", *map(str, good)))
     yield from table(("outcome", *found.clients), rows)
 
 
