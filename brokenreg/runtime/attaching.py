@@ -58,7 +58,7 @@ class AttachedPanel(Protocol):
         """Show the panel until it ends, and return why."""
 
     async def feed(self, data: bytes) -> None:
-        """Handle input. Return when the panel is ready for more. Raise `ValueError` if it never ends."""
+        """Let the panel handle input, or drop what is too much. Raise `ValueError` if it never ends."""
 
     def resize(self, columns: int, rows: int) -> None:
         """Use another size."""

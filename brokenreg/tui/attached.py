@@ -18,6 +18,7 @@ from brokenreg.tui.app import Panel
 from brokenreg.tui.areas import TABS
 from brokenreg.tui.drivers.attached import AttachedDriver
 from brokenreg.tui.drivers.newest_screen import NewestScreen
+from brokenreg.tui.drivers.waiting_input import WaitingInput
 from brokenreg.tui.terminal import Terminal
 from brokenreg.tui.text import visible
 
@@ -73,11 +74,17 @@ class AttachedSession:
     ) -> None:
         self._size = (terminal.columns, terminal.rows)
         self._screen = NewestScreen(connection.write)
+        self._input = WaitingInput()
         self._panel = AttachedPanel(
             runtime,
             operations=Operations(runtime, access),
             terminal=Terminal(
-                partial(AttachedDriver, screen=self._screen, environment=terminal.environment),
+                partial(
+                    AttachedDriver,
+                    screen=self._screen,
+                    waiting_input=self._input,
+                    environment=terminal.environment,
+                ),
                 terminal.environment,
                 AttachedFiles(connection, terminal.folder),
                 lambda: self._screen.is_ready,
@@ -87,13 +94,13 @@ class AttachedSession:
 
     async def run(self) -> End:
         """Show the panel until it ends, and return why."""
-        async with background(self._screen.run()):
+        async with background(self._screen.run(), self._input.run()):
             await self._panel.run_async(size=self._size)
         await self._screen.finish()
         return self._panel.end_reason
 
     async def feed(self, data: bytes) -> None:
-        """Handle input. Return when the panel is ready for more. Raise `ValueError` for a key without end."""
+        """Let the panel handle input later. Raise `ValueError` for a key without end."""
         if self._driver is not None:
             await self._driver.feed(data)
 
@@ -116,6 +123,7 @@ class AttachedSession:
     def end(self, reason: End) -> None:
         """Let `run` return with this reason."""
         self._panel.end_reason = reason
+        self._input.close()
         self._panel.quit()
 
     @property

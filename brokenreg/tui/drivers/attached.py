@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from textual import constants, events
+from textual import constants, events, messages
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.driver import Driver
 from textual.geometry import Size
 from textual.message import Message
+from textual.message_pump import MessagePump
 
+from brokenreg.concurrency import paced
 from brokenreg.tui.drivers.newest_screen import NewestScreen
+from brokenreg.tui.drivers.waiting_input import WaitingInput
 
 _ENTER = (
     "\x1b[?1049h"  # the alternate screen
@@ -33,15 +35,19 @@ _NO_PART_OF_THE_SCREEN = ("\x1b]", "\a")
 """The beginnings of what is no part of the screen: commands such as that for the clipboard, and the bell."""
 
 _SLICE = 64
-"""Characters of input between two looks at what the panel has not handled yet."""
+"""Characters of input that are parsed without a break."""
 
-_MOST_WAITING = 100
-"""Number of events that may wait before more input is read."""
+_FEW = 3
+"""Number of messages in a queue of the panel with which it is still ready for input."""
 
 _LONGEST = 1024 * 1024
 """Maximum number of characters of one key or paste."""
 
-_PAUSE = 0.01
+_MARGIN = 0.01
+"""Seconds by which the parser is asked later than its own limit."""
+
+_SIZES = (events.Resize, messages.InBandWindowResize)
+"""Answers to questions that the driver does not ask. The size is checked only in messages of the protocol."""
 
 
 class _Parser(XTermParser):
@@ -52,13 +58,21 @@ class _Parser(XTermParser):
 
 
 class AttachedDriver(Driver):
-    """Parses the terminal's input, and gives the output of the panel to a `NewestScreen`."""
+    """Parses the terminal's input for a `WaitingInput`, and gives the panel's output to a `NewestScreen`."""
 
     def __init__(
-        self, app: App[Any], screen: NewestScreen, environment: Mapping[str, str], **options: Any
+        self,
+        app: App[Any],
+        screen: NewestScreen,
+        waiting_input: WaitingInput,
+        environment: Mapping[str, str],
+        **options: Any,
     ) -> None:
         super().__init__(app, **options)
         self._screen = screen
+        self._input = waiting_input
+        self._input.post = self.process_message
+        self._input.is_busy = self._is_busy
         self._is_asked = (
             environment.get("TERM_PROGRAM") != "Apple_Terminal"
         )  # it prints a part of the question
@@ -66,6 +80,7 @@ class AttachedDriver(Driver):
         self._decode = getincrementaldecoder("utf-8")("replace").decode
         self._parser = _Parser()
         self._since_event = 0
+        self._is_feeding = False
         self._is_open = False
 
     def write(self, data: str) -> None:
@@ -88,6 +103,7 @@ class AttachedDriver(Driver):
     def disable_input(self) -> None:
         """Ignore input from now on."""
         self._is_open = False
+        self._input.close()
 
     def stop_application_mode(self) -> None:
         """Restore the terminal."""
@@ -108,27 +124,31 @@ class AttachedDriver(Driver):
             self._post_size()
 
     async def feed(self, data: bytes) -> None:
-        """Post the events of input. Return when most of them are handled.
+        """Add the events of input to those that wait for the panel. Other tasks run in between.
 
         Raise `ValueError` for a key or paste that never ends, or that the parser does not accept.
         """
         text = self._decode(data)
-        for start in range(0, len(text), _SLICE):
-            self._post(self._parser.feed(text[start : start + _SLICE]), text[start : start + _SLICE])
-            while self._is_open and self._waiting > _MOST_WAITING:  # noqa: ASYNC110 - its queues have no event
-                await asyncio.sleep(_PAUSE)
+        self._is_feeding = True
+        try:
+            async for start in paced(range(0, len(text), _SLICE)):
+                piece = text[start : start + _SLICE]
+                self._add(self._parser.feed(piece), len(piece))
+        finally:
+            self._is_feeding = False
         # A lone escape character is the escape key only if nothing follows it.
-        self._loop.call_later(constants.ESCAPE_DELAY + _PAUSE, self._tick)
+        self._loop.call_later(constants.ESCAPE_DELAY + _MARGIN, self._tick)
 
     def _tick(self) -> None:
-        self._post(self._parser.tick(), "")
+        if not self._is_feeding:  # otherwise, more input follows
+            self._add(self._parser.tick(), 0)
 
-    def _post(self, found: Iterable[Message], text: str) -> None:
-        self._since_event += len(text)
+    def _add(self, found: Iterable[Message], length: int) -> None:
+        self._since_event += length
         for message in found:
             self._since_event = 0
-            if self._is_open:
-                self.process_message(message)
+            if not isinstance(message, _SIZES):
+                self._input.put(message)
         if self._since_event > _LONGEST:
             raise ValueError(f"a key or paste is longer than {_LONGEST} characters")
 
@@ -136,12 +156,9 @@ class AttachedDriver(Driver):
         size = Size(*(self._size or (80, 24)))
         self._app.post_message(events.Resize(size, size))
 
-    @property
-    def _waiting(self) -> int:
-        """Return how many events the panel has not handled."""
-        waiting = [self._app.message_queue_size]
+    def _is_busy(self) -> bool:
+        """Return whether the panel has more than a few messages to handle."""
+        nodes: list[MessagePump] = [self._app]
         for screen in self._app.screen_stack[-1:]:
-            waiting.append(screen.message_queue_size)
-            if screen.focused is not None:
-                waiting.append(screen.focused.message_queue_size)
-        return max(waiting)
+            nodes += [screen] if screen.focused is None else [screen, screen.focused]
+        return any(each.is_running and each.message_queue_size > _FEW for each in nodes)
