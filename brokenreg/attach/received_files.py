@@ -11,17 +11,20 @@ from typing import IO, Any
 from brokenreg.wording import printable, quoted
 
 _LONGEST_NAME = 200
-_LARGEST = 1024**3
-"""Maximum size of a file, in bytes."""
+_MOST_BYTES = 1024**3
+_MOST_FILES = 100
+"""Limits of all files of one connection."""
 
 
 class ReceivedFiles:
-    """The files of one connection, which come one after the other in pieces."""
+    """The files of one connection, one after the other in pieces: at most 100, of 1 GiB in total."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: IO[bytes] | None = None
         self._size = 0
+        self._saved_files = 0
+        self._saved_bytes = 0
 
     def handle(self, message: dict[str, Any]) -> dict[str, Any] | None:
         """Write the piece of a file in a message. Return the reply, or None if the file is cancelled."""
@@ -61,12 +64,16 @@ class ReceivedFiles:
 
     def _write(self, text: str) -> None:
         if self._file is None:
+            if self._saved_files >= _MOST_FILES:
+                raise ValueError(
+                    f"{_MOST_FILES} files are saved, which is the maximum: attach again to save more"
+                )
             self._size = 0
             self._file = tempfile.NamedTemporaryFile(dir=self._folder, prefix=".brokenreg.", delete=False)  # noqa: SIM115 - `close` does
         data = text.encode("utf-8", "backslashreplace")
         self._size += len(data)
-        if self._size > _LARGEST:
-            raise ValueError("the file is larger than 1 GiB")
+        if self._saved_bytes + self._size > _MOST_BYTES:
+            raise ValueError("the saved files are larger than 1 GiB in total: attach again to save more")
         self._file.write(data)
 
     def _put(self, path: Path) -> None:
@@ -75,4 +82,6 @@ class ReceivedFiles:
         self._file.flush()
         os.fsync(self._file.fileno())
         os.link(self._file.name, path)
+        self._saved_files += 1
+        self._saved_bytes += self._size
         self.close()

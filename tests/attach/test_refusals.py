@@ -103,6 +103,29 @@ def test_a_file_is_complete_or_absent(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["a.har"]
 
 
+def test_a_connection_saves_a_hundred_files_and_no_more(tmp_path: Path) -> None:
+    files = ReceivedFiles(tmp_path)
+    for number in range(100):
+        reply = files.handle({"id": number, "name": f"{number}.har", "text": "", "last": True})
+        assert reply == {"id": number, "path": str(tmp_path / f"{number}.har")}
+    reply = files.handle({"id": 100, "name": "100.har", "text": "", "last": True})
+    said = "100 files are saved, which is the maximum: attach again to save more"
+    assert reply == {"id": 100, "problem": said}
+    assert len(list(tmp_path.iterdir())) == 100
+
+
+def test_the_size_of_all_files_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.attach.received_files._MOST_BYTES", 10)
+    files = ReceivedFiles(tmp_path)
+    said = "the saved files are larger than 1 GiB in total: attach again to save more"
+    assert files.handle({"id": 1, "name": "a", "text": "1234567", "last": True}) is not None
+    files.handle({"id": 2, "name": "b", "text": "123", "last": False})
+    assert files.handle({"id": 2, "name": "b", "text": "4", "last": True}) == {"id": 2, "problem": said}
+    reply = files.handle({"id": 3, "name": "c", "text": "123", "last": True})
+    assert reply == {"id": 3, "path": str(tmp_path / "c")}
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a", "c"]
+
+
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "a.har").symlink_to(tmp_path / "elsewhere")
     reply = ReceivedFiles(tmp_path).handle({"id": 1, "name": "a.har", "text": "", "last": True})
