@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
 from brokenreg.runtime.attaching import AttachedTerminal
 
@@ -14,6 +14,9 @@ PROTOCOL = 1
 
 _VARIABLES = ("TERM", "COLORTERM", "NO_COLOR", "TERM_PROGRAM")
 """The variables that describe a terminal. All others are ignored."""
+
+_MOST_CELLS = 150_000
+"""Maximum of columns x rows: a terminal on a screen with 4K in a small font. More would take too long."""
 
 _Cells = Annotated[int, Field(ge=1, le=1000)]
 _Word = Annotated[str, StringConstraints(max_length=256)]
@@ -24,13 +27,24 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Hello(_Message):
+class _Sized(_Message):
+    columns: _Cells
+    rows: _Cells
+
+    @model_validator(mode="after")
+    def _check_cells(self) -> Self:
+        if self.columns * self.rows > _MOST_CELLS:
+            raise ValueError(
+                f"{self.columns} columns x {self.rows} rows are too many cells: use at most {_MOST_CELLS}"
+            )
+        return self
+
+
+class Hello(_Sized):
     """The first message: what the terminal is. `client` identifies it when it attaches again."""
 
     type: Literal["hello"]
     protocol: int
-    columns: _Cells
-    rows: _Cells
     environment: Annotated[Mapping[_Word, _Word], Field(max_length=16)] = Field(default_factory=dict)
     folder: _Path | None = None
     client: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
@@ -41,12 +55,10 @@ class Hello(_Message):
         return AttachedTerminal(self.columns, self.rows, described, self.folder, host)
 
 
-class Resize(_Message):
+class Resize(_Sized):
     """The terminal has another size."""
 
     type: Literal["resize"]
-    columns: _Cells
-    rows: _Cells
 
 
 class Suspend(_Message):
@@ -55,12 +67,10 @@ class Suspend(_Message):
     type: Literal["suspend"]
 
 
-class Resume(_Message):
+class Resume(_Sized):
     """The terminal shows the panel again, perhaps in another size."""
 
     type: Literal["resume"]
-    columns: _Cells
-    rows: _Cells
 
 
 class Alive(_Message):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from typing import Any
 
 from pydantic import ValidationError
@@ -36,6 +37,9 @@ logger = logging.getLogger(__name__)
 PANEL_PATH = "/v1/panel"
 
 MOST_PANELS = 16
+_MOST_READ_ONLY = 12
+"""Maximum number of panels that may only look. The other places are for users with full access."""
+
 MOST_INPUT = 64 * 1024
 """Maximum size of a message, in bytes."""
 
@@ -54,14 +58,20 @@ class PanelSocket:
     def __init__(self, factory: PanelFactory, stopping: asyncio.Event) -> None:
         self._factory = factory
         self._stopping = stopping
-        self._open = 0
+        self._open: Counter[Access] = Counter()
         self._panels: dict[str, AttachedPanel] = {}
         """The panels of terminals that may attach again, by what they call themselves."""
 
-    def refusal_reason(self) -> APIError | None:
-        """Return why no other terminal can attach now, or None."""
-        if self._open >= MOST_PANELS:
+    def refusal_reason(self, access: Access) -> APIError | None:
+        """Return why no other terminal with that access can attach now, or None."""
+        if self._open.total() >= MOST_PANELS:
             return APIError(503, f"{MOST_PANELS} panels are attached, which is the maximum: quit one of them")
+        if access is Access.READ and self._open[access] >= _MOST_READ_ONLY:
+            return APIError(
+                503,
+                f"{_MOST_READ_ONLY} panels that may only look are attached, which is the maximum: quit one "
+                "of them, or attach with the token for full access",
+            )
         return None
 
     async def __call__(
@@ -71,7 +81,7 @@ class PanelSocket:
 
         `host` is the one by which it reached the control API.
         """
-        self._open += 1
+        self._open[access] += 1
         try:
             await send({"type": "websocket.accept"})
             await self._serve(access, host, receive, PanelConnection(send), silence)
@@ -80,7 +90,7 @@ class PanelSocket:
         except TimeoutError:
             INBOUND.get().cut()  # it does not even read why the panel ended
         finally:
-            self._open -= 1
+            self._open[access] -= 1
 
     async def _serve(
         self, access: Access, host: str, receive: Receive, connection: PanelConnection, silence: float | None

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ import pytest
 
 from brokenreg.attach.web_socket import RefusedError, WebSocket
 from brokenreg.tui.app import Panel
-from tests.server import Brokenreg
+from tests.server import Brokenreg, brokenreg
 
 PATH = "/v1/panel"
 PATIENCE = 20
@@ -95,6 +96,10 @@ async def test_another_size_and_a_pause(own_registry: Brokenreg) -> None:
     [
         ({"type": "hello", "protocol": 2, "columns": 80, "rows": 24}, "invalid protocol 2"),
         ({"type": "hello", "protocol": 1, "columns": 0, "rows": 24}, "invalid hello"),
+        (
+            {"type": "hello", "protocol": 1, "columns": 1000, "rows": 151},
+            "invalid hello: 1000 columns x 151 rows are too many cells: use at most 150000",
+        ),
         ({"type": "hello", "protocol": 1}, "invalid hello"),
         ({"type": "resize", "columns": 80, "rows": 24}, "invalid hello"),
         (b"q", 'the first message must be a "hello"'),
@@ -114,6 +119,16 @@ async def test_an_invalid_message_ends_the_panel(own_registry: Brokenreg) -> Non
         await shown(socket, "LIVE")
         await socket.send_json(type="resize", columns=80, rows="many")
         assert (await end(socket))[0] == "invalid"
+
+
+@pytest.mark.parametrize("kind", ["resize", "resume"])
+async def test_a_size_with_too_many_cells(own_registry: Brokenreg, kind: str) -> None:
+    async with connected(own_registry.control) as socket:
+        await hello(socket)
+        await shown(socket, "LIVE")
+        await socket.send_json(type=kind, columns=1000, rows=1000)
+        said = "invalid message: 1000 columns x 1000 rows are too many cells: use at most 150000"
+        assert await end(socket) == ("invalid", said)
 
 
 async def test_a_message_that_is_too_long(own_registry: Brokenreg) -> None:
@@ -159,6 +174,26 @@ async def test_sixteen_panels_and_no_more(own_registry: Brokenreg) -> None:
                         await shown(another, "LIVE")
                         break
                 await asyncio.sleep(0.02)
+
+
+async def test_places_for_full_access_are_kept(tmp_path: Path) -> None:
+    tokens = ("--control-token", "full-access", "--control-read-token", "only-to-look")
+    read, full = {"authorization": "Bearer only-to-look"}, {"authorization": "Bearer full-access"}
+    with brokenreg(tmp_path, *tokens) as running:
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(12):
+                await stack.enter_async_context(connected(running.control, **read))
+            with pytest.raises(RefusedError) as refused:
+                async with connected(running.control, **read):
+                    pass
+            assert refused.value.status == 503
+            assert b"12 panels that may only look are attached" in refused.value.body
+            for _ in range(4):
+                await stack.enter_async_context(connected(running.control, **full))
+            with pytest.raises(RefusedError) as refused:
+                async with connected(running.control, **full):
+                    pass
+            assert b"16 panels are attached" in refused.value.body
 
 
 async def test_a_terminal_that_attaches_again(own_registry: Brokenreg) -> None:
