@@ -118,6 +118,8 @@ class Comparison:
 _Key = tuple[Hashable, str]
 """What a request is about, on both sides, and its method."""
 
+_Span = tuple[float, float]
+
 
 async def compare(left: Sequence[Exchange], right: Sequence[Exchange], kept: KeptBodies) -> Comparison:
     """Return the comparison of two pulls or pushes, whose exchanges are in order of arrival.
@@ -131,15 +133,15 @@ async def compare(left: Sequence[Exchange], right: Sequence[Exchange], kept: Kep
     keys = joint_keys(*([subject for _, subject in side] for side in sides))
     ours, theirs = [await _attempts(side, of_side) for side, of_side in zip(sides, keys, strict=True)]
     names = [*ours], [*theirs]
+    spans = _spans(ours), _spans(theirs)
     rows: list[Row] = []
     async for aligned in paced(align(*names)):
         lefts = [] if aligned.left is None else ours[names[0][aligned.left]]
         rights = [] if aligned.right is None else theirs[names[1][aligned.right]]
         first = len(rows)
         rows += [row async for row in _rows(lefts, rights, kept)]
-        rows[first] = replace(
-            rows[first], differences=(*rows[first].differences, *_overall(aligned, lefts, rights))
-        )
+        overall = [*_attempts_differ(lefts, rights), *_order_differs(aligned, names[0], spans)]
+        rows[first] = replace(rows[first], differences=(*rows[first].differences, *overall))
     return Comparison(tuple(rows), _totals(left), _totals(right))
 
 
@@ -166,14 +168,42 @@ async def _attempts(
     return found
 
 
-def _overall(aligned: Aligned, lefts: list[Request], rights: list[Request]) -> Iterator[Difference]:
-    """Yield what differs in all attempts of a request together: their number, and when they began."""
-    if aligned.left is None or aligned.right is None:
-        return
-    if len(lefts) != len(rights):
+def _spans(side: Mapping[_Key, Sequence[Request]]) -> dict[_Key, _Span]:
+    """Return the start and the end of each first attempt, in seconds."""
+    found = {}
+    for key, (first, *_) in side.items():
+        exchange = first.exchange
+        found[key] = exchange.started, exchange.started + (exchange.duration or 0.0)
+    return found
+
+
+def _attempts_differ(lefts: Sequence[Request], rights: Sequence[Request]) -> Iterator[Difference]:
+    """Yield the difference in the number of attempts."""
+    if lefts and rights and len(lefts) != len(rights):
         yield Difference(Aspect.ATTEMPTS, str(len(lefts)), str(len(rights)))
-    if aligned.is_moved:
-        yield Difference(Aspect.ORDER, f"#{aligned.left + 1}", f"#{aligned.right + 1}")
+
+
+def _order_differs(
+    aligned: Aligned, names: Sequence[_Key], spans: tuple[Mapping[_Key, _Span], Mapping[_Key, _Span]]
+) -> Iterator[Difference]:
+    """Yield the difference in order, if a request came before another on one side, and after it on the other.
+
+    Requests in flight at the same time have no order: clients that send them in parallel send them in any.
+    """
+    if aligned.left is None or aligned.right is None or not aligned.is_moved:
+        return
+    left, right = (side[names[aligned.left]] for side in spans)
+    for key in spans[0].keys() & spans[1].keys():
+        before, after = spans[0][key], spans[1][key]
+        if (_ends_before(before, left) and _ends_before(right, after)) or (
+            _ends_before(left, before) and _ends_before(after, right)
+        ):
+            yield Difference(Aspect.ORDER, f"#{aligned.left + 1}", f"#{aligned.right + 1}")
+            return
+
+
+def _ends_before(one: _Span, other: _Span) -> bool:
+    return one[1] <= other[0] and one != other
 
 
 async def _rows(ours: list[Request], theirs: list[Request], kept: KeptBodies) -> AsyncIterator[Row]:

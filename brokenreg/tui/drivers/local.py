@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import IO, Any
 
 from textual.drivers.linux_driver import LinuxDriver
@@ -17,6 +18,13 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._file: Any = _ErrorFreeFile(self._file)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Return the size of the terminal itself: COLUMNS and LINES do not change with it."""
+        try:
+            return os.get_terminal_size(self._file.fileno())
+        except OSError:
+            return super()._get_terminal_size()
 
 
 class _ErrorFreeFile:

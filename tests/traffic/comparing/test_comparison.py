@@ -178,6 +178,24 @@ def test_the_uploads_of_a_push_are_aligned_by_the_layer_that_they_are_of() -> No
     assert all(aspects(row) <= {Aspect.ORDER} for row in comparison.rows)
 
 
+@pytest.mark.parametrize("pause", [-0.01, 0.0])
+def test_requests_in_flight_at_the_same_time_have_no_order(pause: float) -> None:
+    """Clients that send them in parallel send them in any order."""
+    traffic = Traffic()
+
+    def pull(name: str, *blobs: str) -> list[Exchange]:
+        made = []
+        for blob in blobs:
+            made.append(traffic.exchange(f"/v2/{name}/blobs/{digest(blob)}"))
+            traffic.now += pause
+        traffic.now += 1.0
+        return made
+
+    comparison = compared(traffic, pull("one", "a", "b"), pull("two", "b", "a"))
+    moved = [row for row in comparison.rows if Aspect.ORDER in aspects(row)]
+    assert len(moved) == (0 if pause else 1)
+
+
 def test_what_is_noise_is_no_difference() -> None:
     traffic = Traffic()
 
