@@ -72,7 +72,7 @@ class PageRun:
         def is_there(screen: str) -> bool:
             nonlocal seen
             rows = list(enumerate(screen.splitlines()))
-            cursor = next((place for place, row in rows if row.startswith(_CURSOR)), None)
+            cursor = next((place for place, row in rows if row.lstrip("│").startswith(_CURSOR)), None)
             last = next((place for place, row in reversed(rows) if order.text in row), None)
             seen = seen + 1 if cursor is not None and cursor == last else 0
             if cursor is not None and last is not None and cursor != last:
