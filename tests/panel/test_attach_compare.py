@@ -42,4 +42,4 @@ def test_with_the_read_token(tmp_path: Path) -> None:
             terminal.wait_for("on your side")
             terminal.press("Enter")
             terminal.wait_for("saved to")
-    assert "▶ GET layer 3, only right\n" in (where / "comparison.txt").read_text()
+    assert "▶ GET layer 3, right only\n" in (where / "comparison.txt").read_text()

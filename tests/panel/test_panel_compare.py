@@ -367,8 +367,10 @@ async def test_what_clients_send_is_made_safe() -> None:
 async def test_the_largest_pulls_are_compared_without_blocking() -> None:
     log = TrafficLog()
     layers = [digest(f"{number:04x}") for number in range(498)]
-    pulled(log, "library/app", *layers, at=0)
-    pulled(log, "library/other", *layers[-2::-1], at=30)
+    first = pulled(log, "library/app", *layers, at=0)
+    second = pulled(log, "library/other", *layers[-2::-1], at=30)
+    for number, each in enumerate([*first, *second]):
+        each.started += number  # one after another: requests in flight at the same time have no order
     async with shown(log, clock=Clock()) as (_, pilot):
         await settled(pilot)
         seen = await settled(pilot, "f", "g", "m", "G", "=")

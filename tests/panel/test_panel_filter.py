@@ -258,6 +258,7 @@ async def test_a_filter_with_a_name_is_recalled() -> None:
         await look(pilot, "/", "ctrl+u", *"@los")
         assert "@lost" in text(panel).splitlines()[-2], "it is completed"
         assert "status:404" in (await look(pilot, "tab")).splitlines()[-2], "and explained"
+        panel.clear_notifications()  # a notice covers the line of tabs
         screen = await look(pilot, "enter")
         assert lines(panel)[1].endswith("/ status:404")
         assert "tools/edge" in screen

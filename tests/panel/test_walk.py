@@ -41,10 +41,10 @@ def test_with_keys_only(terminal: Terminal, ready: dict[str, object], tmp_path: 
         hold(terminal)
         terminal.wait_for("⏸ 1 HELD [3-9] s")
         assert client.poll() is None, "the client stands"
-        came = re.search(r"at ([0-9.]+) KiB by hand", terminal.screen())
+        came = re.search(r"at ([0-9,]+) B by hand", terminal.screen())
         assert came is not None
         terminal.tmux("send-keys", "s")
-        terminal.wait_for(f"at {float(came[1]) + 64:g} KiB by hand")
+        terminal.wait_for(f"at {int(came[1].replace(',', '')) + 65_536:,} B by hand")
         terminal.tmux("send-keys", "a")
         assert client.wait(30) == 0
     terminal.wait_for("PULL .* ✓ +514K .* 2/2 blobs")
