@@ -15,9 +15,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from textual.app import App
 from textual.widgets import Input
+from textual.worker import Worker
 
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.log import TrafficLog
@@ -132,7 +134,10 @@ async def take(file: str) -> str:
                 panel.tick()
                 await pilot.pause()
                 before, drawn = "", svg(panel)
-                while drawn != before:  # on a busy machine, layout and footer need several refreshes
+                # On a busy machine, layout and footer need several refreshes. A tick begins to read a blob.
+                while drawn != before or working(panel):
+                    await still(panel)
+                    panel.tick()
                     await pilot.pause(0.02)
                     before, drawn = drawn, svg(panel)
                 return drawn
@@ -140,9 +145,14 @@ async def take(file: str) -> str:
 
 async def still(panel: Panel) -> None:
     """Wait until what works in the background (the palette's search) is done, and no cursor blinks."""
-    await asyncio.gather(*(work.wait() for work in panel.workers if work.group != "asking"))
+    await asyncio.gather(*(work.wait() for work in working(panel)))
     for field in panel.screen.query(Input):
         field.cursor_blink = False
+
+
+def working(panel: Panel) -> list[Worker[Any]]:
+    """Return what works in the background. What waits for an answer in a dialogue goes on."""
+    return [work for work in panel.workers if work.group != "asking" and not work.is_finished]
 
 
 def main() -> None:
