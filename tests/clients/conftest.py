@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from tests.clients import private
 from tests.clients.private import PROGRAMS, Client
 from tests.clients.programs import need
+from tests.panel.tmux import Terminal
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +66,17 @@ def skopeo(client_env: dict[str, str]) -> Client:
     """The skopeo command."""
     need(*PROGRAMS["skopeo"])
     return Client(("skopeo",), client_env)
+
+
+@pytest.fixture
+def ready(terminal: Terminal, tmp_path: Path) -> dict[str, str]:
+    """A panel in the `terminal` of the module, with a control API."""
+    ready_file = tmp_path / "ready.json"
+    command = [
+        sys.executable, "-m", "brokenreg", "tui", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0",
+        "--data", str(tmp_path / "data"), "--ready-file", str(ready_file), "--offline",
+    ]  # fmt: skip
+    terminal.type(shlex.join(command))
+    terminal.wait_for("● LIVE")
+    ready: dict[str, str] = json.loads(ready_file.read_text())
+    return ready

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -22,20 +18,6 @@ def terminal() -> Iterator[Terminal]:
     terminal = Terminal()
     yield terminal
     terminal.tmux("kill-server")
-
-
-@pytest.fixture
-def ready(terminal: Terminal, tmp_path: Path) -> dict[str, str]:
-    """A panel in the terminal, with a control API."""
-    ready_file = tmp_path / "ready.json"
-    command = [
-        sys.executable, "-m", "brokenreg", "tui", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0",
-        "--data", str(tmp_path / "data"), "--ready-file", str(ready_file), "--offline",
-    ]  # fmt: skip
-    terminal.type(shlex.join(command))
-    terminal.wait_for("● LIVE")
-    ready: dict[str, str] = json.loads(ready_file.read_text())
-    return ready
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])

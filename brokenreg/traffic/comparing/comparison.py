@@ -33,7 +33,7 @@ class Sides(StrEnum):
 class Request:
     """One request. `attempt` counts the requests with the same method and subject, from 1.
 
-    `pause` is the time in seconds since the end of the previous attempt, or None if there is none.
+    `pause` is the time in seconds since the end of the previous attempt; None for the first one.
     """
 
     exchange: Exchange
@@ -133,7 +133,7 @@ async def compare(left: Sequence[Exchange], right: Sequence[Exchange], kept: Kep
     keys = joint_keys(*([subject for _, subject in side] for side in sides))
     ours, theirs = [await _attempts(side, of_side) for side, of_side in zip(sides, keys, strict=True)]
     names = [*ours], [*theirs]
-    spans = _spans(ours), _spans(theirs)
+    spans = {key: (_span(ours[key]), _span(theirs[key])) for key in ours if key in theirs}
     rows: list[Row] = []
     async for aligned in paced(align(*names)):
         lefts = [] if aligned.left is None else ours[names[0][aligned.left]]
@@ -168,13 +168,10 @@ async def _attempts(
     return found
 
 
-def _spans(side: Mapping[_Key, Sequence[Request]]) -> dict[_Key, _Span]:
-    """Return the start and the end of each first attempt, in seconds."""
-    found = {}
-    for key, (first, *_) in side.items():
-        exchange = first.exchange
-        found[key] = exchange.started, exchange.started + (exchange.duration or 0.0)
-    return found
+def _span(attempts: Sequence[Request]) -> _Span:
+    """Return the start and the end of the first attempt, in seconds."""
+    first = attempts[0].exchange
+    return first.started, first.started + (first.duration or 0.0)
 
 
 def _attempts_differ(lefts: Sequence[Request], rights: Sequence[Request]) -> Iterator[Difference]:
@@ -184,7 +181,7 @@ def _attempts_differ(lefts: Sequence[Request], rights: Sequence[Request]) -> Ite
 
 
 def _order_differs(
-    aligned: Aligned, names: Sequence[_Key], spans: tuple[Mapping[_Key, _Span], Mapping[_Key, _Span]]
+    aligned: Aligned, names: Sequence[_Key], spans: Mapping[_Key, tuple[_Span, _Span]]
 ) -> Iterator[Difference]:
     """Yield the difference in order, if a request came before another on one side, and after it on the other.
 
@@ -192,14 +189,13 @@ def _order_differs(
     """
     if aligned.left is None or aligned.right is None or not aligned.is_moved:
         return
-    left, right = (side[names[aligned.left]] for side in spans)
-    for key in spans[0].keys() & spans[1].keys():
-        before, after = spans[0][key], spans[1][key]
-        if (_ends_before(before, left) and _ends_before(right, after)) or (
-            _ends_before(left, before) and _ends_before(after, right)
-        ):
-            yield Difference(Aspect.ORDER, f"#{aligned.left + 1}", f"#{aligned.right + 1}")
-            return
+    left, right = spans[names[aligned.left]]
+    if any(
+        (_ends_before(ours, left) and _ends_before(right, theirs))
+        or (_ends_before(left, ours) and _ends_before(theirs, right))
+        for ours, theirs in spans.values()
+    ):
+        yield Difference(Aspect.ORDER, f"#{aligned.left + 1}", f"#{aligned.right + 1}")
 
 
 def _ends_before(one: _Span, other: _Span) -> bool:
