@@ -137,7 +137,7 @@ def _problems_of_layout(opened: Opener, blobs: Iterable[str], requested: Contain
 
 @dataclass(slots=True)
 class _Tree:
-    """What is missing of what a manifest or an index names. Each digest is looked at once."""
+    """What is missing of what a manifest or an index names. Each digest is checked only once."""
 
     opened: Opener
     requested: Container[str]

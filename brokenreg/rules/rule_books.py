@@ -113,7 +113,7 @@ class RuleBooks:
         return [(name, active) for name, active in disabled if active.id in self._switched_off]
 
     def switch_all(self) -> tuple[list[tuple[str, ActiveRule]], bool]:
-        """Disable every armed rule and override. If there is none, enable those that this disabled last.
+        """Disable every armed rule and override. If no rule is armed, enable those that this disabled last.
 
         Return these rules, each with its namespace, and whether they are enabled now.
         """

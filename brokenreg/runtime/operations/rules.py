@@ -56,7 +56,7 @@ class RuleOperations(Changes):
             commands.append(command_lines.rules_enabled(namespace, [rule_id], enabled=enabled))
 
     def switch_all_rules(self) -> tuple[int, bool]:
-        """Disable every armed rule and override. If there is none, enable those that this disabled last.
+        """Disable every armed rule and override. If no rule is armed, enable those that this disabled last.
 
         Return how many there were, and whether they are enabled now.
         """

@@ -27,7 +27,7 @@ _KEPT = ("creator", "_exported", "_connections")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry, counted from 1. `document` is the JSON value, unless `problem` says why there is none."""
+    """An entry, counted from 1. `document` is the JSON value, unless `problem` says why it is missing."""
 
     number: int
     document: Any = None

@@ -15,7 +15,7 @@ from brokenreg.tui.traffic.transfer import Transfer
 async def last_run(log: TrafficLog, namespace: str) -> Sequence[Exchange]:
     """Return the exchanges of the newest pull or push in a namespace to which a rule was applied.
 
-    If no rule was applied, return those of the newest pull or push; nothing if there is none.
+    If no rule was applied, return those of the newest pull or push. Without any, return nothing.
     """
     await log.index_repetitions()
     transfers = Transfers(lambda exchange: facts_of(exchange, log.bodies.of(exchange)))

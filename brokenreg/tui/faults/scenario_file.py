@@ -28,7 +28,7 @@ class LoadDialogue(FileDialogue):
             book = await self._operations.load_scenario(self._namespace, read, str(path))
         except OperationError as error:
             self.show_problem(str(error))
-        except RuntimeError as error:  # there is no such user
+        except RuntimeError as error:  # the user after ~ does not exist
             self.show_problem(str(error))
         except ValueError as error:  # a path that no file can have
             self.show_problem(f"{path}: {error}")
