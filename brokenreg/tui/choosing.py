@@ -40,16 +40,17 @@ class Choice(Dialogue[str | None], inherit_bindings=False):
     def __init__(self, title: str, noun: str, entries: Iterable[Entry]) -> None:
         super().__init__(title)
         self._noun = noun
+        self._field = Input(placeholder=f"Search {noun}", compact=True, max_length=100)
+        self._listing = Listing()  # not looked up: reasons are asked for while the dialogue closes
+        self._listing.can_focus = False
         self._entries = tuple(entries)
 
     def content(self) -> ComposeResult:
-        yield Input(placeholder=f"Search {self._noun}", compact=True, max_length=100)
-        listing = Listing()
-        listing.can_focus = False
-        yield listing
+        yield self._field
+        yield self._listing
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        self._field.focus()
         self._search("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -83,11 +84,7 @@ class Choice(Dialogue[str | None], inherit_bindings=False):
     def offer(self, entries: Iterable[Entry]) -> None:
         """Offer other entries."""
         self._entries = tuple(entries)
-        self._search(self.query_one(Input).value)
-
-    @property
-    def _listing(self) -> Listing:
-        return self.query_one(Listing)
+        self._search(self._field.value)
 
     def _search(self, text: str) -> None:
         """Show the entries that have all words of `text`, those whose names begin with it first."""

@@ -108,6 +108,36 @@ async def test_disabled_reasons(scene: Scene, keys: tuple[str, ...], told: str) 
             assert told in await after(pilot, *keys)
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("?",),
+        ("L",),
+        ("!",),
+        ("i",),
+        ("/", "o", "k", "enter", "at"),
+        ("ctrl+o",),
+        ("S",),
+        ("2", "c"),
+        ("2", "W"),
+        ("4", "i"),
+        ("4", "g", "l", "j", "enter"),
+        ("1", "g", "x"),
+    ],
+)
+async def test_a_dialogue_that_is_closing_can_still_give_its_reasons(keys: tuple[str, ...]) -> None:
+    """While Textual removes a dialogue, its footer asks for the keys once more, with the content gone."""
+    async with registry(TrafficLog()) as runtime:
+        await repository(runtime)
+        panel = Panel(runtime)
+        async with panel.run_test(size=SIZE, notifications=True) as pilot:
+            await after(pilot, *keys)
+            dialogue = panel.screen
+            assert dialogue.is_modal
+            await dialogue.query("*").remove()
+            assert offered(panel), "escape at least"
+
+
 async def test_a_reason_is_shown_once() -> None:
     async with shown(TrafficLog()) as (_, pilot):
         assert (await after(pilot, "n", "n", "n")).count("no exchange is selected") == 1

@@ -24,7 +24,7 @@ class CommandLogScreen(Dialogue[None], inherit_bindings=False):
     DEFAULT_CSS = """
     CommandLogScreen > Vertical { width: 130; height: 1fr; max-height: 100%; }
     CommandLogScreen Listing { height: 1fr; background: $surface; }
-    CommandLogScreen #whole { max-height: 6; color: $secondary; border-top: solid $secondary 50%; }
+    CommandLogScreen .whole { max-height: 6; color: $secondary; border-top: solid $secondary 50%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("commands")
 
@@ -34,27 +34,30 @@ class CommandLogScreen(Dialogue[None], inherit_bindings=False):
         self._files = files
         self._url = control_url
         self._lines = [line for each in changes for line in each.lines]
+        self._listing = Listing()
+        self._whole = Static(markup=False, classes="whole")
 
     def content(self) -> ComposeResult:
-        yield Listing()
-        yield Static(id="whole", markup=False)
+        yield self._listing
+        yield self._whole
 
     def on_mount(self) -> None:
-        listing = self.query_one(Listing)
         rows = [
             Row(place, visible(line), "quiet" if line.startswith("#") else "")
             for place, line in enumerate(self._lines)
         ]
-        listing.show(rows or [Row(None, "No commands yet: you have changed nothing in this panel.", "quiet")])
-        listing.focus()
-        self.call_after_refresh(listing.action_last)
+        self._listing.show(
+            rows or [Row(None, "No commands yet: you have changed nothing in this panel.", "quiet")]
+        )
+        self._listing.focus()
+        self.call_after_refresh(self._listing.action_last)
         self.on_listing_moved()
 
     def on_listing_moved(self) -> None:
         """Show the whole command under the cursor, which may be longer than its row."""
-        place = self.query_one(Listing).selected
+        place = self._listing.selected
         if isinstance(place, int):
-            self.query_one("#whole", Static).update(visible(self._lines[place]))
+            self._whole.update(visible(self._lines[place]))
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
@@ -66,7 +69,7 @@ class CommandLogScreen(Dialogue[None], inherit_bindings=False):
 
     def action_copy(self) -> None:
         """Copy the command under the cursor."""
-        place = self.query_one(Listing).selected
+        place = self._listing.selected
         if isinstance(place, int):
             self.app.copy_to_clipboard(self._lines[place])
             say(self, f"copied: {visible(self._lines[place])}")

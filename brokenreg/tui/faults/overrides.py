@@ -45,9 +45,10 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
         self._runtime = runtime
         self._operations = operations
         self._arming = arming
+        self._listing = Listing()
 
     def content(self) -> ComposeResult:
-        yield Listing()
+        yield self._listing
 
     def on_mount(self) -> None:
         self._listing.focus()
@@ -127,10 +128,6 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
     @property
     def _chosen(self) -> str:
         return str(self._listing.selected)
-
-    @property
-    def _listing(self) -> Listing:
-        return self.query_one(Listing)
 
 
 @cache

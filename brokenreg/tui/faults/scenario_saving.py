@@ -35,7 +35,7 @@ class SaveDialogue(SavingDialogue):
 
     DEFAULT_CSS = """
     SaveDialogue Listing { height: 0; background: $surface; }
-    SaveDialogue #seen { color: $secondary; }
+    SaveDialogue .seen { color: $secondary; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("file", "seen")
 
@@ -46,11 +46,13 @@ class SaveDialogue(SavingDialogue):
         self.contents = ""
         self._seen: list[SeenExpectation] = []
         self._ticked: set[int] = set()
+        self._from = Static(markup=False, classes="seen")
+        self._listing = Listing()
 
     def content(self) -> ComposeResult:
         yield from super().content()
-        yield Static(id="seen", markup=False)
-        yield Listing()
+        yield self._from
+        yield self._listing
 
     def suggested_name(self) -> str:
         """Return a name that no file has, from that of the scenario."""
@@ -103,7 +105,7 @@ class SaveDialogue(SavingDialogue):
         if self._seen:
             product = visible(run[0].user_agent.partition(" ")[0]) or "a client"
             requests = f"{counted(len(run), 'request')} of {product} (#{run[0].id} to #{run[-1].id})"
-            self.query_one("#seen", Static).update(f"Expectations from {requests}:")
+            self._from.update(f"Expectations from {requests}:")
             self._listing.styles.height = min(len(self._seen), _LINES)
             self._show()
         self.refresh_bindings()
@@ -120,7 +122,3 @@ class SaveDialogue(SavingDialogue):
         """Return the beginning of the file's name: that of the scenario, if it has one."""
         name = self._runtime.rules.book(self._namespace).name or self._namespace
         return _UNSAFE.sub("-", name.lower()).strip("-")[:_LONGEST] or "scenario"
-
-    @property
-    def _listing(self) -> Listing:
-        return self.query_one(Listing)

@@ -47,14 +47,15 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         self._chosen = max(0, len(self._breakpoints) - 1)
         values = values_of(self._log.newest(LOOKED_AT))
         self._suggester = FilterSuggester({name: each for name, each in values.items() if name != BODY_KEY})
-
-    def content(self) -> ComposeResult:
-        yield Input(
+        self._field = Input(
             placeholder="endpoint:layer status:5xx repository:library/*",
             compact=True,
             suggester=self._suggester,
             select_on_focus=False,
         )
+
+    def content(self) -> ComposeResult:
+        yield self._field
         yield Static(id="advice", markup=False)
         yield Static(id="list", markup=False)
 
@@ -70,7 +71,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
-        if action == "complete" and self.is_mounted and not self._offered():
+        if action == "complete" and not self._offered():
             return "nothing to complete"
         if action in ("remove", "choose", "switch") and not len(self._breakpoints):
             return "no breakpoints; type a filter and press {breakpoints.add} to add one"
@@ -78,7 +79,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
 
     async def action_add(self) -> None:
         """Set the breakpoint that was typed; without one, close."""
-        field = self.query_one(Input)
+        field = self._field
         if not field.value.strip():
             self.dismiss()
             return
@@ -94,12 +95,12 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
 
     def action_complete(self) -> None:
         """Accept the suggestion."""
-        field = self.query_one(Input)
+        field = self._field
         field.value = self._offered()[0]
         field.cursor_position = len(field.value)
 
     def _offered(self) -> list[str]:
-        return self._suggester.offered(self.query_one(Input).value)
+        return self._suggester.offered(self._field.value)
 
     def action_remove(self) -> None:
         """Remove the chosen breakpoint."""
@@ -128,7 +129,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         """Show what is wrong, or how the expression may continue."""
         line = self.query_one("#advice", Static)
         line.set_class(bool(problem), "-wrong")
-        text = self.query_one(Input).value
+        text = self._field.value
         line.update(visible(f"✗ {problem}" if problem else advice(text, self._suggester.values)))
 
     def _show(self) -> None:

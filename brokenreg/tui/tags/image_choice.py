@@ -37,16 +37,17 @@ class ImageChoice(Choice, inherit_bindings=False):
         super().__init__("Choose an image, to copy the command that pulls it", "images", entries)
         self._command = command
         self._next_client = next_client
+        self._shown = Static(id="command", markup=False)
 
     def content(self) -> ComposeResult:
         yield from super().content()
-        yield Static(id="command", markup=False)
+        yield self._shown
 
     def moved(self) -> None:
         """Show the command for the image under the cursor."""
         image = self._listing.selected
         shown = visible(self._command(image)) if isinstance(image, str) else ""
-        self.query_one("#command", Static).update(Content(shown))
+        self._shown.update(Content(shown))
 
     def action_client(self) -> None:
         """Show the command for the next client."""

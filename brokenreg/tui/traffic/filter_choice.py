@@ -24,7 +24,7 @@ class FilterChoice(Choice, inherit_bindings=False):
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
-        if action in ("remove", "choose") and self.is_mounted and self._listing.selected is None:
+        if action in ("remove", "choose") and self._listing.selected is None:
             return "no filter is selected"
         return super().disabled_reason(action)
 
