@@ -73,7 +73,9 @@ def _problem(error: ProblemError) -> click.ClickException:
 
 def _unreachable(error: UnreachableError) -> str:
     if error.has_no_tls:
-        return f"the control API at {error.url} does not use TLS: use http:// in {_url()}"
+        return f"{error}: use {error.url.replace('https:', 'http:', 1)} as {_url()}"
+    if error.requires_tls:
+        return f"{error}: use {error.url.replace('http:', 'https:', 1)} as {_url()}"
     if error.is_untrusted:
         return f"{error}: pass the file of its CA to --ca"
     return f"no control API responds at {error.url} ({error.reason}): {_start()}"

@@ -16,9 +16,10 @@ from brokenreg.client import calls
 from brokenreg.client.address import DEFAULT_URL, checked_token, checked_url
 from brokenreg.client.call import Call, problem_in
 from brokenreg.client.documents import Event, Status
-from brokenreg.client.errors import AddressError, UnreachableError, WaitTimeoutError
+from brokenreg.client.errors import UnreachableError, WaitTimeoutError
 from brokenreg.client.event_stream import EVENT_STREAM, EVENTS, EventReader
 from brokenreg.client.operations import Operations
+from brokenreg.client.tls import certificates, no_certificates, requires_tls, tls_error
 
 Result = TypeVar("Result")
 
@@ -32,7 +33,7 @@ _PAUSE = 0.05
 """Seconds between two attempts of `wait`."""
 
 _LOST = (httpx.ReadError, httpx.RemoteProtocolError)
-"""How a stream ends if the server stops while it is read."""
+"""How a stream ends if the server stops while it is read, and a request if the server requires TLS."""
 
 
 class _Common(Operations):
@@ -54,7 +55,7 @@ class _Common(Operations):
             "headers": {"authorization": f"Bearer {checked_token(token)}"} if token else {},
             "timeout": _PATIENCE,
             "trust_env": False,
-            "verify": _certificates(authority) if self.url.startswith("https:") else _no_certificates(),
+            "verify": certificates(authority) if self.url.startswith("https:") else no_certificates(),
         }
 
     def _events(self, filter: str | None) -> dict[str, Any]:
@@ -62,8 +63,11 @@ class _Common(Operations):
         return {**call.arguments(self.namespace), "timeout": httpx.Timeout(_PATIENCE, read=_QUIET)}
 
     def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
+        """Return the error for a request without a response. It may block for two seconds."""
         reason = "timed out" if isinstance(error, httpx.TimeoutException) else str(error)
-        tls = _tls_error(error) if isinstance(error, httpx.ConnectError) else None
+        if isinstance(error, _LOST) and self.url.startswith("http:") and requires_tls(self.url):
+            return UnreachableError(self.url, reason, requires_tls=True)
+        tls = tls_error(error) if isinstance(error, httpx.ConnectError) else None
         if isinstance(tls, ssl.SSLCertVerificationError):
             return UnreachableError(self.url, tls.verify_message, is_untrusted=True)
         has_no_tls = tls is not None and tls.reason == "WRONG_VERSION_NUMBER"
@@ -71,7 +75,7 @@ class _Common(Operations):
 
     def _refuse_to_wait(self, error: UnreachableError, deadline: float) -> None:
         """Raise the error if waiting does not help, or `WaitTimeoutError` if the time is up."""
-        if error.has_no_tls or error.is_untrusted:
+        if error.has_no_tls or error.requires_tls or error.is_untrusted:
             raise error
         if time.monotonic() + _PAUSE > deadline:
             raise WaitTimeoutError(self.url, error.reason) from error
@@ -179,7 +183,7 @@ class AsyncClient(_Common):
         try:
             response = await self._http.request(**call.arguments(self.namespace), timeout=timeout)
         except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+            raise await asyncio.to_thread(self._unreachable, error) from error
         return call.read(self.url, response)
 
     async def wait(self, timeout: float = 30.0) -> Status:
@@ -205,7 +209,7 @@ class AsyncClient(_Common):
                     await response.aread()
                     raise problem_in(self.url, response)
             except httpx.TransportError as error:
-                raise self._unreachable(error) from error
+                raise await asyncio.to_thread(self._unreachable, error) from error
             yield self._read(response)
 
     async def _read(self, response: httpx.Response) -> AsyncIterator[Event]:
@@ -217,7 +221,7 @@ class AsyncClient(_Common):
         except _LOST:
             return
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            raise await asyncio.to_thread(self._unreachable, error) from error
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -233,25 +237,3 @@ class AsyncClient(_Common):
 def _left(deadline: float) -> float:
     """Return how many seconds a request of `wait` may take; at least a moment, for the first one."""
     return min(max(deadline - time.monotonic(), _PAUSE), _PATIENCE)
-
-
-def _certificates(authority: Path | None) -> ssl.SSLContext | bool:
-    """Return the TLS context that trusts that CA alone; True for those of the system."""
-    if authority is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=authority)
-    except OSError as error:
-        raise AddressError("ca", f"cannot read {authority}: {error.strerror or error}") from None
-
-
-def _no_certificates() -> ssl.SSLContext:
-    """Return a TLS context that trusts nobody, for plain HTTP: to load certificates takes 30 ms."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
-    """Return the error of the TLS handshake that caused an error, if any."""
-    while error is not None and not isinstance(error, ssl.SSLError):
-        error = error.__cause__ or error.__context__
-    return error

@@ -27,15 +27,24 @@ class UnreachableError(ControlError):
     """Nothing responds at `url`, or it cannot be trusted. `reason` is the error of the network or of TLS."""
 
     def __init__(
-        self, url: str, reason: str, *, has_no_tls: bool = False, is_untrusted: bool = False
+        self,
+        url: str,
+        reason: str,
+        *,
+        has_no_tls: bool = False,
+        requires_tls: bool = False,
+        is_untrusted: bool = False,
     ) -> None:
         said = f"the control API at {url} does not use TLS" if has_no_tls else ""
+        if requires_tls:
+            said = f"the control API at {url} uses TLS"
         if is_untrusted:
             said = f"the certificate of {url} is not trusted ({reason})"
         super().__init__(said or f"no control API responds at {url} ({reason})")
         self.url = url
         self.reason = reason
         self.has_no_tls = has_no_tls
+        self.requires_tls = requires_tls
         self.is_untrusted = is_untrusted
 
 

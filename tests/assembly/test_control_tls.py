@@ -32,6 +32,14 @@ def test_a_certificate_of_its_own(tmp_path: Path, value: list[str]) -> None:
         origin = {"origin": running.control}
         context = ssl.create_default_context(cafile=authority)
         assert httpx.get(f"{running.control}/v1/status", headers=origin, verify=context).status_code == 200
+        plain = running.control.replace("https:", "http:")
+        with Client(plain) as control, pytest.raises(UnreachableError) as unencrypted:
+            control.wait(timeout=60)
+        assert unencrypted.value.requires_tls
+        for command in (("status", "--url", plain), ("log", "--follow", "--url", plain)):
+            done = run_here(*command)
+            assert done.returncode == 3
+            assert f"the control API at {plain} uses TLS: use {running.control} as --url" in done.stderr
         foreign = {"origin": running.control.replace("https", "http")}
         assert httpx.get(f"{running.control}/v1/status", headers=foreign, verify=context).status_code == 403
 

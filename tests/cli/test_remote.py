@@ -295,7 +295,7 @@ def test_a_client_without_a_version(guarded: Brokenreg, client: str, warning: st
             '--url: invalid URL "http://[": use HOST:PORT or an http or https URL',
         ),
         ("rules list --url :8081", 2, '--url: invalid URL ":8081": did you mean 127.0.0.1:8081?'),
-        ("rules list --url SECURE", 3, "does not use TLS: use http:// in --url"),
+        ("rules list --url SECURE", 3, "does not use TLS: use CONTROL as --url"),
     ],
 )
 def test_what_goes_wrong_is_one_line(guarded: Brokenreg, arguments: str, status: int, words: str) -> None:

@@ -120,6 +120,14 @@ def test_what_is_refused(secure: BrokenregProcess, tmp_path: Path, options: list
         assert TOKEN not in screen.partition("Error:")[2]
 
 
+def test_the_other_scheme_is_suggested(secure: BrokenregProcess, tmp_path: Path) -> None:
+    plain = secure.control.replace("https:", "http:")
+    with terminal_of((200, 24)) as terminal:
+        attach(terminal, plain, folder=folder(tmp_path, "client"))
+        screen = terminal.wait_for("status=3")
+        assert f"the control API at {plain} uses TLS: use {secure.control} as URL" in screen
+
+
 def test_with_the_read_token_nothing_can_be_changed(tmp_path: Path) -> None:
     options = "--control-token", TOKEN, "--control-read-token", "only-to-look"
     where = folder(tmp_path, "client")
