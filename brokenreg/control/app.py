@@ -108,13 +108,14 @@ class ControlApplication:
         refusal = self._guard.foreign_reason(scope) if is_web else self._guard.refusal_reason(scope)
         if not is_web and path != PANEL_PATH:
             refusal = refusal or APIError(404, f"no WebSocket has this path: use {PANEL_PATH}")
-        access = None if refusal else self._tickets.redeem(ticket) if is_web else self._guard.access(scope)
+        access = None if refusal else self._tickets.access(ticket) if is_web else self._guard.access(scope)
         if access is not None:
             refusal = self._panels.refusal_reason(access)
         if access is None or refusal is not None:  # "WebSocket Denial Response", an extension of ASGI
             refusal = refusal or APIError(403, f"this ticket is not valid any more: open {WEB_PATH} again")
             await _refuse(refusal, "websocket.http.response", send)
         elif is_web:
+            self._tickets.use(ticket)
             terminal = WebTerminal(scope["query_string"], receive, send)
             await self._panels(access, _host_of(scope), terminal.receive, terminal.send, silence=None)
         else:

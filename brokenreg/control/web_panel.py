@@ -84,10 +84,14 @@ class Tickets:
         self._open[ticket] = (self._clock() + _TICKET_VALID, access)
         return ticket
 
-    def redeem(self, ticket: str) -> Access | None:
-        """Return the access of a ticket, and make it invalid; None if it is not valid."""
-        until, access = self._open.pop(ticket, (0.0, None))
+    def access(self, ticket: str) -> Access | None:
+        """Return the access of a ticket; None if it is not valid."""
+        until, access = self._open.get(ticket, (0.0, None))
         return access if self._clock() < until else None
+
+    def use(self, ticket: str) -> None:
+        """Make a ticket invalid."""
+        self._open.pop(ticket, None)
 
 
 class WebPanel:

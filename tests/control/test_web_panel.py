@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from brokenreg.attach.web_socket import RefusedError, WebSocket
 from brokenreg.control import web_panel
+from brokenreg.control.panel_socket import MOST_PANELS
 from brokenreg.control.web_panel import Tickets
 from brokenreg.runtime.operations import Access
 from tests.server import Brokenreg, brokenreg
@@ -31,6 +33,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
 
 def post(server: Brokenreg, token: str, **headers: str) -> httpx.Response:
     return httpx.post(f"{server.control}/panel", data={"token": token}, headers={**SAME, **headers})
+
+
+def page_of(server: Brokenreg) -> httpx.Response:
+    return httpx.get(f"{server.control}/panel")
 
 
 def ticket(response: httpx.Response) -> str:
@@ -124,7 +130,7 @@ def test_nothing_is_loaded_from_elsewhere(guarded: Brokenreg) -> None:
 
 
 def test_without_a_token_it_opens_immediately(own_registry: Brokenreg) -> None:
-    assert ticket(httpx.get(f"{own_registry.control}/panel"))
+    assert ticket(page_of(own_registry))
 
 
 def test_without_the_package_it_says_how_to_install_it(
@@ -145,14 +151,34 @@ def test_tickets_expire_and_are_limited() -> None:
     now = 0.0
     tickets = Tickets(lambda: now)
     full, read = tickets.issue(Access.FULL), tickets.issue(Access.READ)
-    assert tickets.redeem(read) is Access.READ
-    assert tickets.redeem(read) is None
+    assert tickets.access(read) is Access.READ
+    tickets.use(read)
+    assert tickets.access(read) is None
     now = 30.0
-    assert tickets.redeem(full) is None
+    assert tickets.access(full) is None
     first = tickets.issue(Access.FULL)
     for _ in range(64):
         tickets.issue(Access.FULL)
-    assert tickets.redeem(first) is None
+    assert tickets.access(first) is None
+
+
+async def test_a_ticket_stays_valid_while_there_is_no_place(own_registry: Brokenreg) -> None:
+    name = ticket(page_of(own_registry))
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(MOST_PANELS):
+            await stack.enter_async_context(WebSocket.connected(own_registry.control, "/v1/panel", {}, None))
+        with pytest.raises(RefusedError) as refused:
+            await first_output(own_registry, name)
+        assert refused.value.status == 503
+    output = b""
+    async with asyncio.timeout(10):
+        while not output:  # the server notes later that the others have disconnected
+            with contextlib.suppress(RefusedError):
+                output = await first_output(own_registry, name)
+    assert output.startswith(b"\x1b[?1049h")
+    with pytest.raises(RefusedError) as used:
+        await first_output(own_registry, name)
+    assert used.value.status == 403
 
 
 def test_the_script_is_that_of_the_package() -> None:
