@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from exchanges import DOCKER, LAYER, MANIFEST, NOW, answer, digest, end, exchange
 from hostile import HOSTILE, LATIN, rows
-from screen import Clock, line_at_cursor, lines, look, said, settled, shown
+from screen import Clock, line_at_cursor, line_with, lines, look, said, settled, shown
 from scripted_pull import compared
 from serving import PATIENCE
 from textual.app import App
@@ -394,6 +394,28 @@ async def test_a_size_change_arranges_everything_again() -> None:
         assert all(len(line) == 80 for line in lines(panel)[:22])
         await settled(pilot, "escape", "escape")
         assert "library/app:1.2" in line_at_cursor(panel)
+
+
+@pytest.mark.parametrize(("columns", "before"), [(90, "12:00:30 docker/27 "), (80, "12:00:30 "), (50, "")])
+async def test_facts_of_a_side_are_complete_or_left_out(columns: int, before: str) -> None:
+    async with shown(two_pulls(), size=(columns, 24)) as (panel, pilot):
+        await look(pilot)
+        await settled(pilot, *SECOND_HEADING, "=")
+        facts = next(line for line in lines(panel) if line.count(" req ") == 2).strip("│ ").split("│")
+        assert facts[1].strip() == f"{before}6 req 2004 ms 8.4K"
+
+
+async def test_the_full_view_shows_the_order_that_the_list_shows() -> None:
+    log = TrafficLog()
+    pulled(log, "library/app", A, B, at=0)
+    pulled(log, "library/app", B, A, at=30)
+    for number, each in enumerate(log):
+        each.started += number / 10  # one after another: requests in flight at the same time have no order
+    async with shown(log, size=(120, 40)) as (panel, pilot):
+        await look(pilot)
+        assert "order #3 ≠ #4" in await settled(pilot, *SECOND_HEADING, "=", "n")
+        await settled(pilot, "enter")
+        assert " ".join(line_with(panel, "≠ order").split()) == "│≠ order #3 │ #4 │"
 
 
 async def test_two_names_that_differ_only_at_the_beginning_look_different() -> None:

@@ -74,6 +74,11 @@ class Row:
         assert found is not None  # noqa: S101 - a row has at least one side
         return found
 
+    @property
+    def overall(self) -> tuple[Difference, ...]:
+        """Return the differences in the place and number of the requests, which both sides have elsewhere."""
+        return tuple(each for each in self.differences if each.aspect in (Aspect.ATTEMPTS, Aspect.ORDER))
+
     def mirrored(self) -> Row:
         """Return the row with its sides exchanged."""
         return Row(self.right, self.left, tuple(each.mirrored() for each in self.differences))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -14,6 +14,7 @@ from brokenreg.traffic.comparing.differences import (
     FACTS,
     NONE,
     Aspect,
+    Difference,
     by_name,
     differences,
     digest_of,
@@ -69,11 +70,16 @@ class PairLine:
     sign: Sign
 
 
-def pair_lines(left: Exchange | None, right: Exchange | None, kept: KeptBodies) -> Iterator[PairLine]:
+def pair_lines(
+    left: Exchange | None, right: Exchange | None, kept: KeptBodies, overall: Iterable[Difference] = ()
+) -> Iterator[PairLine]:
     """Yield two exchanges in full, section by section; or one, if the other side has no such request.
 
-    Values come from clients and upstreams, with secrets replaced.
+    Values come from clients and upstreams, with secrets replaced. `overall` are differences that the two
+    exchanges do not have by themselves (`Row.overall`).
     """
+    for each in overall:
+        yield PairLine(Section.HEAD, each.aspect, each.left, each.right, Sign.DIFFERS)
     aspects: set[Aspect] = set()
     if left is not None and right is not None:
         aspects = {each.aspect for each in differences(left, right, kept)}

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Hashable
 from functools import partial
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
@@ -189,7 +190,8 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
 
     async def _pair_lines(self, row: Row) -> list[PairLine]:
         left, right = (None if each is None else each.exchange for each in (row.left, row.right))
-        return [line async for line in paced(pair_lines(left, right, self._bodies.of))]
+        lines = pair_lines(left, right, self._bodies.of, row.overall)
+        return [line async for line in paced(lines)]
 
     def _say_sides(self) -> None:
         """Show what is compared, in two columns, and what differs."""
@@ -252,7 +254,10 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
 
 
 def _facts(side: Side, totals: Totals, width: int) -> str:
-    """Return when it began, the client, and its requests in numbers, in `width` cells."""
+    """Return when it began, the client, and its requests in numbers, in `width` cells.
+
+    What does not fit is left out: first the client, then the time.
+    """
     exchanges = side.exchanges
     if not exchanges:
         return fit("no longer in the log", width)
@@ -260,13 +265,15 @@ def _facts(side: Side, totals: Totals, width: int) -> str:
     is_roomy = width >= _ROOMY
     all_of_them = totals.requests + missing
     requests = counted(all_of_them, "request") if is_roomy else f"{all_of_them} req"
-    parts = (
-        f"{cells.local_time(exchanges[0])} {cells.client_name(exchanges[0], _CLIENT)}",
+    time, client = cells.local_time(exchanges[0]), cells.client_name(exchanges[0], _CLIENT)
+    numbers = (
         f"{totals.requests} of {requests}" if missing else requests,
         with_unit(cells.duration_word(totals.seconds)),
         cells.bytes_word(max(totals.response_bytes, totals.request_bytes)),
     )
-    return fit((", " if is_roomy else " ").join(parts), width)
+    separator = ", " if is_roomy else " "
+    texts = [separator.join(filter(None, (before, *numbers))) for before in (f"{time} {client}", time, "")]
+    return fit(next((text for text in texts if cell_len(text) <= width), texts[-1]), width)
 
 
 def _title_of(request: Request | None) -> str:
