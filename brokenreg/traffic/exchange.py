@@ -119,6 +119,11 @@ class Exchange:
         return (self.status or 0) >= 400 or self.ended in (Ended.DISCONNECTED, Ended.ABORTED)
 
     @property
+    def end_is_unknown(self) -> bool:
+        """Return whether it was read from a file, and had not ended when the file was saved."""
+        return self.ended is None and self.saved is not None
+
+    @property
     def repetition(self) -> Repetition:
         """Return how this request relates to an earlier one for the same target."""
         if self.known_repetition is None and self.find_repetitions is not None:

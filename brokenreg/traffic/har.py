@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -40,16 +39,13 @@ def har_pieces(
     """Yield a HAR document in one piece for each exchange, so that the caller can pause in between.
 
     `base` is the URL for requests without a Host. Connections without a request are no entries: the entry
-    that follows, or else the end, lists them in `_connections`. If an exchange is in flight, `_exported` has
-    the time.
+    that follows, or else the end, lists them in `_connections`.
     """
     creator = json.dumps({"name": "brokenreg", "version": __version__})
     yield f'{{"log":{{"version":"1.2","creator":{creator},"entries":['
     separator = "\n"
     connections: list[dict[str, Any]] = []
-    is_in_flight = False
     for exchange in exchanges:
-        is_in_flight |= exchange.ended is None
         if exchange.endpoint is Endpoint.CONNECT:
             connections = [*connections[1 - _MOST_CONNECTIONS :], _connection(exchange, explain(exchange))]
             continue
@@ -59,8 +55,6 @@ def har_pieces(
         yield separator + _compact(entry)
         separator = ",\n"
     more: dict[str, Any] = {"_connections": connections} if connections else {}
-    if is_in_flight:
-        more |= {"_exported": time.time()}
     yield f"\n],{_compact(more)[1:]}}}\n" if more else "\n]}}\n"
 
 

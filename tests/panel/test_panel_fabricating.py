@@ -8,7 +8,7 @@ from screen import line_at_cursor, line_with, look, shown
 
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.timeline_events import FabricationProgress, FabricationQueued, WorkProgress
-from brokenreg.tui.traffic.cells import progress
+from brokenreg.tui.traffic.outcome import progress
 
 WORK = FabricationProgress(17, 127, 12)
 WORDS = "fabricating layer 17 of 127, 12%"

@@ -86,7 +86,9 @@ def differences(left: Exchange, right: Exchange, kept: Callable[[Exchange], Kept
 def outcome(exchange: Exchange) -> str:
     """Return how an exchange ended, or that it has not."""
     if exchange.ended is None:
-        return "in flight" if exchange.held_since is None else "held"
+        if exchange.held_since is not None:
+            return "held"
+        return "not ended" if exchange.end_is_unknown else "in flight"
     return str(exchange.ended)
 
 

@@ -21,7 +21,7 @@ _ENTRY_BEGINS = re.compile(
 )
 """Where to read on after an entry whose end cannot be found."""
 
-_KEPT = ("creator", "_exported", "_connections")
+_KEPT = ("creator", "_connections")
 """The members of `log` that are kept in addition to the entries."""
 
 

@@ -17,7 +17,7 @@ from brokenreg.traffic.saved.har_entries import HAREntries
 from brokenreg.traffic.saved.har_stream import HARStream
 from brokenreg.traffic.saved.json_window import JSONWindow
 from brokenreg.traffic.saved.log_lines import LogLines
-from brokenreg.traffic.saved.members import MissingMemberError, number_in, object_in, text_in
+from brokenreg.traffic.saved.members import MissingMemberError, object_in, text_in
 from brokenreg.traffic.saved.summaries import LONGEST_LINE, read_summary
 from brokenreg.traffic.saved.unread import Unread
 
@@ -108,7 +108,6 @@ class TrafficFile:
                     yield each, kept
             except OSError as error:
                 self.unread.other.append(f"reading failed: {error.strerror}")
-        self.end = max(self.end, number_in(stream.members, "_exported") or 0.0)
         if stream.problem:
             self.unread.other.append(stream.problem)
 

@@ -13,7 +13,7 @@ from brokenreg.oci.sizes import format_size, whole_number
 from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.text import fit, fold, visible
-from brokenreg.tui.traffic import cells
+from brokenreg.tui.traffic import cells, outcome
 
 _SHORT = len("fabricating 100%")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -52,7 +52,7 @@ def bar(exchange: Exchange, width: int) -> str:
 def progress_words(exchange: Exchange) -> str:
     """Return `12 MiB/98 MiB`, `12 MiB`, the progress of the work for it, or that no response has begun."""
     if exchange.status is None:
-        return cells.progress(exchange.progress, _SHORT) if exchange.progress else "no response yet"
+        return outcome.progress(exchange.progress, _SHORT) if exchange.progress else "no response yet"
     total = response_length(exchange)
     size = format_size(exchange.response_bytes)
     return size if total is None else f"{size}/{format_size(total)}"

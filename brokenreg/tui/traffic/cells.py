@@ -8,9 +8,7 @@ from brokenreg.http.dates import clock
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.connections import no_request_reason
-from brokenreg.traffic.exchange import Ended, Exchange
-from brokenreg.traffic.timeline_events import FabricationProgress, FabricationQueued, WorkProgress
-from brokenreg.traffic.timeline_text import text_of
+from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.text import ELLIPSIS, beginning, fit, fit_end, visible
 from brokenreg.tui.traffic.transfer import Kind, Transfer, is_miss
 
@@ -20,9 +18,11 @@ _METHOD_SHOWN = 16
 _LONGEST = 200
 """Characters of a name or path that a row can need."""
 _UNITS = "KMGTP"
+_SIX = 6
+"""Cells of a size."""
+_ROUNDED = 0.05
+"""By which part of it a size may be rounded beside a smaller one."""
 _WRITES = ("POST", "PUT", "PATCH")
-_ENDED_WORDS = {Ended.COMPLETE: "", Ended.DISCONNECTED: "disconnected", Ended.ABORTED: "aborted"}
-_ENDED_SHORT = {**_ENDED_WORDS, Ended.DISCONNECTED: "closed"}
 
 
 def glyph(exchange: Exchange, kind: Kind | None = None) -> str:
@@ -137,15 +137,29 @@ def bytes_word(size: int) -> str:
 
 
 def share_word(done: int, whole: int) -> str:
-    """Return `done` of `whole` bytes in at most six cells: `41/98M`, or the percentage if it is shorter."""
-    whole_word = bytes_word(whole)
-    unit = max(0, _UNITS.find(whole_word[-1]) + 1)
-    both = f"{done / 1024**unit:.0f}/{whole / 1024**unit:.0f}{whole_word[-1]}"
-    return both if len(both) <= 6 else f"{min(100, done * 100 // max(1, whole))}%"
+    """Return `done` of `whole` bytes in at most six cells: `0.5/8M`, `41/98M`, or else the percentage.
+
+    `done` is rounded down. The percentage is shown if the whole would be rounded by more than 5%.
+    """
+    suffix = bytes_word(whole)[-1]
+    unit: int = 1024 ** (_UNITS.find(suffix) + 1)
+    rounded = round(whole / unit)
+    if abs(rounded * unit - whole) <= whole * _ROUNDED:
+        tenths = done * 10 // unit
+        texts = (f"{tenths // 10}.{tenths % 10}",) if unit > 1 else ()
+        for text in (*texts, str(tenths // 10)):
+            if len(both := f"{text}/{rounded}{suffix}") <= _SIX:
+                return both
+    return f"{min(100, done * 100 // max(1, whole))}%"
 
 
 def milliseconds(exchange: Exchange, now: float) -> str:
-    """Return its duration, or that until `now`, in at most six cells: in milliseconds, or else seconds."""
+    """Return its duration, or that until `now`, in at most six cells: in milliseconds, or else seconds.
+
+    It is a hyphen if the end is unknown.
+    """
+    if exchange.end_is_unknown:
+        return "-"
     seconds = exchange.duration
     return (
         duration_word(max(0.0, now - exchange.started), False) if seconds is None else duration_word(seconds)
@@ -184,50 +198,6 @@ def transfer_length(transfer: Transfer) -> int:
     if target.endpoint is not Endpoint.MANIFEST and not transfer.tag:
         return needs
     return needs + 1 + cell_len(short(transfer.tag or target.reference))
-
-
-def note(exchange: Exchange, width: int, retry: int = 0) -> str:
-    """Return held, the applied fault, how it ended if not well, or the retry, in `width` cells."""
-    again = f"retry {retry}" if retry else ""
-    word = _outcome(exchange, width)
-    if word and again and cell_len(word) + 3 + len(again) <= width:
-        return f"{word} · {again}"
-    return word or (again if len(again) <= width else "")
-
-
-def progress(work: WorkProgress, width: int) -> str:
-    """Return the progress of the work for a response, in `width` cells, if necessary `fabricating 12%`."""
-    texts: tuple[str, ...]
-    match work:
-        case FabricationProgress(percent=percent):
-            texts = (text_of(work), f"fabricating {percent}%", "fabricating")
-        case FabricationQueued():
-            texts = (text_of(work), "waiting")
-    return next((text for text in texts if cell_len(text) <= width), fit(texts[-1], width))
-
-
-def _outcome(exchange: Exchange, width: int) -> str:
-    if exchange.held_since is not None:
-        return fit("HELD", min(4, width))
-    if not exchange.faults:
-        words = [each[exchange.ended] for each in (_ENDED_WORDS, _ENDED_SHORT) if exchange.ended]
-        return next((word for word in words if len(word) <= width), "")
-    name = faults_word(exchange)
-    ends = (words[exchange.ended] for words in (_ENDED_WORDS, _ENDED_SHORT) if exchange.ended)
-    texts = (*(f"{name} · {end}" for end in ends if end), name)
-    return next((text for text in texts if cell_len(text) <= width), fit(name, width))
-
-
-def faults_word(exchange: Exchange) -> str:
-    """Return the names of the applied faults: `truncate+latency`."""
-    return visible("+".join(exchange.faults))
-
-
-def ended_word(exchange: Exchange) -> str:
-    """Return how it ended, in words."""
-    if exchange.ended is None:
-        return "in flight"
-    return _ENDED_WORDS[exchange.ended] or "complete"
 
 
 def subject_of(exchange: Exchange) -> str:

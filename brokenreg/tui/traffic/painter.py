@@ -12,15 +12,25 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 from textual.widget import Widget
 
+from brokenreg.oci.digests import is_digest
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.text import fit
 from brokenreg.tui.theme import cursor_style
-from brokenreg.tui.traffic import cells
+from brokenreg.tui.traffic import cells, outcome
 from brokenreg.tui.traffic.cells import progress_bar, span_bar
 from brokenreg.tui.traffic.columns import CLIENT_READ, MS, SIZE, STATUS, Columns, Wishes
 from brokenreg.tui.traffic.marks import MARK, Marks
 from brokenreg.tui.traffic.rows import Row, Rows
-from brokenreg.tui.traffic.transfer import Kind, Summary, Transfer, announced, body_bytes, is_miss, summarise
+from brokenreg.tui.traffic.transfer import (
+    Kind,
+    Summary,
+    Transfer,
+    announced,
+    body_bytes,
+    is_miss,
+    known_end,
+    summarise,
+)
 from brokenreg.wording import counted
 
 _NAMED = len("Status")
@@ -144,10 +154,11 @@ class Painter:
         kind = None if transfer is None else transfer.kind
         needs = cells.request_length(exchange, is_member=is_member)
         beside = room - needs - 1 if room - needs > _NOTE else room - _NOTE_LEAVES
-        note = cells.note(exchange, beside, retry)
+        shorter = _ALGORITHM if is_digest(exchange.target.reference) and exchange.faults else 0
+        note = outcome.note(exchange, max(beside, room - needs - 1 + shorter), retry)
         note_style = "held" if exchange.held_since is not None else "note"
         if exchange.progress is not None and exchange.held_since is None:
-            note, note_style = cells.progress(exchange.progress, beside), "quiet"
+            note, note_style = outcome.progress(exchange.progress, beside), "quiet"
         elif not note:
             note, note_style = self._quiet_note(exchange, kind, width), "quiet"
             if needs - _ALGORITHM + 1 + cell_len(note) > room and exchange.ended:
@@ -191,7 +202,6 @@ class Painter:
         blobs = f"{summary.blobs_done}/{counted(summary.blobs, 'blob')}" if summary.blobs else ""
         failed = "⏸" if summary.held else "…" if summary.in_flight else "✗" if summary.failed else "✓"
         is_moving = summary.in_flight and summary.announced > summary.sent
-        seconds = summary.seconds
         columns = self._columns(width)
         needs, bar = cells.transfer_length(transfer), ""
         self._wish(cells.client_name(first, CLIENT_READ), needs, len(blobs) + 1 if blobs else 0)
@@ -212,9 +222,7 @@ class Painter:
             size=cells.share_word(summary.sent, summary.announced)
             if is_moving
             else cells.bytes_word(summary.sent),
-            elapsed=cells.duration_word(max(0.0, now - first.started), False)
-            if seconds is None
-            else cells.duration_word(seconds),
+            elapsed=_elapsed(transfer, summary.seconds, now),
             note=blobs,
             note_style="quiet",
             bar=bar,
@@ -250,9 +258,8 @@ class Painter:
             return ""
         start = transfer.members[0].started
         seconds = self._summary(transfer).seconds
-        end = exchange.started + (now - exchange.started if exchange.duration is None else exchange.duration)
-        span = (start, now if seconds is None else start + seconds)
-        return span_bar(exchange.started, end, span, room)
+        last = max(known_end(each, now) for each in transfer.members) if seconds is None else start + seconds
+        return span_bar(exchange.started, known_end(exchange, now), (start, last), room)
 
     def _summary(self, transfer: Transfer) -> Summary:
         """Return the summary, from the cache once the transfer has ended."""
@@ -274,6 +281,15 @@ class Painter:
 
     def _style(self, name: str) -> Style:
         return self._widget.get_component_rich_style(f"traffic--{name}")
+
+
+def _elapsed(transfer: Transfer, seconds: float | None, now: float) -> str:
+    """Return the duration of a transfer, or that until `now`; a hyphen if the end of a request is unknown."""
+    if seconds is not None:
+        return cells.duration_word(seconds)
+    if any(each.end_is_unknown for each in transfer.members):
+        return "-"
+    return cells.duration_word(max(0.0, now - transfer.members[0].started), False)
 
 
 def _column(text: str, width: int) -> str:

@@ -217,6 +217,13 @@ def announced(exchange: Exchange) -> int | None:
     return whole_number(exchange.request_header(name) if is_push else exchange.response_header(name))
 
 
+def known_end(exchange: Exchange, now: float) -> float:
+    """Return when it ended. In flight, that is `now`; if its end is unknown, the time of its last event."""
+    if exchange.ended is None and not exchange.end_is_unknown:
+        return now
+    return exchange.started + (exchange.timeline.last_at or 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A transfer in numbers. `sent` and `announced` are bytes of blobs; `seconds` is None until it ends."""

@@ -12,7 +12,7 @@ from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.holding.in_flight import response_length
 from brokenreg.tui.text import beginning, visible
-from brokenreg.tui.traffic import cells
+from brokenreg.tui.traffic import cells, outcome
 from brokenreg.tui.traffic.transfer import Kind
 
 Part = tuple[str, str]
@@ -34,15 +34,18 @@ def head(exchange: Exchange, now: float, kind: Kind | None) -> Iterator[Part]:
         path = beginning(exchange.path, SHOWN)
         yield f"{beginning(exchange.method, SHOWN)} {path}{query}\n", "bold"
     color = f"bold {_COLORS[cells.state(exchange, kind)]}"
-    length = with_unit(cells.milliseconds(exchange, now))
     answer = "no response" if exchange.status is None else f"{exchange.status} {phrase(exchange.status)}"
     if exchange.status is None and exchange.ended is None:
         answer = text_of(exchange.progress) if exchange.progress else "no response yet"
-    after = "for" if exchange.ended is None else "after"
-    yield (
-        f"{cells.glyph(exchange, kind)} {answer.rstrip()}, {cells.ended_word(exchange)} {after} {length}\n",
-        color,
-    )
+    yield f"{cells.glyph(exchange, kind)} {answer.rstrip()}, {outcome.ended_word(exchange)}", color
+    yield f"{_length(exchange, now)}\n", color
+
+
+def _length(exchange: Exchange, now: float) -> str:
+    """Return how long it took, or takes so far; nothing if its end is unknown."""
+    if exchange.end_is_unknown:
+        return ""
+    return f" {'for' if exchange.ended is None else 'after'} {with_unit(cells.milliseconds(exchange, now))}"
 
 
 def with_unit(duration: str) -> str:
@@ -79,7 +82,7 @@ def headers(exchange: Exchange) -> Iterator[Part]:
 def _facts(exchange: Exchange) -> Iterator[tuple[str, str]]:
     target = exchange.target
     if exchange.faults:
-        yield "Fault", cells.faults_word(exchange)
+        yield "Fault", outcome.faults_word(exchange)
     yield "Exchange", str(exchange.id)
     if exchange.replay_of is not None:
         yield "Replay", f"of exchange {exchange.replay_of}, without its credentials"

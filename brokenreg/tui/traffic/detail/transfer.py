@@ -11,7 +11,7 @@ from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.tui.text import beginning, visible
-from brokenreg.tui.traffic import cells
+from brokenreg.tui.traffic import cells, outcome
 from brokenreg.tui.traffic.detail.headers import Part, with_unit
 from brokenreg.tui.traffic.transfer import Kind, Summary, Transfer, announced, body_bytes, summarise
 from brokenreg.wording import counted
@@ -53,6 +53,8 @@ def _how(transfer: Transfer, summary: Summary, now: float) -> str:
     if summary.seconds is not None:
         length = with_unit(cells.duration_word(summary.seconds))
         return f"{'✗' if failed else '✓'} ended after {length}{failed}"
+    if any(each.end_is_unknown for each in transfer.members):
+        return f"{'⏸' if held else '▸'} {summary.in_flight} {outcome.NOT_ENDED}{held}{failed}"
     length = with_unit(cells.duration_word(max(0.0, now - transfer.members[0].started), is_exact=False))
     return f"{'⏸' if held else '▸'} {summary.in_flight} in flight for {length}{held}{failed}"
 
@@ -132,11 +134,12 @@ def _why(exchange: Exchange, now: float) -> str:
     if exchange.ended is not None:
         if not exchange.has_failed:
             return ""
-        left = "" if exchange.ended is Ended.COMPLETE else cells.ended_word(exchange)
+        left = "" if exchange.ended is Ended.COMPLETE else outcome.ended_word(exchange)
         words = (f"failed: {cells.status_word(exchange)}", left, "+".join(exchange.faults))
         return ", ".join(filter(None, words))
     done, all_of_it = body_bytes(exchange), announced(exchange)
     size = format_size(done) + (f" of {format_size(all_of_it)}" if all_of_it else "")
     if exchange.held_since is not None:
-        return f"held at {size}, for {max(0.0, now - exchange.held_since):.0f} s"
-    return f"in flight, {size}"
+        age = "" if exchange.end_is_unknown else f", for {max(0.0, now - exchange.held_since):.0f} s"
+        return f"held at {size}{age}"
+    return f"{outcome.ended_word(exchange)}, {size}"

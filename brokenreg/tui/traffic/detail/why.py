@@ -17,7 +17,7 @@ from brokenreg.traffic.timeline_events import (
 )
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.text import visible
-from brokenreg.tui.traffic import cells
+from brokenreg.tui.traffic import outcome
 from brokenreg.tui.traffic.detail.headers import Part
 
 MOST_RULES = 40
@@ -46,7 +46,7 @@ def _summary(exchange: Exchange, explained: ExplainedRules | None) -> str:
     if exchange.origin is Origin.SECOND:
         return "No rules are evaluated at the second origin"
     if exchange.faults:
-        return f'Fault {cells.faults_word(exchange)}, by "{visible(exchange.rule or "a rule")}"'
+        return f'Fault {outcome.faults_word(exchange)}, by "{visible(exchange.rule or "a rule")}"'
     if explained and explained.final:
         return "Rule matched, but its fault had no effect"
     if exchange.target.error is not None:
