@@ -21,7 +21,7 @@ from brokenreg.tui.keys import key_name
 from brokenreg.tui.scrolling import MOVES, Scrolling
 
 _KEYS = 17
-_TITLE = 16
+_TITLE = 19
 
 _Groups = Sequence[tuple[str, Sequence[Command]]]
 
