@@ -145,7 +145,7 @@ def _outcome_words(outcome: RuleOutcome) -> str:
     if rule.times is None:
         applied = counted(outcome.applied, "time")
     else:
-        applied = f"{outcome.applied} of {counted(rule.times, 'time')}"
+        applied = f"{outcome.applied} of at most {counted(rule.times, 'time')}"
     match outcome.kind:
         case OutcomeKind.APPLIED:
             return f"applied to {matched}, {applied} so far"
@@ -154,7 +154,7 @@ def _outcome_words(outcome: RuleOutcome) -> str:
         case OutcomeKind.SKIPPED:
             return f"skipped: {matched}, skip {rule.skip}"
         case OutcomeKind.EXHAUSTED:
-            return f"exhausted: {matched}, already applied {applied}"
+            return f"exhausted: {matched}, applied {applied}"
         case OutcomeKind.NOT_DRAWN:
             return f"not drawn: {matched}, probability {rule.probability:g}"
         case OutcomeKind.WAITING:

@@ -49,6 +49,7 @@ _AREAS: Mapping[str, Area] = {
     "split": Area("Navigation", frozenset(TABS)),
     "tree": Area("Tree", frozenset({"tags"})),
     "seen": Area("Dialogues", frozenset({"file"})),
+    "naming": Area("Export", frozenset({"naming"})),
     "image": Area("Dialogues", frozenset({"choose"})),
     "filters": Area("Dialogues", frozenset({"choose"})),
     **{

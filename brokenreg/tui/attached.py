@@ -35,7 +35,7 @@ class AttachedFiles:
 
     def __init__(self, connection: TerminalConnection, folder: str | None) -> None:
         self._connection = connection
-        self.place = f"to this file in {visible(folder or '')}, on your side"
+        self.place = f"to this file in {visible(folder or '')} on your machine"
         self.saving_problem = ""
         if folder is None:
             self.saving_problem = 'this terminal cannot save files: use "brokenreg attach" instead'

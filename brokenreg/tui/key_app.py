@@ -144,6 +144,6 @@ class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
         name = event.character if event.character and event.character.isprintable() else event.key
         key = visible(event.key if event.key == "space" else name)
         if isinstance(self.screen, Dialogue) or isinstance(self.focused, Input):
-            yield f"no command for {key} here; the keys are at the bottom"
+            yield f'no command has the key "{key}" here: the footer shows the keys'
         elif not self.screen.is_modal:
-            yield f"no command for {key}; {{panel.help}} shows all keys"
+            yield f'no command has the key "{key}": {{panel.help}} shows all keys'

@@ -33,6 +33,10 @@ class Offer:
         return 2 if self.reason else 1 if self.tab else 0
 
 
+_BEGINNING, _EXACT = 100.0, 1_000.0
+"""More than the score of any other match, also after the division by rank."""
+
+
 class PanelCommands(Provider):
     """Offers every command: first those that work in the current view, last those that would do nothing."""
 
@@ -52,7 +56,7 @@ class PanelCommands(Provider):
             score = matcher.match(title) or found
             if score > 0:
                 shown = matcher.highlight(title)
-                score = score / (1 + offer.rank)
+                score = (score + _named(command, query)) / (1 + offer.rank)
                 yield Hit(score, shown, lambda offer=offer: self._run(offer), help=self._said(offer))
 
     def _offers(self) -> Sequence[Offer]:
@@ -115,7 +119,13 @@ def _bindings(node: DOMNode) -> list[Binding]:
 
 def _place(command: Command) -> str:
     """Return where a command is available that no part of the tabs has."""
-    return "the filter" if command.area == "filter" else f"its dialogue ({area(command.area).group})"
+    return "the filter line" if command.area == "filter" else f"its dialogue ({area(command.area).group})"
+
+
+def _named(command: Command, query: str) -> float:
+    """Return what a command gains if the query is its title, or the beginning of it."""
+    title, wanted = command.title.lower(), query.strip().lower()
+    return _EXACT if title == wanted else _BEGINNING if wanted and title.startswith(wanted) else 0.0
 
 
 def _title(command: Command) -> str:

@@ -37,7 +37,7 @@ def test_each_rule_has_its_outcome_and_the_reason(registry: Brokenreg, control: 
     )
     rules = explained(registry, control, f"some/app/{LAYER}")
     assert [(rule["id"], rule["rule"], rule["outcome"], rule["reason"]) for rule in rules] == [
-        (4, "teapot", "applied", "applied to match 1, 1 of 2 times so far"),
+        (4, "teapot", "applied", "applied to match 1, 1 of at most 2 times so far"),
         (1, "tags", "no-match", "did not match: endpoint layer is not tags"),
         (2, "later", "skipped", "skipped: match 1, skip 1"),
         (3, "off", "disabled", "disabled"),

@@ -221,7 +221,7 @@ def save(terminal: Terminal, name: str) -> None:
     terminal.press("x")
     terminal.wait_for("curl --globoff")
     terminal.press("s")
-    terminal.wait_for("press enter to save")
+    terminal.wait_for("saves the export")
     terminal.press("Enter")
 
 

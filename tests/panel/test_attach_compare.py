@@ -39,7 +39,7 @@ def test_with_the_read_token(tmp_path: Path) -> None:
             terminal.press("x")
             terminal.wait_for("Export the comparison")
             terminal.press("s")
-            terminal.wait_for("on your side")
+            terminal.wait_for("on your machine")
             terminal.press("Enter")
             terminal.wait_for("saved to")
     assert "▶ GET layer 3, right only\n" in (where / "comparison.txt").read_text()

@@ -135,7 +135,7 @@ async def test_ctrl_z_does_not_suspend() -> None:
         before = (await look(pilot)).splitlines()
         after = (await look(pilot, "ctrl+z")).splitlines()
         changed = [line for line, old in zip(after, before, strict=True) if line != old]
-        assert "no change of rules to undo" in " ".join(changed)
+        assert "nothing to undo" in " ".join(changed)
         assert all("▌" in line for line in changed), "there is a notice, and nothing else"
         assert len(panel.screen_stack) == 1
 

@@ -118,7 +118,7 @@ async def test_rules_are_undone_and_redone_key_by_key() -> None:
             assert labels(runtime) == ["two", "three"]
             await look(pilot, "ctrl+z", "ctrl+z", "ctrl+z")
             assert labels(runtime) == ["one", "two", "three"]
-            assert "no change of rules to undo" in await pressed(pilot, "ctrl+z")
+            assert "nothing to undo" in await pressed(pilot, "ctrl+z")
             await look(pilot, "ctrl+y")
             assert labels(runtime) == ["two", "one", "three"]
             await look(pilot, *["ctrl+y"] * 4)
@@ -164,7 +164,9 @@ async def test_undo_is_for_this_panel_alone() -> None:
         async with other.run_test(size=(80, 24)) as their:
             await look(their, "2", "space")
         async with panel.run_test(size=(80, 24), notifications=True) as pilot:
-            assert "no change of rules to undo in this panel" in await pressed(pilot, "ctrl+z")
+            assert "nothing to undo: only changes to the rules in this panel can be undone" in await pressed(
+                pilot, "ctrl+z"
+            )
             assert "No commands yet" in await look(pilot, "L")
 
 

@@ -85,7 +85,7 @@ def test_keys_are_unique() -> None:
 async def test_the_help_has_every_command(size: tuple[int, int]) -> None:
     async with shown(TrafficLog(), size=size) as (panel, pilot):
         seen = await look(pilot, "?")
-        for _ in range(10):
+        for _ in range(12):
             seen += await look(pilot, "pagedown")
         for command in COMMANDS:
             assert command.help in seen, command.id
@@ -112,6 +112,14 @@ async def test_the_palette_finds_a_command_by_its_name_in_the_table() -> None:
         assert "Panel: Overrides" in await look(pilot)
 
 
+async def test_the_palette_has_the_command_of_that_name_first() -> None:
+    async with shown(TrafficLog(), size=(80, 60)) as (_, pilot):
+        for query in ("hold", "Hol"):
+            found = [line.split() for line in (await palette(pilot, query)).splitlines()]
+            assert next(line for line in found if line[:1] == ["Holding:"]) == ["Holding:", "Hold"]
+            await look(pilot, "escape")
+
+
 async def palette(pilot: Pilot[int], query: str = "") -> str:
     """Open the palette, type, and return the screen."""
     await look(pilot, "ctrl+p", *query)
@@ -135,7 +143,7 @@ async def test_the_palette_says_why_a_command_would_do_nothing() -> None:
         small_pull(log)
         assert "enter Open" in await look(pilot), "what became possible is in the footer"
         screen = await palette(pilot, "traffic.open")
-        assert "enter  Show the exchange, pull or push in full" in screen
+        assert "enter  Show the exchange or group in full" in screen
         await look(pilot, "escape")
         assert len(panel.screen_stack) == 1
 
@@ -168,7 +176,7 @@ async def test_the_help_finds_the_command_of_a_key(text: str) -> None:
 async def test_the_help_finds_words_and_single_keys() -> None:
     async with shown(TrafficLog()) as (_, pilot):
         screen = await look(pilot, "?", "/", "N")
-        assert screen.splitlines()[4].split()[1:5] == ["N", "Fail", "next", "with"], "the key first"
+        assert screen.splitlines()[4].split()[1:5] == ["N", "Fail", "next", "with…"], "the key first"
         screen = await look(pilot, "backspace", *"waterfall")
         assert "Show or hide the timing waterfall" in screen
         assert "Hide routine" not in screen

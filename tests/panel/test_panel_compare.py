@@ -112,6 +112,7 @@ async def test_a_pull_that_recovered_from_a_cut_layer_beside_a_healthy_one(size:
             words = " ".join(seen.replace("│", " ").split())
             assert "outcome complete ≠ aborted · bytes 4 MiB ≠ 1 MiB · fault none ≠ truncate" in words
             assert "attempts 1 ≠ 2 · timing 453 ms ≠ 203 ms" in words
+            assert "events none ≠ faults applied, cut" in words
             assert "right only · attempt 2, 1,172 ms after the one before" in words
             assert (
                 "2 of 7 requests differ: right only, outcome, bytes, fault, attempts, timing, events" in words
@@ -158,7 +159,7 @@ async def test_both_exchanges_of_a_row_in_full() -> None:
         seen = await settled(pilot, *SECOND_HEADING, "=", "n", "enter")
         found = [" ".join(line.strip("│").split()) for line in lines(panel)]
         assert "GET layer 2, row 4 of 6" in found
-        first, rest = found.index("Head differences"), found.index("Head no differences")
+        first, rest = found.index("Summary: what differs"), found.index("Summary: the rest")
         assert first < found.index("≠ bytes 2 KiB (2,048 B) │ 1 KiB (1,024 B)") < rest
         assert first < found.index('≠ etag "1" │ "2"') < rest
         assert rest < found.index("~ date today │ tomorrow")

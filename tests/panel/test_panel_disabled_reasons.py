@@ -148,9 +148,9 @@ async def test_a_reason_is_shown_once() -> None:
 async def test_a_key_without_a_command_names_the_key_of_the_help(tab: str, key: str, name: str) -> None:
     keys = {"panel.help": "f1"}
     async with shown(TrafficLog()) as (_, pilot):
-        assert f"no command for {name}; ? shows all keys" in await after(pilot, TABS[tab].key, key)
+        assert f'no command has the key "{name}": ? shows all keys' in await after(pilot, TABS[tab].key, key)
     async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (_, pilot):
-        assert f"no command for {name}; f1 shows all keys" in await after(pilot, TABS[tab].key, key)
+        assert f'no command has the key "{name}": f1 shows all keys' in await after(pilot, TABS[tab].key, key)
 
 
 @pytest.mark.parametrize("tab", TABS)
@@ -163,7 +163,9 @@ async def test_over_a_dialogue_commands_of_the_panel_are_unknown() -> None:
     async with shown(TrafficLog()) as (_, pilot):
         await after(pilot, "?")
         for key in ("0", "n", "\\"):
-            assert await after(pilot, key) == f"no command for {key} here; the keys are at the bottom"
+            assert (
+                await after(pilot, key) == f'no command has the key "{key}" here: the footer shows the keys'
+            )
     async with shown(TrafficLog()) as (_, pilot):
         assert not await after(pilot, "/", "escape"), "escape left the filter, and did no more"
-        assert "no command for f9 here; the keys are at the bottom" in await after(pilot, "/", "f9")
+        assert 'no command has the key "f9" here: the footer shows the keys' in await after(pilot, "/", "f9")

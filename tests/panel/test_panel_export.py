@@ -145,9 +145,10 @@ async def test_an_existing_file_is_overwritten_only_after_confirmation(tmp_path:
         await look(pilot, "x")
         await until_done(pilot)
         await look(pilot, "s")
-        assert "the file exists; press enter again to overwrite it" in await named(pilot, there)
+        assert "the file exists; enter again overwrites it" in await named(pilot, there)
         assert there.read_text() == "mine"
-        assert "press enter to save to this file" in await look(pilot, "escape", "s")
+        assert "enter saves the export to this file" in await look(pilot, "escape", "s")
+        assert "enter Save  esc Cancel" in text(pilot.app)
         assert "Export exchange" in text(pilot.app)
         await named(pilot, there)
         assert there.read_text() == "mine"

@@ -193,7 +193,7 @@ async def test_a_client_that_disconnects_while_its_head_is_edited() -> None:
 @pytest.mark.parametrize(
     ("key", "told"),
     [
-        ("p", "#1 has ended; only responses in flight can be held"),
+        ("p", "the exchange has ended; only responses in flight can be held"),
         ("s", "nothing is held; p holds a response in flight"),
         ("a", "nothing is held; p holds"),
         ("X", "nothing is held; p holds"),

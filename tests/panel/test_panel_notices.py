@@ -54,7 +54,7 @@ async def test_a_notice_disappears_with_its_tab_and_its_screen() -> None:
         await look(pilot, "1", "y", "?")
         assert not said(panel)
         await look(pilot, "f9")
-        assert "no command for f9" in said(panel)
+        assert 'no command has the key "f9"' in said(panel)
         await look(pilot, "escape")
         assert not said(panel)
 

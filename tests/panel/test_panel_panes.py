@@ -189,14 +189,14 @@ def test_the_applied_rule_is_shown_with_its_source_and_counters() -> None:
     said = reasons(books, seen)
     assert 'Fault error, by "teapot"' in said
     assert "source   faults.yaml:2" in said
-    assert "outcome  applied to match 1, 1 of 2 times so far" in said
+    assert "outcome  applied to match 1, 1 of at most 2 times so far" in said
     assert "total    matched 1, applied 1" in said
     assert "fault    error status=418" in said
     assert "rule 1  faults.yaml:1\n    did not match: repository is a, not other/*" in said
     assert "rule 3  faults.yaml:3\n    not evaluated: another rule matched first" in said
     reasons(books, exchange(log, "/v2/a/manifests/b"))
     said = told(books, seen)
-    assert "outcome  applied to match 1, 1 of 2 times so far" in said
+    assert "outcome  applied to match 1, 1 of at most 2 times so far" in said
     assert "total    matched 2, applied 2" in said
 
 
@@ -234,7 +234,7 @@ def test_exhausted_rules_are_shown() -> None:
     books = rules({"fault": "error", "times": 1})
     assert "Fault error" in reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
     said = reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
-    assert "rule 1  faults.yaml:1\n    exhausted: match 2, already applied 1 of 1 time\n" in said
+    assert "rule 1  faults.yaml:1\n    exhausted: match 2, applied 1 of at most 1 time\n" in said
 
 
 def test_later_rules_are_shown() -> None:

@@ -1,4 +1,4 @@
-"""Each change of rules can be undone and redone, unless the same rules were changed since."""
+"""Each change to the rules can be undone and redone, unless the same rules were changed since."""
 
 from __future__ import annotations
 

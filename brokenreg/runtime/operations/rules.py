@@ -89,7 +89,7 @@ class RuleOperations(Changes):
             commands.append(command_lines.rules_cleared(namespace))
 
     def restore_rules(self, change: RulesChange) -> None:
-        """Undo a change of rules: they get back their places and counters.
+        """Undo a change to the rules: they get back their places and counters.
 
         Raise `RefusedError` if somebody has changed the same rules since.
         """

@@ -202,4 +202,5 @@ def events_of(exchange: Exchange) -> Counter[str]:
 
 
 def _listed(events: Counter[str]) -> str:
-    return ", ".join(f"{kind} ×{count}" if count > 1 else kind for kind, count in events.items()) or NONE
+    words = {kind.replace("-", " "): count for kind, count in events.items()}
+    return ", ".join(f"{each} ×{count}" if count > 1 else each for each, count in words.items()) or NONE

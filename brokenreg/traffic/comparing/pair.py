@@ -51,7 +51,7 @@ class Sign(StrEnum):
 class Section(StrEnum):
     """The parts of an exchange. The values are shown as headings."""
 
-    HEAD = "Head"
+    HEAD = "Summary"
     REQUEST_HEADERS = "Request headers"
     RESPONSE_HEADERS = "Response headers"
     REQUEST_BODY = "Request body"

@@ -30,7 +30,7 @@ class CommandLogActions(HasDisabledReasons):
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         if action == "undo" and not self._changes.next_undo:
-            return "no change of rules to undo in this panel"
+            return "nothing to undo: only changes to the rules in this panel can be undone"
         if action == "redo" and not self._changes.next_redo:
             return "nothing to redo"
         if action in ("undo", "redo") and isinstance(self.app.focused, Input):
@@ -38,7 +38,7 @@ class CommandLogActions(HasDisabledReasons):
         return super().disabled_reason(action)
 
     def action_undo(self) -> None:
-        """Undo the last change of rules that was made in this panel."""
+        """Undo the last change to the rules that was made in this panel."""
         command = self._changes.next_undo
         try:
             self._changes.undo()

@@ -33,7 +33,7 @@ class Done:
 class CommandLog:
     """The newest changes of the `operations` of a panel, oldest first.
 
-    `clock` returns seconds since the epoch. A new change of rules ends what can be redone.
+    `clock` returns seconds since the epoch. A new change to the rules ends what can be redone.
     """
 
     def __init__(self, operations: Operations, clock: Callable[[], float]) -> None:
@@ -56,7 +56,7 @@ class CommandLog:
         return self._done[-1] if self._done else None
 
     def undo(self) -> str:
-        """Undo the last change of rules, and return its command.
+        """Undo the last change to the rules, and return its command.
 
         Raise `RefusedError` if the same rules were changed since. The change before it is then undone next.
         """

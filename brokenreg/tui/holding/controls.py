@@ -80,9 +80,9 @@ class HoldingControls(Container, HasDisabledReasons):
                 if target is None:
                     return "nothing is held; {holding.hold} holds a response in flight"
                 if target.id not in waiting:
-                    return f"#{target.id} is sending the next step"
+                    return f"the next step of #{target.id} is still being sent"
                 if action == "edit" and target.status is not None:
-                    return f"#{target.id} has sent its headers; they can no longer be edited"
+                    return f"the headers of #{target.id} were sent, so they can no longer be edited"
             case "toggle_breakpoints" if not len(self._gate.breakpoints):
                 return "no breakpoints; {holding.breakpoints} adds one"
         return super().disabled_reason(action)
@@ -92,10 +92,10 @@ class HoldingControls(Container, HasDisabledReasons):
         if selected is None:
             return "no exchange is selected"
         if selected.held_since is not None:
-            return f"#{selected.id} is already held"
+            return "the response is already held"
         if not self._gate.can_hold(selected):
-            why = "has ended" if selected.ended else "cannot be held"
-            return f"#{selected.id} {why}; only responses in flight can be held"
+            what = "the exchange has ended" if selected.ended else "the response cannot be held"
+            return f"{what}; only responses in flight can be held"
         return ""
 
     def action_hold(self) -> None:
@@ -105,7 +105,7 @@ class HoldingControls(Container, HasDisabledReasons):
             self._try(partial(self._operations.hold, selected.id, "hand"))
 
     def action_step(self) -> None:
-        """Send one more chunk."""
+        """Send the bytes of the next step."""
         self._stepped = self._target
         self._order(Step(self._step))
 

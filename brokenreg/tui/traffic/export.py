@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Input, Static
 
 from brokenreg.concurrency import paced
@@ -112,6 +113,19 @@ class _Preview(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
 
+class _FileName(Input):
+    """The name of the file to save to."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("naming")
+
+    class Cancelled(Message):
+        """The user does not want to save."""
+
+    def action_cancel(self) -> None:
+        """Save nothing."""
+        self.post_message(self.Cancelled())
+
+
 class ExportScreen(Dialogue[str], inherit_bindings=False):
     """Shows an export, and copies or saves it. The result says in one line what was done, if anything."""
 
@@ -140,7 +154,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         with _Preview():
             yield Static(id="preview", markup=False)
         yield Static(id="said", markup=False)
-        yield Input(compact=True)
+        yield _FileName(compact=True)
 
     def on_mount(self) -> None:
         self.action_format(0)
@@ -150,7 +164,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         """Return why `action` would do nothing now."""
         match action:
             case "copy" | "save" | "format" if self._is_saving:
-                return "type a file name; {export.close} goes back"
+                return "type a file name; {naming.cancel} goes back"
             case "copy" | "save" if self._text is None:
                 return "nothing to export in this format; {export.next-format} shows the next one"
             case "copy" if self._text and len(self._text) > MOST_COPIED:
@@ -206,14 +220,15 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         field.cursor_position = len(field.value)
         self.add_class("-saving")
         field.focus()
-        self._say(f"press enter to save {self._files.place}")
+        self._say(f"{{naming.save}} saves the export {self._files.place}")
         self.refresh_bindings()
 
     def action_close(self) -> None:
-        """Go back from the name of the file to the export, or close the dialogue."""
-        if not self._is_saving:
-            self.dismiss("")
-            return
+        """Close the dialogue."""
+        self.dismiss("")
+
+    def on__file_name_cancelled(self) -> None:
+        """Stop saving, and go back to the export."""
         self.workers.cancel_node(self)
         self.remove_class("-saving")
         self.query_one(_Preview).focus()
@@ -232,7 +247,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             path = await self._files.save(name, self._reported_pieces(), overwrite=self._confirmed == name)
         except FileExistsError:
             self._confirmed = name
-            self._say("the file exists; press enter again to overwrite it")
+            self._say("the file exists; {naming.save} again overwrites it")
         except RefusedFileError as error:
             self._say(visible(str(error)))
         except (OSError, ValueError, RuntimeError) as error:
@@ -249,7 +264,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             length += len(piece)
             if length - reported >= _REPORTED_EVERY:
                 reported = length
-                self._say(f"saving, {format_size(length)} so far; {{export.close}} to stop")
+                self._say(f"saving, {format_size(length)} so far; {{naming.cancel}} stops")
 
     def on_input_changed(self) -> None:
         self._confirmed = ""

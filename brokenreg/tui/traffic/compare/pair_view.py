@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -83,18 +83,21 @@ def _arranged(lines: Sequence[PairLine], width: int, *, hides_equal: bool) -> It
     if any(line.sign.is_difference for line in timeline) and not hides_equal:
         differing = [line for line in differing if line.section is not Section.TIMELINE] + timeline
     shown = {id(line) for line in differing}
-    yield from _sections(differing, "differences", width)
+    sections = {line.section for line in differing}
+    yield from _sections(differing, dict.fromkeys(sections, "what differs"), width)
     if not hides_equal:
-        yield from _sections([line for line in lines if id(line) not in shown], "no differences", width)
+        rest = {each: "the rest" if each in sections else "no differences" for each in Section}
+        yield from _sections([line for line in lines if id(line) not in shown], rest, width)
 
 
-def _sections(lines: Sequence[PairLine], what: str, width: int) -> Iterator[Content]:
+def _sections(lines: Sequence[PairLine], what: Mapping[Section, str], width: int) -> Iterator[Content]:
+    """Yield lines under the headings of their sections; `what` says which part of a section they are."""
     section = None
     for line in lines:
         if line.section is not section:
             section = line.section
             yield Content("")
-            yield Content.assemble((f"{section}", "bold"), (f"  {what}", "$secondary"))
+            yield Content.assemble((f"{section}", "bold"), (f": {what[section]}", "$secondary"))
         yield from _columns(line, width)
 
 
