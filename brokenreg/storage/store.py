@@ -14,6 +14,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.collector import Collector
+from brokenreg.storage.database import SQLite
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.integrity import Integrity
@@ -65,7 +66,7 @@ class Store:
         folder = DataFolder(root)
         folder.claim()
         try:
-            index = await Index.open(folder.index)
+            index = await Index.open(SQLite(folder.index))
             try:
                 quota = Quota(max_data)
                 async with _collecting(folder, index, cache_size, quota, verify_interval) as store:

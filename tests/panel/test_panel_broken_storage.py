@@ -52,7 +52,7 @@ async def said(pilot: Pilot[int], words: str) -> None:
 
 async def break_index(index: Index) -> None:
     """No manifest can be read or written any more."""
-    await index._database.run(lambda connection: connection.execute("DROP TABLE manifest_bodies"))
+    await index._database.write(lambda connection: connection.execute("DROP TABLE manifest_bodies") and ())
     index._bodies.clear()
 
 
@@ -99,8 +99,8 @@ async def test_an_unreadable_index_is_reported_everywhere() -> None:
 
 async def test_internal_errors_are_not_reported_as_disk_errors() -> None:
     async with registry(TrafficLog()) as runtime:
-        run = runtime.store.index._database.run
+        read = runtime.store.index._database.read
         with pytest.raises(StorageError, match="no such table: nowhere"):
-            await run(lambda connection: connection.execute("SELECT * FROM nowhere"))
+            await read(lambda connection: connection.execute("SELECT * FROM nowhere"))
         with pytest.raises(sqlite3.ProgrammingError):
-            await run(lambda connection: connection.execute("SELECT ?", ()))
+            await read(lambda connection: connection.execute("SELECT ?", ()))

@@ -14,7 +14,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.registry.endpoints import EndpointFunction
 from brokenreg.registry.listings import list_catalog, list_tags, page_of
 from brokenreg.registry.request import RegistryRequest
-from brokenreg.storage.records import Records
+from brokenreg.storage.memory import Records
 from brokenreg.storage.tags import SortedNames, Tags
 
 MANY = 4000

@@ -270,7 +270,7 @@ async def test_content_that_is_used_again_during_a_collection_stays(store: Store
     await store.index.link_blob(KEY, digest, time.time() - 2 * DAY)
     age(store.folder.blob(digest), 2 * DAY)
     busy = threading.Event()
-    blocked = asyncio.create_task(store.index._database.run(lambda _: busy.wait(5)))
+    blocked = asyncio.create_task(store.index._database.read(lambda _: busy.wait(5)))
     await asyncio.sleep(0)
     if saviour == "link":
         saving = asyncio.create_task(store.link(KEY, digest))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,36 @@ from typing import Any
 import pytest
 
 from brokenreg.storage import Store
-from brokenreg.storage.database import Database
+from brokenreg.storage.changes import Change, Changes, TagDeleted
+from brokenreg.storage.database import Connection, Database, SQLite
 from brokenreg.storage.errors import FolderGoneError, StorageError
 
 PATIENCE = 5.0
 
 
-def insert(connection: sqlite3.Connection) -> int:
-    return connection.execute("INSERT INTO recipes VALUES (hex(randomblob(8)), '')").rowcount
+def inserting(name: str) -> Callable[[Connection], Changes]:
+    """Return a job that writes a row and reports it as a change."""
+
+    def work(connection: Connection) -> Changes:
+        connection.execute("INSERT INTO recipes (key, value) VALUES (?, '')", (name,))
+        return (change(name),)
+
+    return work
+
+
+def change(name: str) -> Change:
+    return TagDeleted(("", "app"), name)
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "index.sqlite3")
+def applied() -> list[Change]:
+    """The changes that were applied to memory."""
+    return []
+
+
+@pytest.fixture
+async def database(tmp_path: Path, applied: list[Change]) -> AsyncIterator[Database]:
+    database = Database(SQLite(tmp_path / "index.sqlite3"), applied.append)
     await database.open()
     yield database
     await database.close()
@@ -41,71 +58,92 @@ async def test_a_file_whose_mode_cannot_be_set_is_one_clear_error(
     monkeypatch.setattr(Path, "chmod", refuse)
     async with asyncio.timeout(PATIENCE):
         with pytest.raises(StorageError, match="cannot use the index"):
-            await Database(tmp_path / "index.sqlite3").open()
+            await Database(SQLite(tmp_path / "index.sqlite3"), lambda _: None).open()
 
 
 async def test_an_unexpected_error_is_raised_by_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: sqlite3.Connection) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr("brokenreg.storage.database.prepare_schema", fail)
+    monkeypatch.setattr("brokenreg.storage.database.sqlite.prepare_schema", fail)
     async with asyncio.timeout(PATIENCE):
         with pytest.raises(RuntimeError, match="unforeseen"):
-            await Database(tmp_path / "index.sqlite3").open()
+            await Database(SQLite(tmp_path / "index.sqlite3"), lambda _: None).open()
 
 
-async def test_a_failing_apply_does_not_affect_other_jobs(database: Database) -> None:
-    def fail(_: object) -> None:
-        raise KeyError("of one job")
+async def test_a_failing_apply_does_not_affect_other_jobs(tmp_path: Path) -> None:
+    applied: list[Change] = []
 
-    applied: list[int] = []
+    def apply(committed: Change) -> None:
+        if committed == change("second"):
+            raise KeyError("of one job")
+        applied.append(committed)
+
+    database = Database(SQLite(tmp_path / "index.sqlite3"), apply)
+    await database.open()
     async with asyncio.timeout(PATIENCE):
         results = await asyncio.gather(
-            database.run(insert, applied.append),
-            database.run(insert, fail),
-            database.run(insert, applied.append),
+            *(database.write(inserting(name)) for name in ("first", "second", "third")),
             return_exceptions=True,
         )
-    assert [results[0], results[2]] == [1, 1]
+    assert [results[0], results[2]] == [(change("first"),), (change("third"),)]
     assert isinstance(results[1], KeyError)
-    assert applied == [1, 1]
+    assert applied == [change("first"), change("third")]
+    await database.close()
+
+
+async def test_a_failing_job_does_not_affect_other_jobs(database: Database, applied: list[Change]) -> None:
+    """All share a transaction, in which the failing one is undone."""
+    async with asyncio.timeout(PATIENCE):
+        results = await asyncio.gather(
+            *(database.write(inserting(name)) for name in ("first", "first", "third")),
+            return_exceptions=True,
+        )
+    assert isinstance(results[1], sqlite3.IntegrityError)
+    assert applied == [change("first"), change("third")]
+    rows = await database.read(
+        lambda connection: connection.execute("SELECT key FROM recipes ORDER BY key").fetchall()
+    )
+    assert rows == [("first",), ("third",)]
 
 
 async def test_a_failing_commit_reaches_all_callers_and_the_thread_continues(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(connection: sqlite3.Connection, job: object) -> None:
+    def fail(engine: object) -> None:
         raise MemoryError
 
+    jobs = [inserting(str(number)) for number in range(3)]
     async with asyncio.timeout(PATIENCE):
         with monkeypatch.context() as patched:
-            patched.setattr("brokenreg.storage.database._work", fail)
-            results = await asyncio.gather(*(database.run(insert) for _ in range(3)), return_exceptions=True)
+            patched.setattr(SQLite, "begin", fail)
+            results = await asyncio.gather(*map(database.write, jobs), return_exceptions=True)
         assert [type(result) for result in results] == [MemoryError] * 3
-        assert await database.run(insert) == 1
+        assert await database.write(jobs[0]) == (change("0"),)
 
 
 async def test_a_closed_database_accepts_no_jobs(tmp_path: Path) -> None:
-    database = Database(tmp_path / "index.sqlite3")
+    database = Database(SQLite(tmp_path / "index.sqlite3"), lambda _: None)
     await database.open()
     async with asyncio.timeout(PATIENCE):
-        waiting = asyncio.gather(*(database.run(insert) for _ in range(3)))
+        waiting = asyncio.gather(*(database.write(inserting(str(number))) for number in range(3)))
         await asyncio.sleep(0)  # each has handed over its job
         await asyncio.gather(database.close(), database.close())
-        assert await waiting == [1, 1, 1]
+        assert await waiting == [(change(str(number)),) for number in range(3)]
         with pytest.raises(StorageError, match="closed"):
-            await database.run(insert)
+            await database.write(inserting("late"))
 
 
-async def test_writes_to_a_deleted_file_are_not_acknowledged(tmp_path: Path, database: Database) -> None:
+async def test_writes_to_a_deleted_file_are_not_acknowledged(
+    tmp_path: Path, database: Database, applied: list[Change]
+) -> None:
     (tmp_path / "index.sqlite3").rename(tmp_path / "away")
-    applied: list[int] = []
     with pytest.raises(FolderGoneError):
-        await database.run(insert, applied.append)
-    assert applied == []
+        await database.write(inserting("first"))
     (tmp_path / "index.sqlite3").write_bytes(b"")  # another one
     with pytest.raises(FolderGoneError):
-        await database.run(insert, applied.append)
+        await database.write(inserting("second"))
+    assert applied == []
 
 
 async def test_all_files_of_the_data_folder_are_private(tmp_path: Path) -> None:
@@ -144,13 +182,13 @@ async def test_reads_do_not_fail_with_a_change_on_a_full_disk(
     """Both wait at the same time and share a transaction."""
     await database.close()
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=FullDisk))
-    database = Database(tmp_path / "index.sqlite3")
+    database = Database(SQLite(tmp_path / "index.sqlite3"), lambda _: None)
     await database.open()
     may_go_on = threading.Event()
-    blocking = asyncio.ensure_future(database.run(lambda _: may_go_on.wait(PATIENCE)))
-    changing = asyncio.ensure_future(database.run(insert))
+    blocking = asyncio.ensure_future(database.read(lambda _: may_go_on.wait(PATIENCE)))
+    changing = asyncio.ensure_future(database.write(inserting("never")))
     reading = asyncio.ensure_future(
-        database.run(lambda connection: connection.execute("SELECT count(*) FROM recipes").fetchone()[0])
+        database.read(lambda connection: connection.execute("SELECT count(*) FROM recipes").fetchone()[0])
     )
     await asyncio.sleep(0)
     may_go_on.set()
@@ -162,14 +200,16 @@ async def test_reads_do_not_fail_with_a_change_on_a_full_disk(
 
 
 async def test_a_large_change_opens_no_other_file(database: Database) -> None:
-    def create(connection: sqlite3.Connection) -> None:
+    def create(connection: Connection) -> Changes:
         connection.execute("CREATE TABLE large (content BLOB)")
         connection.executemany("INSERT INTO large VALUES (?)", [(bytes(3000),)] * 100)
+        return ()
 
-    def change(connection: sqlite3.Connection) -> None:
+    def enlarge(connection: Connection) -> Changes:
         connection.execute("UPDATE large SET content = zeroblob(3001)")
+        return ()
 
-    await database.run(create)
-    await database.run(change)
+    await database.write(create)
+    await database.write(enlarge)
     links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     assert not [link for link in links if "etilqs" in str(link.readlink())]

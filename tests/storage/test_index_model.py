@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from brokenreg.oci.digests import Digest
+from brokenreg.storage.database import SQLite
 from brokenreg.storage.index import Index, UploadRow
 from tests.storage.contents import manifest_of, referring_to
 
@@ -42,7 +43,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "index.sqlite3"
         self.runner = asyncio.Runner()
-        self.index = self.runner.run(Index.open(self.path))
+        self.index = self.runner.run(Index.open(SQLite(self.path)))
         self.manifests = {key: {} for key in KEYS}
         self.tags = {key: {} for key in KEYS}
         self.links = {key: {} for key in KEYS}
@@ -138,7 +139,7 @@ class IndexMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self):
         self.runner.run(self.index.close())
-        self.index = self.runner.run(Index.open(self.path))
+        self.index = self.runner.run(Index.open(SQLite(self.path)))
 
     @invariant()
     def memory_is_the_model(self):

@@ -119,7 +119,7 @@ async def test_a_manifest_that_is_fetched_again_during_a_collection_stays(store:
     """The index is kept busy, so that the change is still queued when the collector runs."""
     old = await keep(store, Digest.of(b"never fetched"))
     busy = threading.Event()
-    blocked = asyncio.create_task(store.index._database.run(lambda _: busy.wait(5)))
+    blocked = asyncio.create_task(store.index._database.read(lambda _: busy.wait(5)))
     await asyncio.sleep(0)
     collecting_from = time.time() + DAY
     again = asyncio.create_task(keep(store, Digest.of(b"never fetched"), tag="again"))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from brokenreg import storage
-from brokenreg.storage.database import Database
+from brokenreg.storage.database import Database, SQLite
 from brokenreg.storage.recipes import _NAMING, _TRIM, Recipes
 
 
@@ -25,7 +27,7 @@ def image(number: int, size: int = 1) -> tuple[str, str]:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "index.sqlite3")
+    database = Database(SQLite(tmp_path / "index.sqlite3"), lambda _: None)
     await database.open()
     yield database
     await database.close()
@@ -63,21 +65,40 @@ async def test_replaced_records_evict_nothing(database: Database) -> None:
     assert len(await recipes.beginning_with("layer:", 999)) == 100
 
 
+async def test_records_of_an_older_version_are_found_by_digest(tmp_path: Path) -> None:
+    """An older version can still write to the file afterwards."""
+    path = tmp_path / "index.sqlite3"
+    with contextlib.closing(sqlite3.connect(path)) as older, older:
+        older.execute("CREATE TABLE recipes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+        older.execute("CREATE INDEX recipes_by_digest ON recipes (json_extract(value, '$.digest'))")
+        older.execute("INSERT INTO recipes VALUES (?, ?)", layer(1))
+        for table in ("manifests", "tags", "links"):
+            older.execute(f"CREATE TABLE {table} (namespace, repository, digest)")
+        older.execute("PRAGMA user_version = 2")
+    for number in (1, 2):
+        database = Database(SQLite(path), lambda _: None)
+        await database.open()
+        assert await Recipes(database).naming(f"sha256:1-{number}") == [layer(number)]
+        await database.close()
+        with contextlib.closing(sqlite3.connect(path)) as older, older:
+            older.execute("INSERT OR REPLACE INTO recipes VALUES (?, ?)", layer(2))
+
+
 @pytest.mark.parametrize(
     ("statement", "parameters"), [(_NAMING, ("sha256:x", "sha256:x")), (_TRIM, (1,))], ids=["naming", "trim"]
 )
 async def test_no_statement_reads_all_records(
     database: Database, statement: str, parameters: tuple[object, ...]
 ) -> None:
-    plan = await database.run(
+    plan = await database.read(
         lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
     )
     steps = [row[3] for row in plan if "recipes" in row[3]]
     assert steps
-    assert all("INDEX recipes_by" in step or "PRIMARY KEY" in step for step in steps), steps
+    assert all("INDEX recipes_of" in step or "PRIMARY KEY" in step for step in steps), steps
 
 
 def test_no_statement_has_numbered_placeholders() -> None:
     """With a sequence of parameters, they are an error in Python 3.14."""
-    sources = Path(storage.__path__[0]).glob("*.py")
+    sources = Path(storage.__path__[0]).rglob("*.py")
     assert [each.name for each in sources if re.search(r"\?[0-9]", each.read_text())] == []

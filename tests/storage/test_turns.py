@@ -15,7 +15,8 @@ import pytest
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
-from brokenreg.storage.records import Records, Repository
+from brokenreg.storage.memory import Records
+from brokenreg.storage.records import Repository
 from brokenreg.storage.uploads import UploadStore
 from tests.storage.contents import DAY, KEY, put
 
@@ -76,7 +77,7 @@ async def test_many_links_are_removed(tmp_path: Path, monkeypatch: pytest.Monkey
         removed = counted(monkeypatch, Records, "_remove_link")
         link = "INSERT INTO links VALUES (?, ?, ?, 0.0)"
         rows = [(*key, digest) for key in (KEY, CACHED) for digest in digests(1500)]
-        await store.index._database.run(lambda connection: connection.executemany(link, rows))
+        await store.index._database.write(lambda connection: connection.executemany(link, rows) and ())
         async with removed.watched():
             await store.collector.collect()
             assert store.index.repositories == {}

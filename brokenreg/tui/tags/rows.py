@@ -9,7 +9,8 @@ from typing import NamedTuple
 from brokenreg.oci.descriptors import Descriptor, Parts
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
-from brokenreg.storage.records import Manifest, Records, Repository, RepositoryKey, is_cache, spelled
+from brokenreg.storage.memory import Records
+from brokenreg.storage.records import Manifest, Repository, RepositoryKey, is_cache, spelled
 from brokenreg.wording import counted
 
 Place = tuple[str, ...]

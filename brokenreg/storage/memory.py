@@ -1,0 +1,208 @@
+"""The index in memory, which follows the changes of the database."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.mediatypes import ManifestFacts
+from brokenreg.storage.changes import (
+    BlobLinked,
+    BlobsUnlinked,
+    Change,
+    ManifestDeleted,
+    ManifestPut,
+    TagDeleted,
+    TimesCorrected,
+    UploadOpened,
+    UploadsClosed,
+)
+from brokenreg.storage.database import Connection
+from brokenreg.storage.records import MOST_NAMES, Manifest, Repository, RepositoryKey, UploadRow, is_cache
+from brokenreg.storage.tags import SortedNames
+
+
+class Records:
+    """All repositories, and counts of digests across them. They change by `load` and `apply` only."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        """Increases with every change of manifests, tags or links."""
+        self.repositories: dict[RepositoryKey, Repository] = {}
+        self.catalog = SortedNames()
+        """The names of the repositories of the default namespace, in order."""
+        self._ever_pushed: dict[RepositoryKey, None] = {}
+        self._configs: Counter[str] = Counter()
+        self._linked: Counter[Digest] = Counter()
+        self._pushed: Counter[Digest] = Counter()
+        self._sizes: dict[Digest, int] = {}
+        self.uploads: dict[str, UploadRow] = {}
+        """All upload sessions by id, the least recently used first."""
+
+    def repository(self, key: RepositoryKey) -> Repository | None:
+        return self.repositories.get(key)
+
+    def present(self, keys: Iterable[RepositoryKey]) -> list[Repository]:
+        """Return the repositories with these keys that exist."""
+        return [self.repositories[key] for key in keys if key in self.repositories]
+
+    def was_pushed_to(self, key: RepositoryKey) -> bool:
+        """Return whether anything was ever pushed to a repository, even if it was deleted later."""
+        return key in self.repositories or key in self._ever_pushed
+
+    def is_config(self, digest: str) -> bool:
+        """Return whether a stored manifest has that digest as its configuration."""
+        return digest in self._configs
+
+    def is_linked(self, digest: Digest) -> bool:
+        """Return whether any repository has a link to that blob."""
+        return digest in self._linked
+
+    def is_pushed(self, digest: Digest) -> bool:
+        """Return whether a repository outside the cache has a link to that blob."""
+        return digest in self._pushed
+
+    def blob_size(self, digest: Digest) -> int | None:
+        """Return the size that a linked blob had when it was stored, in bytes.
+
+        Return None if an older version of brokenreg stored it, which did not record sizes.
+        """
+        return self._sizes.get(digest)
+
+    @property
+    def blob_count(self) -> int:
+        """Return the number of blobs that repositories have links to."""
+        return len(self._linked)
+
+    def load(self, connection: Connection) -> None:
+        """Add everything that the database has."""
+        for namespace, repository, digest, media_type, size, facts, stored in connection.execute(
+            "SELECT namespace, repository, digest, media_type, size, facts, stored FROM manifests"
+        ):
+            manifest = Manifest(Digest(digest), media_type, size, ManifestFacts.stored(facts))
+            self._add_manifest((namespace, repository), manifest, stored)
+        for namespace, repository, tag, digest in connection.execute(
+            "SELECT namespace, repository, tag, digest FROM tags"
+        ):
+            self._repository((namespace, repository)).tags.point((tag,), Digest(digest))
+        for namespace, repository, digest, linked in connection.execute(
+            "SELECT namespace, repository, digest, linked FROM links"
+        ):
+            self._add_link((namespace, repository), Digest(digest), linked)
+        for digest, size in connection.execute("SELECT digest, size FROM blob_sizes"):
+            if digest in self._linked:
+                self._sizes[Digest(digest)] = size
+        for key in connection.execute("SELECT namespace, repository FROM pushed ORDER BY number"):
+            self._note_push(key)
+        for upload_id, namespace, repository, algorithm in connection.execute(
+            "SELECT id, namespace, repository, algorithm FROM uploads"
+        ):
+            self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
+
+    def apply(self, change: Change) -> None:
+        """Follow a committed change. Changes are applied in the order of their commits."""
+        match change:
+            case ManifestPut(key, manifest, tags, stored):
+                self._note_push(key)
+                self._add_manifest(key, manifest, stored)
+                self.repositories[key].tags.point(tags, manifest.digest)
+            case ManifestDeleted(key, digest, tags, mentioned, deleted):
+                links = self.repositories[key].links
+                links.update({name: max(links[name], deleted) for name in mentioned})
+                self._remove_manifest(key, digest, tags)
+            case TagDeleted(key, tag):
+                self.repositories[key].tags.drop((tag,))
+                self._note_change(key)
+            case BlobLinked(key, digest, linked, size, upload_id):
+                self._note_push(key)
+                self._add_link(key, digest, linked)
+                if size is not None:
+                    self._sizes[digest] = size
+                if upload_id is not None:
+                    self.uploads.pop(upload_id, None)
+            case BlobsUnlinked(removed):
+                for key, digest in removed:
+                    self._remove_link(key, digest)
+            case TimesCorrected(key, now):
+                repository = self.repositories.get(key)
+                for times in (repository.links, repository.requested) if repository else ():
+                    times.update({digest: now for digest, when in times.items() if when > now})
+            case UploadOpened(row):
+                self.uploads[row.id] = row
+            case UploadsClosed(upload_ids):
+                for upload_id in upload_ids:
+                    self.uploads.pop(upload_id, None)
+
+    def _repository(self, key: RepositoryKey) -> Repository:
+        repository = self.repositories.get(key)
+        if repository is None:
+            repository = self.repositories[key] = Repository()
+            if not key[0]:
+                self.catalog.put(key[1])
+        return repository
+
+    def _note_push(self, key: RepositoryKey) -> None:
+        """Remember a name even if its content is deleted, up to a number of names."""
+        if not is_cache(key):
+            self._ever_pushed[key] = None
+            if len(self._ever_pushed) > MOST_NAMES:
+                del self._ever_pushed[next(iter(self._ever_pushed))]
+
+    def _note_change(self, key: RepositoryKey) -> None:
+        """Note a change of a repository's manifests, tags or links. Remove the repository if it is empty."""
+        self.version += 1
+        repository = self._repository(key)
+        repository.revision = self.version
+        if repository.is_empty:
+            del self.repositories[key]
+            if not key[0]:
+                self.catalog.drop(key[1])
+
+    def _add_manifest(self, key: RepositoryKey, manifest: Manifest, stored: float) -> None:
+        repository = self._repository(key)
+        if manifest.digest not in repository.manifests:
+            if manifest.facts.config:
+                self._configs[manifest.facts.config] += 1
+            if manifest.facts.subject:
+                insort(repository.referring.setdefault(manifest.facts.subject, []), manifest.digest)
+        repository.manifests[manifest.digest] = manifest
+        repository.requested[manifest.digest] = stored
+        self._note_change(key)
+
+    def _remove_manifest(self, key: RepositoryKey, digest: Digest, tags: Collection[str]) -> None:
+        """Remove a manifest and the tags that point to it."""
+        repository = self.repositories[key]
+        manifest = repository.manifests.pop(digest)
+        repository.requested.pop(digest)
+        repository.tags.drop(tags)
+        if manifest.facts.subject:
+            referring = repository.referring[manifest.facts.subject]
+            referring.remove(digest)
+            if not referring:
+                del repository.referring[manifest.facts.subject]
+        if manifest.facts.config:
+            self._configs[manifest.facts.config] -= 1
+            if not self._configs[manifest.facts.config]:
+                del self._configs[manifest.facts.config]
+        self._note_change(key)
+
+    def _add_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
+        links = self._repository(key).links
+        if digest not in links:
+            self._linked[digest] += 1
+            if not is_cache(key):
+                self._pushed[digest] += 1
+        links[digest] = when
+        self._note_change(key)
+
+    def _remove_link(self, key: RepositoryKey, digest: Digest) -> None:
+        del self.repositories[key].links[digest]
+        for counts in (self._linked,) if is_cache(key) else (self._linked, self._pushed):
+            counts[digest] -= 1
+            if not counts[digest]:
+                del counts[digest]
+        if digest not in self._linked:
+            self._sizes.pop(digest, None)
+        self._note_change(key)

@@ -1,0 +1,170 @@
+"""The jobs of the index: each reads, or writes in a transaction and returns what it changed.
+
+The statements are written in SQL that all databases understand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.mediatypes import ManifestFacts
+from brokenreg.storage.changes import (
+    BlobLinked,
+    BlobsUnlinked,
+    Changes,
+    ManifestDeleted,
+    ManifestPut,
+    TagDeleted,
+    TimesCorrected,
+    UploadOpened,
+    UploadsClosed,
+)
+from brokenreg.storage.database import Connection
+from brokenreg.storage.records import MOST_NAMES, RepositoryKey, UploadRow, is_cache
+
+_IS_LINK = "namespace = ? AND repository = ? AND digest = ?"
+_UNLINK = f"DELETE FROM links WHERE {_IS_LINK}"
+# A digest occurs in no other text of the facts.
+_UNLINK_UNUSED = f"""
+{_UNLINK} AND linked < ? AND NOT EXISTS (
+    SELECT 1 FROM manifests
+    WHERE namespace = links.namespace AND repository = links.repository AND instr(facts, links.digest) > 0
+)
+"""
+_DELETE_UNUSED_BODY = """
+DELETE FROM manifest_bodies
+WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = manifest_bodies.digest)
+"""
+_PUT_MANIFEST = """
+INSERT INTO manifests (namespace, repository, digest, media_type, size, facts, stored)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (namespace, repository, digest) DO UPDATE
+SET media_type = excluded.media_type, size = excluded.size, facts = excluded.facts, stored = excluded.stored
+"""
+_PUT_BODY = "INSERT INTO manifest_bodies (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING"
+_PUT_TAG = """
+INSERT INTO tags (namespace, repository, tag, digest) VALUES (?, ?, ?, ?)
+ON CONFLICT (namespace, repository, tag) DO UPDATE SET digest = excluded.digest
+"""
+_PUT_LINK = """
+INSERT INTO links (namespace, repository, digest, linked) VALUES (?, ?, ?, ?)
+ON CONFLICT (namespace, repository, digest) DO UPDATE SET linked = excluded.linked
+"""
+_PUT_SIZE = """
+INSERT INTO blob_sizes (digest, size) VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET size = excluded.size
+"""
+_PUT_NAME = "INSERT INTO pushed (namespace, repository) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
+
+def read_body(connection: Connection, digest: Digest) -> bytes | None:
+    """Return the bytes of a manifest, or None."""
+    row = connection.execute("SELECT body FROM manifest_bodies WHERE digest = ?", (digest,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def put_manifest(connection: Connection, put: ManifestPut, body: bytes) -> Changes:
+    """Store a manifest and its bytes, and point the tags at it."""
+    key, manifest = put.key, put.manifest
+    _note_push(connection, key)
+    facts = manifest.facts.model_dump_json()
+    connection.execute(_PUT_BODY, (manifest.digest, body))
+    connection.execute(
+        _PUT_MANIFEST, (*key, manifest.digest, manifest.media_type, manifest.size, facts, put.stored)
+    )
+    for tag in put.tags:
+        connection.execute(_PUT_TAG, (*key, tag, manifest.digest))
+    return (put,)
+
+
+def delete_manifest(
+    connection: Connection,
+    key: RepositoryKey,
+    digest: Digest,
+    now: float,
+    stored_before: float | None,
+) -> Changes:
+    """Delete a manifest and its tags, and set the link times of the blobs that it mentions to `now`.
+
+    Change nothing if the manifest is missing or was not stored before `stored_before`.
+    """
+    where = (*key, digest)
+    row = connection.execute(f"SELECT facts, stored FROM manifests WHERE {_IS_LINK}", where).fetchone()
+    if row is None or (stored_before is not None and row[1] >= stored_before):
+        return ()
+    connection.execute(f"DELETE FROM manifests WHERE {_IS_LINK}", where)
+    names = map(Digest, ManifestFacts.model_validate_json(row[0]).names)
+    touch = f"UPDATE links SET linked = CASE WHEN linked < ? THEN ? ELSE linked END WHERE {_IS_LINK}"
+    mentioned = tuple(name for name in names if connection.execute(touch, (now, now, *key, name)).rowcount)
+    tags = tuple(tag for (tag,) in connection.execute(f"SELECT tag FROM tags WHERE {_IS_LINK}", where))
+    connection.execute(f"DELETE FROM tags WHERE {_IS_LINK}", where)
+    connection.execute(_DELETE_UNUSED_BODY, (digest,))
+    return (ManifestDeleted(key, digest, tags, mentioned, now),)
+
+
+def delete_tag(connection: Connection, key: RepositoryKey, tag: str) -> Changes:
+    """Delete a tag, but not its manifest."""
+    delete = "DELETE FROM tags WHERE namespace = ? AND repository = ? AND tag = ?"
+    return (TagDeleted(key, tag),) if connection.execute(delete, (*key, tag)).rowcount else ()
+
+
+def link_blob(connection: Connection, link: BlobLinked) -> Changes:
+    """Link a repository to a blob, and end its upload session."""
+    if link.size is not None:
+        connection.execute(_PUT_SIZE, (link.digest, link.size))
+    _note_push(connection, link.key)
+    connection.execute(_PUT_LINK, (*link.key, link.digest, link.linked))
+    if link.upload_id is not None:
+        connection.execute("DELETE FROM uploads WHERE id = ?", (link.upload_id,))
+    return (link,)
+
+
+def unlink_blobs(
+    connection: Connection, links: Iterable[tuple[RepositoryKey, Digest]], unused_since: float | None = None
+) -> Changes:
+    """Delete links to blobs: with `unused_since`, only those that are older and that no manifest mentions."""
+    statement, more = (_UNLINK, ()) if unused_since is None else (_UNLINK_UNUSED, (unused_since,))
+    removed = tuple(
+        (key, digest)
+        for key, digest in links
+        if connection.execute(statement, (*key, digest, *more)).rowcount
+    )
+    return (BlobsUnlinked(removed),) if removed else ()
+
+
+def correct_times(connection: Connection, key: RepositoryKey, now: float) -> Changes:
+    """Set the times of a repository's links and manifests that are later than `now` to `now`."""
+    for table, column in (("links", "linked"), ("manifests", "stored")):
+        connection.execute(
+            f"UPDATE {table} SET {column} = ? WHERE namespace = ? AND repository = ? AND {column} > ?",
+            (now, *key, now),
+        )
+    return (TimesCorrected(key, now),)
+
+
+def open_upload(connection: Connection, row: UploadRow) -> Changes:
+    """Store an upload session."""
+    insert = "INSERT INTO uploads (id, namespace, repository, algorithm) VALUES (?, ?, ?, ?)"
+    connection.execute(insert, (row.id, *row.key, row.algorithm))
+    return (UploadOpened(row),)
+
+
+def close_uploads(connection: Connection, upload_ids: Collection[str]) -> Changes:
+    """Delete upload sessions."""
+    for upload_id in upload_ids:
+        connection.execute("DELETE FROM uploads WHERE id = ?", (upload_id,))
+    return (UploadsClosed(tuple(upload_ids)),)
+
+
+def forget_sizes(connection: Connection) -> Changes:
+    """Delete the sizes of blobs that no repository has a link to."""
+    connection.execute("DELETE FROM blob_sizes WHERE digest NOT IN (SELECT digest FROM links)")
+    return ()
+
+
+def _note_push(connection: Connection, key: RepositoryKey) -> None:
+    """Remember the name of a repository that was pushed to, up to `MOST_NAMES`."""
+    if not is_cache(key) and connection.execute(_PUT_NAME, key).rowcount:
+        connection.execute(
+            "DELETE FROM pushed WHERE number <= (SELECT max(number) FROM pushed) - ?", (MOST_NAMES,)
+        )
