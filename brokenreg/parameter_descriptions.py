@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from brokenreg.oci.sizes import written_size
 
 
 class ParameterDescription(BaseModel):
@@ -54,7 +56,8 @@ def _choices(schema: dict[str, Any]) -> list[str]:
     return [word for word in (*alone, *schema.get("enum", ()), *inner) if isinstance(word, str)]
 
 
-_KINDS = {"1m30s": "a duration such as 1m30s", "64KiB": "a size such as 64KiB", "50%": "a share such as 50%"}
+_SIZE = "a size such as 64KiB"
+_KINDS = {"1m30s": "a duration such as 1m30s", "64KiB": _SIZE, "50%": "a share such as 50%"}
 """Texts by which the pattern of a parameter shows what kind of value it has, and the names of these kinds."""
 
 _NO_LIMIT = 2**31 - 1
@@ -63,14 +66,43 @@ _NO_LIMIT = 2**31 - 1
 
 def usage_of(parameter: ParameterDescription) -> str:
     """Return the valid values of a parameter as text for users: `400 to 599`, `json, html or empty`."""
-    alternatives = list(_alternatives(parameter.json_schema))
-    kinds = [kind for each in alternatives for kind in _kinds(each)]
-    if kinds:  # a number is then in the same unit
-        alternatives = [each for each in alternatives if each.get("type") not in ("integer", "number")]
     examples = parameter.json_schema.get("examples", ())
-    found = [*parameter.choices, *kinds, *(_usage(each, *examples) for each in alternatives)]
+    others = (_other(each, *examples) for each in _alternatives(parameter.json_schema))
+    return _listed([*parameter.choices, *_measures(parameter), *others])
+
+
+def measure_of(parameter: ParameterDescription) -> str:
+    """Return the limits of a number, or how to write a size, share or duration, as text; otherwise empty."""
+    has_limit = any(
+        each.get("maximum", _NO_LIMIT) < _NO_LIMIT for each in _alternatives(parameter.json_schema)
+    )
+    return _listed(_measures(parameter)) if has_limit or _kinds_of(parameter) else ""
+
+
+def _listed(found: Iterable[str]) -> str:
     *others, last = dict.fromkeys(filter(None, found)) or ("",)
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def _measures(parameter: ParameterDescription) -> list[str]:
+    numbers = (
+        each for each in _alternatives(parameter.json_schema) if each.get("type") in ("integer", "number")
+    )
+    return _kinds_of(parameter) or [*map(_range, numbers)]  # beside a kind, a number is in its unit
+
+
+def _kinds_of(parameter: ParameterDescription) -> list[str]:
+    return [kind for each in _alternatives(parameter.json_schema) for kind in _kinds(each)]
+
+
+def default_of(parameter: ParameterDescription) -> str:
+    """Return the default as text for users: `64KiB`, `false`; empty without a default."""
+    value = parameter.default
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and _SIZE in _kinds_of(parameter):
+        return written_size(value)
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _alternatives(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -91,12 +123,10 @@ def _kinds(schema: dict[str, Any]) -> list[str]:
     return found if len(found) < len(_KINDS) else []
 
 
-def _usage(schema: dict[str, Any], *examples: str) -> str:
+def _other(schema: dict[str, Any], *examples: str) -> str:
     match schema.get("type"):
         case "boolean":
             return "true or false"
-        case "integer" | "number":
-            return _range(schema)
         case "string" if "enum" not in schema and not _kinds(schema):
             return f"text such as {examples[0]}" if examples else "text"
         case "array":
@@ -105,6 +135,8 @@ def _usage(schema: dict[str, Any], *examples: str) -> str:
 
 
 def _range(schema: dict[str, Any]) -> str:
+    if "const" in schema:
+        return str(schema["const"])
     least, most = schema.get("minimum"), schema.get("maximum", _NO_LIMIT)
     if least is None:
         return "a number"

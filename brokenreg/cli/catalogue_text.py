@@ -130,24 +130,19 @@ def markdown_contents(rows: Iterable[tuple[str, str]], heading: str) -> Iterator
 
 
 def _default(parameter: ParameterDescription) -> str:
-    if parameter.required:
-        return "required"
-    value: Any = parameter.default
-    return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    from brokenreg.parameter_descriptions import default_of
+
+    return "required" if parameter.required else default_of(parameter) or "-"
 
 
 def _meaning(parameter: ParameterDescription) -> str:
+    """Return the description with the valid words or numbers, unless it has them itself."""
+    from brokenreg.parameter_descriptions import measure_of
+
     words = [word for word in parameter.choices if f"`{word}`" not in parameter.description]
     choices = f": {', '.join(f'`{word}`' for word in words)}" if words else ""
-    return f"{parameter.description}{choices}{_range(parameter)}"
-
-
-def _range(parameter: ParameterDescription) -> str:
-    """Return ` (1 to 1,000)` for a number with limits, or nothing if its description has numbers itself."""
-    least, most = (parameter.json_schema.get(each) for each in ("minimum", "maximum"))
-    if least is None or most is None or re.search("[0-9]", parameter.description):
-        return ""
-    return f" ({least:,} to {most:,})"
+    measure = "" if re.search("[0-9]", parameter.description) else measure_of(parameter)
+    return f"{parameter.description}{choices}{f' ({measure})' if measure else ''}"
 
 
 def flowing(text: str) -> str:

@@ -26,19 +26,19 @@ class Match(TypedDict, total=False):
         "referrers",
         "catalog",
     ]
-    """what is requested; absent: where the fault is applied by default"""
+    """what is requested; by default the default endpoint of the fault"""
 
     layer: int
-    """the place of the layer in its manifest, from 1"""
+    """number of the layer in its manifest"""
 
     repository: str
-    """glob on the repository, prefixes stripped; `a|b` for a or b"""
+    """glob on the repository, without prefixes; `a|b` matches a or b"""
 
     reference: str
-    """glob on the tag, digest or upload ID; `a|b` for a or b"""
+    """glob on the tag, digest or upload ID; `a|b` matches a or b"""
 
     method: str
-    """glob on the method; `GET|HEAD` for both"""
+    """glob on the method; `GET|HEAD` matches both"""
 
     client: str
     """an address, a network (10.0.0.0/8), or a glob on User-Agent"""
@@ -47,14 +47,14 @@ class Match(TypedDict, total=False):
     """glob on the user of Basic credentials, or the subject of a token (JWT)"""
 
     header: Mapping[str, str]
-    """globs on values of request headers, `!glob` for no such value; for credentials, on the scheme only:
-    `Basic *`"""
+    """globs on the values of request headers. `!glob` matches if no value does. Of credentials, only the
+    scheme is matched: `Basic *`"""
 
     attempt: int
-    """the Nth request with the same method, repository and reference"""
+    """number of the request among those with the same method, repository and reference"""
 
     protocol: Literal["http/1.1", "h2"]
-    """the protocol of the request"""
+    """protocol of the request"""
 
 
 class RuleFields(TypedDict, total=False):
@@ -73,10 +73,10 @@ class RuleFields(TypedDict, total=False):
     """maximum number of times the fault is applied; by default unlimited"""
 
     probability: float | str
-    """share of the matches to which the fault is applied, more than 0; chosen by the seed"""
+    """share of the matches to which the fault is applied, more than 0; the seed decides which"""
 
     per: Literal["rule", "repository", "reference", "client"]
-    """what `skip` and `times` count separately"""
+    """what `skip` and `times` are counted for"""
 
     after: str
     """name of another rule; this one matches only after that one was applied"""

@@ -56,3 +56,14 @@ def format_size(size: int) -> str:
         if value < 1023.95 or unit == "PiB":
             break
     return f"{value:.1f} {unit}".replace(".0", "")
+
+
+_WRITTEN = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+
+
+def written_size(size: int) -> str:
+    """Return a size exactly and as users write it: `64KiB`, `1000`."""
+    for unit, factor in _WRITTEN:
+        if size and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return str(size)

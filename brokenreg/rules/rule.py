@@ -151,10 +151,10 @@ class Rule(BaseModel):
     )
     probability: Share = Field(
         1.0,
-        description="share of the matches to which the fault is applied, more than 0; chosen by the seed",
+        description="share of the matches to which the fault is applied, more than 0; the seed decides which",
         json_schema_extra={"exclusiveMinimum": 0},
     )
-    per: Per = Field("rule", description="what `skip` and `times` count separately")
+    per: Per = Field("rule", description="what `skip` and `times` are counted for")
     after: str | None = Field(
         None,
         min_length=1,

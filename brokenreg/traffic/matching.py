@@ -93,19 +93,17 @@ class Match(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     endpoint: EndpointName | None = Field(
-        None, description="what is requested; absent: where the fault is applied by default"
+        None, description="what is requested; by default the default endpoint of the fault"
     )
-    layer: int | None = Field(
-        None, ge=1, le=10_000, description="the place of the layer in its manifest, from 1"
-    )
+    layer: int | None = Field(None, ge=1, le=10_000, description="number of the layer in its manifest")
     repository: Globs | None = Field(
-        None, description="glob on the repository, prefixes stripped; `a|b` for a or b"
+        None, description="glob on the repository, without prefixes; `a|b` matches a or b"
     )
     reference: Globs | None = Field(
-        None, description="glob on the tag, digest or upload ID; `a|b` for a or b"
+        None, description="glob on the tag, digest or upload ID; `a|b` matches a or b"
     )
     method: Annotated[Globs, BeforeValidator(_method)] | None = Field(
-        None, description="glob on the method; `GET|HEAD` for both"
+        None, description="glob on the method; `GET|HEAD` matches both"
     )
     client: Glob | None = Field(
         None, description="an address, a network (10.0.0.0/8), or a glob on User-Agent"
@@ -115,14 +113,16 @@ class Match(BaseModel):
     )
     header: dict[Glob, Glob] | None = Field(
         None,
-        description="globs on values of request headers, `!glob` for no such value; for credentials, on the "
-        "scheme only: `Basic *`",
+        description="globs on the values of request headers. `!glob` matches if no value does. "
+        "Of credentials, only the scheme is matched: `Basic *`",
         max_length=20,
     )
     attempt: int | None = Field(
-        None, ge=1, description="the Nth request with the same method, repository and reference"
+        None,
+        ge=1,
+        description="number of the request among those with the same method, repository and reference",
     )
-    protocol: Literal["http/1.1", "h2"] | None = Field(None, description="the protocol of the request")
+    protocol: Literal["http/1.1", "h2"] | None = Field(None, description="protocol of the request")
 
     @field_validator("header")
     @classmethod

@@ -89,7 +89,7 @@ def test_the_limits_of_numbers_are_shown() -> None:
     assert "number of members (2 to 200)" in CliRunner().invoke(main, ["images", "layer-gzip-members"]).output
     page = CliRunner().invoke(main, ["images", "--markdown"]).output
     assert "| `depth` | 2 | number of indexes, including the outermost (2 to 1,000) |" in page
-    assert "HTTP status, 400 to 599 |" in run("--markdown").output, "not twice"
+    assert "| HTTP status (400 to 599) |" in run("--markdown").output, "not twice"
 
 
 def test_the_page_of_profiles_shows_a_pull_of_each() -> None:

@@ -60,7 +60,7 @@ def challenge(
 
     - `form`: form of the challenge
     - `value`: value of the header, instead of `form`
-    - `always`: also respond to requests with Authorization
+    - `always`: whether requests with Authorization get it, too
     - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,
       PUT, PATCH and DELETE are carried out
     """

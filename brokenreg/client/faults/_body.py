@@ -30,7 +30,7 @@ def truncate(
 
     Parameters:
 
-    - `after`: how much of the body to send (64KiB, 50%)
+    - `after`: how much of the body to send
     - `end`: how the connection ends
     - `scope`: what ends over HTTP/2
     """

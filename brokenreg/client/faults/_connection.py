@@ -94,7 +94,7 @@ def h2_reset(*, after: float | str = 0, code: int = 2) -> Fault:
 
     Parameters:
 
-    - `after`: how much of the body to send (64KiB, 50%); 0 sends no headers either
+    - `after`: how much of the body to send; 0 sends no headers either
     - `code`: error code: 2 INTERNAL_ERROR, 7 REFUSED_STREAM, 8 CANCEL
     """
     return Fault(type="h2-reset")
@@ -111,7 +111,7 @@ def h2_goaway(*, after: float | str = 0, code: int = 0) -> Fault:
 
     Parameters:
 
-    - `after`: how much of the body to send (64KiB, 50%); 0 sends no headers either
+    - `after`: how much of the body to send; 0 sends no headers either
     - `code`: error code: 0 NO_ERROR, 2 INTERNAL_ERROR, 11 ENHANCE_YOUR_CALM
     """
     return Fault(type="h2-goaway")

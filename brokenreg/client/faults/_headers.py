@@ -21,7 +21,7 @@ def header(*, header: str = "docker-content-digest", value: str | None = None, a
 
     - `header`: name of the header
     - `value`: value of the header; without it, the header is removed
-    - `add`: add the header without replacing existing ones of the same name
+    - `add`: whether existing headers of the same name are kept
     """
     return Fault(type="header")
 

@@ -57,8 +57,8 @@ def redirect(
     Parameters:
 
     - `form`: what happens at the URL
-    - `status`: status of the redirect, 300 to 399
-    - `get_only`: whether HEAD is not redirected
+    - `status`: status of the redirect
+    - `get_only`: whether only GET is redirected, not HEAD
     - `lifetime`: how long the URL works
     - `hops`: number of redirects before the content, including this one
     - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,

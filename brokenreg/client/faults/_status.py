@@ -26,7 +26,7 @@ def error(
 
     Parameters:
 
-    - `status`: HTTP status, 400 to 599
+    - `status`: HTTP status
     - `code`: error code; by default the usual one for the status
     - `message`: error message; by default the usual one for the status
     - `body`: form of the body
@@ -48,7 +48,7 @@ def status(*, status: int = 200) -> Fault:
 
     Parameters:
 
-    - `status`: the status, 200 to 299
+    - `status`: HTTP status
     """
     return Fault(type="status")
 
@@ -114,7 +114,7 @@ def not_found(*, attestations: bool = False, processed: bool = False) -> Fault:
 
     Parameters:
 
-    - `attestations`: only the manifests of attestations
+    - `attestations`: whether only manifests of attestations are missing
     - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,
       PUT, PATCH and DELETE are carried out
     """

@@ -17,7 +17,7 @@ def timeout(*, dur: float | str, processed: bool = False) -> Fault:
 
     Parameters:
 
-    - `dur`: how long to wait, as a Go duration: 300ms, 1h15m30.5s
+    - `dur`: how long to wait
     - `processed`: whether the registry carries out the request first; its response is dropped. Only POST,
       PUT, PATCH and DELETE are carried out
     """
@@ -64,7 +64,7 @@ def stall(*, at: float | str = "headers", dur: float | str | None = None) -> Fau
 
     Parameters:
 
-    - `at`: where to stop: `headers`, or a position in the body (64KiB, 50%)
+    - `at`: where to stop: `headers`, or a position in the body
     - `dur`: how long to stall; by default until the client disconnects
     """
     return Fault(type="stall")

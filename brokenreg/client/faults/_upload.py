@@ -21,7 +21,7 @@ def upload_lost(*, step: int = 2, once: bool = False) -> Fault:
     Parameters:
 
     - `step`: the request at which the session is lost; the POST is request 1
-    - `once`: only that request fails
+    - `once`: whether only that request fails
     """
     return Fault(type="upload-lost")
 
@@ -89,7 +89,7 @@ def upload_range(
 
 
 @with_parameters
-def mount_refused(*, status: int = 202) -> Fault:
+def mount_refused(*, status: int | Literal[202] = 202) -> Fault:
     """Refuses to mount a blob from another repository, although the blob exists.
 
     With `status` 202, an upload starts instead, as the specification allows. Any other status is an error.
@@ -98,7 +98,7 @@ def mount_refused(*, status: int = 202) -> Fault:
 
     Parameters:
 
-    - `status`: status of the response to a mount: 202, or 400 to 599
+    - `status`: status of the response to a mount
     """
     return Fault(type="mount-refused")
 
@@ -117,7 +117,7 @@ def too_large(*, limit: int | str = 1048576, tell: bool = False, least: int | st
     Parameters:
 
     - `limit`: maximum size of a body, in bytes
-    - `tell`: announce the limit when an upload starts
+    - `tell`: whether the limit is announced when an upload starts
     - `least`: minimum size of a PATCH, in bytes; by default none
     """
     return Fault(type="too-large")
@@ -142,9 +142,9 @@ def strict(
 
     Parameters:
 
-    - `json_only`: refuse manifests that are not JSON objects
-    - `media_types`: refuse manifests of unknown or contradictory media types
-    - `blobs`: refuse manifests whose blobs or manifests are missing
-    - `mounts`: refuse mounts from other repositories
+    - `json_only`: whether manifests that are not JSON objects are refused
+    - `media_types`: whether manifests of unknown or contradictory media types are refused
+    - `blobs`: whether manifests whose blobs or manifests are missing are refused
+    - `mounts`: whether mounts from other repositories are refused
     """
     return Fault(type="strict")

@@ -84,7 +84,7 @@ class Challenge(RespondingFault):
         "absent",
     ] = Field("bearer", description="form of the challenge")
     value: HeaderValue | None = Field(None, description="value of the header, instead of `form`")
-    always: bool = Field(False, description="also respond to requests with Authorization")
+    always: bool = Field(False, description="whether requests with Authorization get it, too")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -159,9 +159,7 @@ class H2Reset(Fault):
     clients = "Go's HTTP client repeats the request only after REFUSED_STREAM (kairos#4491)."
     example = "after-1000_code-7"
 
-    after: Extent = Field(
-        0, description="how much of the body to send (64KiB, 50%); 0 sends no headers either"
-    )
+    after: Extent = Field(0, description="how much of the body to send; 0 sends no headers either")
     code: int = Field(
         INTERNAL_ERROR,
         ge=0,
@@ -189,9 +187,7 @@ class H2Goaway(Fault):
     clients = "Load balancers do this during a rolling restart. Go's HTTP client repeats what it can."
     example = "code-0"
 
-    after: Extent = Field(
-        0, description="how much of the body to send (64KiB, 50%); 0 sends no headers either"
-    )
+    after: Extent = Field(0, description="how much of the body to send; 0 sends no headers either")
     code: int = Field(
         0, ge=0, le=2**32 - 1, description="error code: 0 NO_ERROR, 2 INTERNAL_ERROR, 11 ENHANCE_YOUR_CALM"
     )

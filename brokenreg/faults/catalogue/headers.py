@@ -95,7 +95,7 @@ class Header(_HeaderFault):
     value: HeaderValue | None = Field(
         None, description="value of the header; without it, the header is removed"
     )
-    add: bool = Field(False, description="add the header without replacing existing ones of the same name")
+    add: bool = Field(False, description="whether existing headers of the same name are kept")
 
     @field_validator("header")
     @classmethod

@@ -74,8 +74,8 @@ class Redirect(RespondingFault):
         "loop",
         "dead",
     ] = Field("works", description="what happens at the URL")
-    status: int = Field(307, ge=300, le=399, description="status of the redirect, 300 to 399")
-    get_only: bool = Field(False, description="whether HEAD is not redirected")
+    status: int = Field(307, ge=300, le=399, description="status of the redirect")
+    get_only: bool = Field(False, description="whether only GET is redirected, not HEAD")
     lifetime: Duration = Field(LIFETIME, description="how long the URL works")
     hops: int = Field(
         1, ge=1, le=1000, description="number of redirects before the content, including this one"

@@ -37,9 +37,7 @@ class Timeout(RespondingFault):
     clients = "Docker sends HEAD and then GET, so a pull takes twice as long."
     example = "dur-2s"
 
-    dur: Duration = Field(
-        description="how long to wait, as a Go duration: 300ms, 1h15m30.5s", examples=["2s"]
-    )
+    dur: Duration = Field(description="how long to wait", examples=["2s"])
 
     async def respond(self, context: FaultContext) -> None:
         await context.wait(self.dur)
@@ -109,9 +107,7 @@ class Stall(Fault):
     )
     example = "at-64kib"
 
-    at: HeadersOrExtent = Field(
-        "headers", description="where to stop: `headers`, or a position in the body (64KiB, 50%)"
-    )
+    at: HeadersOrExtent = Field("headers", description="where to stop: `headers`, or a position in the body")
     dur: Duration | None = Field(
         None, description="how long to stall; by default until the client disconnects"
     )

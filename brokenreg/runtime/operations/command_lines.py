@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from brokenreg.gate.passage import HEADERS, STEP, Abort, Order, Resume, Step
+from brokenreg.oci.sizes import written_size
 from brokenreg.rules.rule import Rule
 
-_UNITS = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 _COUNTS = ("skip", "times", "probability", "per")
 
 
@@ -62,7 +62,7 @@ def scenario_loaded(namespace: str, file: str) -> str:
 
 def held(exchange_id: int, at: int | None) -> str:
     """Return `brokenreg hold ID`, with `--at` if it is given."""
-    where = [] if at is None else ["--at", "headers" if at == HEADERS else _size(at)]
+    where = [] if at is None else ["--at", "headers" if at == HEADERS else written_size(at)]
     return _line(["hold"], [str(exchange_id)], where)
 
 
@@ -72,7 +72,7 @@ def ordered(order: Order, exchange_id: int | None = None) -> str:
         case Resume():
             words, options = ["resume"], []
         case Step(size):
-            words, options = ["step"], [] if size == STEP else ["--bytes", _size(size)]
+            words, options = ["step"], [] if size == STEP else ["--bytes", written_size(size)]
         case Abort(status):
             words, options = ["abort"], [] if status is None else ["--status", str(status)]
     return _line(words, [] if exchange_id is None else [str(exchange_id)], options)
@@ -163,10 +163,3 @@ def _rule_options(rule: Rule) -> Iterator[str]:
     for flag in ("override", "optional"):
         yield from (f"--{flag}",) if written.get(flag) else ()
     yield from ("--disabled",) if not rule.enabled else ()
-
-
-def _size(size: int) -> str:
-    for unit, factor in _UNITS:
-        if size and size % factor == 0:
-            return f"{size // factor}{unit}"
-    return str(size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from brokenreg.faults.catalogue import Fault
-from brokenreg.parameter_descriptions import ParameterDescription, parameters_of, usage_of
+from brokenreg.parameter_descriptions import ParameterDescription, default_of, parameters_of, usage_of
 from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.traffic.matching import Match
 
@@ -28,7 +28,7 @@ _GLOBS = {
 class Field:
     """One line of a form. `group` is `fault`, `match` or empty for the rule itself.
 
-    `usage` names the valid values, and `default` what applies without one.
+    `help` explains it in full. `usage` names the valid values, and `default` what applies without one.
     """
 
     group: str
@@ -58,11 +58,21 @@ def fields_of(kind: type[Fault]) -> list[Field]:
 
 def _field(group: str, described: ParameterDescription, absent: str) -> Field:
     """Return a field. `absent` is its default if the model has none."""
-    default = "required" if described.required else _text(described.default) or absent
+    default = "required" if described.required else default_of(described) or absent
     name = described.name
-    usage = _GLOBS.get(name, "") if group == "match" else ""
+    globs = _GLOBS.get(name, "") if group == "match" else ""
+    usage = "" if globs else usage_of(described)
     choices = described.choices or (["true", "false"] if isinstance(described.default, bool) else [])
-    return Field(group, name, described.description, usage or usage_of(described), default, tuple(choices))
+    return Field(group, name, _help(described, usage), globs or usage, default, tuple(choices))
+
+
+def _help(described: ParameterDescription, usage: str) -> str:
+    """Return what a field means, what is valid, and its default, unless the description says so."""
+    default = default_of(described)
+    quoted = f'"{default}"' if " " in default else default
+    applies = "required" if described.required else f"by default {quoted}" if default else ""
+    valid = ", ".join(filter(None, (usage, applies)))
+    return f"{described.description} ({valid})" if valid else described.description
 
 
 def texts_of(rule: Rule) -> Iterator[tuple[str, str]]:

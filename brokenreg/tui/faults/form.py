@@ -108,11 +108,10 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Explain the field that has the focus."""
         field = self._fields[event.widget.id or ""]
-        valid = f"{field.usage}, by default {field.default}" if field.usage else f"by default {field.default}"
         seen = (
             f"\nSeen: {', '.join(self._seen[field.id])} (right completes)" if self._seen.get(field.id) else ""
         )
-        self.query_one("#help", Static).update(f"{field.name}: {field.help} ({valid}){seen}")
+        self.query_one("#help", Static).update(f"{field.name}: {field.help}{seen}")
 
     def on_input_changed(self) -> None:
         self._judge()

@@ -44,7 +44,7 @@ class Truncate(Fault):
     )
     example = "after-64kib_end-rst"
 
-    after: Extent = Field(64 * 1024, description="how much of the body to send (64KiB, 50%)")
+    after: Extent = Field(64 * 1024, description="how much of the body to send")
     end: Literal["fin", "rst", "close-notify"] = Field("fin", description="how the connection ends")
     scope: Literal["stream", "connection"] = Field("stream", description="what ends over HTTP/2")
 

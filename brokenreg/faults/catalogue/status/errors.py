@@ -61,7 +61,7 @@ class Error(RespondingFault):
     )
     example = "404"
 
-    status: int = Field(500, ge=400, le=599, description="HTTP status, 400 to 599")
+    status: int = Field(500, ge=400, le=599, description="HTTP status")
     code: str | None = Field(
         None,
         pattern=r"^[A-Z_]{1,64}$",
@@ -110,7 +110,7 @@ class NotFound(RespondingFault):
     )
     example = ""
 
-    attestations: bool = Field(False, description="only the manifests of attestations")
+    attestations: bool = Field(False, description="whether only manifests of attestations are missing")
 
     @property
     def is_final(self) -> bool:
@@ -188,7 +188,7 @@ class Status(Fault):
     clients = "Clients that compare the status with the one in the specification fail."
     example = "status-204"
 
-    status: int = Field(200, ge=200, le=299, description="the status, 200 to 299")
+    status: int = Field(200, ge=200, le=299, description="HTTP status")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange

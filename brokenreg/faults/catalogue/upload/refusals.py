@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
 
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, WithJsonSchema, field_validator
 
 from brokenreg.faults.catalogue.base import WRITES, Fault
 from brokenreg.faults.catalogue.parameters import Size
@@ -18,6 +19,7 @@ from brokenreg.validation import InvalidValueError
 from brokenreg.wording import counted
 
 _ACCEPTED = 202
+_ERRORS: dict[str, JsonValue] = {"type": "integer", "minimum": 400, "maximum": 599}
 
 
 class MountRefused(Fault):
@@ -33,14 +35,15 @@ class MountRefused(Fault):
     clients = "Some clients treat a refused mount as a failed push (oras#1924)."
     example = "status-401"
 
-    status: int = Field(
-        202, ge=202, le=599, description="status of the response to a mount: 202, or 400 to 599"
-    )
+    status: Annotated[
+        int,
+        WithJsonSchema({"anyOf": [{"type": "integer", "const": 202}, _ERRORS]}),
+    ] = Field(202, description="status of the response to a mount")
 
     @field_validator("status")
     @classmethod
     def _is_valid(cls, status: int) -> int:
-        if status != _ACCEPTED and status < 400:
+        if status != _ACCEPTED and not 400 <= status <= 599:
             raise InvalidValueError("use 202, or 400 to 599")
         return status
 
@@ -77,7 +80,7 @@ class TooLarge(Fault):
     example = "limit-1mib"
 
     limit: Size = Field(1024 * 1024, description="maximum size of a body, in bytes")
-    tell: bool = Field(False, description="announce the limit when an upload starts")
+    tell: bool = Field(False, description="whether the limit is announced when an upload starts")
     least: Size | None = Field(None, ge=1, description="minimum size of a PATCH, in bytes; by default none")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:

@@ -53,7 +53,7 @@ class UploadLost(Fault):
     step: int = Field(
         2, ge=2, le=10**6, description="the request at which the session is lost; the POST is request 1"
     )
-    once: bool = Field(False, description="only that request fails")
+    once: bool = Field(False, description="whether only that request fails")
 
     async def apply(self, context: FaultContext) -> None:
         steps = context.memory.get(_Steps)

@@ -50,10 +50,14 @@ class Strict(Fault):
     clients = "Clients that forget to push a blob, or push in the wrong order, fail."
     example = ""
 
-    json_only: bool = Field(True, description="refuse manifests that are not JSON objects")
-    media_types: bool = Field(True, description="refuse manifests of unknown or contradictory media types")
-    blobs: bool = Field(True, description="refuse manifests whose blobs or manifests are missing")
-    mounts: bool = Field(True, description="refuse mounts from other repositories")
+    json_only: bool = Field(True, description="whether manifests that are not JSON objects are refused")
+    media_types: bool = Field(
+        True, description="whether manifests of unknown or contradictory media types are refused"
+    )
+    blobs: bool = Field(
+        True, description="whether manifests whose blobs or manifests are missing are refused"
+    )
+    mounts: bool = Field(True, description="whether mounts from other repositories are refused")
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
         is_manifest = exchange.endpoint is Endpoint.MANIFEST and exchange.method == "PUT"
