@@ -1,9 +1,13 @@
-"""The tables of an index file. `PRAGMA user_version` is the oldest version that can open it."""
+"""The tables of an index file before numbered migrations, and its version (`PRAGMA user_version`).
+
+Versions of brokenreg from before the numbered migrations open files up to `VERSION`.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 
+from brokenreg.storage.database.migrations import migrate
 from brokenreg.storage.errors import NewerIndexError
 
 VERSION = 2
@@ -85,6 +89,9 @@ def prepare_schema(connection: sqlite3.Connection) -> None:
         _run(connection, _PUSHED)
     if not _has(connection, "SELECT 1 FROM pragma_table_xinfo('recipes') WHERE name = 'digest'"):
         _run(connection, _RECIPE_COLUMNS)
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        migrate(connection)
 
 
 def _run(connection: sqlite3.Connection, statements: str) -> None:

@@ -1,0 +1,51 @@
+"""The numbered migrations of the tables, in SQL that all databases understand.
+
+Number 1 is what each kind of database creates in its own SQL. To change the tables, append a migration with
+the next number. Use the types TEXT, BIGINT and DOUBLE PRECISION. A migration should only add: then the
+release before can still use the database, which a rolling upgrade and a rollback need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brokenreg.storage.database.connection import Connection
+from brokenreg.storage.errors import NewerIndexError
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """Statements that are run once, in one transaction."""
+
+    number: int
+    statements: tuple[str, ...]
+    needs: int = 1
+    """The number of the newest migration that a brokenreg must know to use the database afterwards."""
+
+
+MIGRATIONS: tuple[Migration, ...] = ()
+
+_TABLE = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, needs BIGINT NOT NULL)"
+
+
+def migrate(connection: Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
+    """Run the migrations that the database does not have. Raise `NewerIndexError` if it is too new.
+
+    The caller has begun a transaction that excludes other processes, and commits it.
+    """
+    connection.execute(_TABLE)
+    done, needs = connection.execute(
+        "SELECT coalesce(max(number), 1), coalesce(max(needs), 1) FROM migrations"
+    ).fetchone()
+    known = migrations[-1].number if migrations else 1
+    if needs > known:
+        raise NewerIndexError(
+            f"the index was migrated by a newer brokenreg (it needs migration {needs}; this one knows "
+            f"{known}); upgrade brokenreg, or use another database"
+        )
+    for migration in migrations:
+        if migration.number > done:
+            for statement in migration.statements:
+                connection.execute(statement)
+            insert = "INSERT INTO migrations (number, needs) VALUES (?, ?)"
+            connection.execute(insert, (migration.number, migration.needs))
