@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from brokenreg.config.addresses import Address, is_host, plain_url
+from brokenreg.config.addresses import Address, plain_url
+from brokenreg.config.combinations import check_combinations
 from brokenreg.config.options import check_different, from_text, option, or_off, within
 from brokenreg.config.upstreams import (
     Listen,
@@ -22,7 +23,7 @@ from brokenreg.config.upstreams import (
     upstream_name,
     web_proxy_or_env,
 )
-from brokenreg.config.users import AuthUser, check_control_tokens, sendable_token
+from brokenreg.config.users import AuthUser, sendable_token
 from brokenreg.oci.durations import parse_duration
 from brokenreg.oci.sizes import parse_size
 
@@ -254,47 +255,6 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _names_hosts(self) -> Self:
-        """Check the names of upstreams without a URL, because brokenreg connects to them by name."""
-        has_url = {upstream.name for upstream in self.upstream}
-        for written, name in (
-            ("--default-upstream", self.default_upstream),
-            *(("--listen", listen.upstream) for listen in self.listen),
-        ):
-            if name is not None and name not in has_url and not is_host(name):
-                raise ValueError(
-                    f'{written}: invalid upstream "{name}": use a host name, an IPv4 address of four decimal '
-                    f"numbers without leading zeros, or add --upstream {name}=URL"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _limits_the_web_proxy(self) -> Self:
-        """Require `--allow-upstream` with a web proxy. It resolves names, so addresses cannot be checked."""
-        is_used = self.upstream_proxy is not None and not self.offline
-        if is_used and self.is_beyond_loopback and not self.allow_upstream:
-            raise ValueError(
-                "--upstream-proxy requires --allow-upstream if other machines can reach --listen, because "
-                "brokenreg cannot check addresses that only the web proxy resolves: "
-                "add --allow-upstream NAME for each registry, or listen on 127.0.0.1"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.cert is None) != (self.key is None):
-            raise ValueError(
-                "--cert and --key (CERT_FILE and KEY_FILE) require each other: pass both or neither"
-            )
-        if self.cert is not None and self.tls is not None:
-            raise ValueError("--tls self-signed excludes --cert and --key: remove either")
-        if self.control_tls is not None and self.control is None:
-            raise ValueError("--control-tls requires a control API: remove --control off")
-        if self.control_tls == "registry" and self.cert is None and self.tls is None:
-            raise ValueError("--control-tls registry requires a certificate: add --cert and --key, or --tls")
-        if self.auth == "none" and self.auth_user:
-            raise ValueError("--auth-user requires a login: add --auth basic or --auth token")
-        if self.auth != "token" and self.token_lifetime is not None:
-            raise ValueError("--token-lifetime requires tokens: add --auth token")
-        check_control_tokens(self.control, self.control_token, self.control_read_token)
+    def _fits_together(self) -> Self:
+        check_combinations(self)
         return self
