@@ -1,4 +1,4 @@
-"""The TOML file of `--config`: default options of the commands, and key bindings of the panel."""
+"""The TOML file of `--config`: default options of the commands, and keys and filters of the panel."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from brokenreg.wording import nearest, quoted
 KEYS = "keys"
 """The table in the file with key bindings of the panel, and its name in `Context.meta`."""
 
+FILTERS = "filters"
+"""The table in the file with filters for the panel, and its name in `Context.meta`."""
+
 
 def _use_defaults(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     """Use the options in a file as defaults of all commands, or of the command that is run."""
     if path is not None:
         tables = _read(path, context)
-        context.meta[KEYS] = tables.pop(KEYS, {})
+        context.meta.update({name: tables.pop(name, {}) for name in (KEYS, FILTERS)})
         context.default_map = tables if context.parent is None else tables.get(context.info_name or "", {})
 
 
@@ -32,7 +35,7 @@ CONFIG_OPTION: dict[str, Any] = {
     "expose_value": False,
     "callback": _use_defaults,
     "help": "Read options from this TOML file. It has a table for each command, such as [serve], and [keys] "
-    "for the keys of the panel.",
+    "and [filters] for the panel.",
 }
 
 
@@ -52,7 +55,9 @@ def _read(path: Path, context: click.Context) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"--config {path}: invalid TOML: {error}") from None
     return {
-        name: table if name == KEYS and isinstance(table, dict) else _options_of(name, table, path, context)
+        name: table
+        if name in (KEYS, FILTERS) and isinstance(table, dict)
+        else _options_of(name, table, path, context)
         for name, table in tables.items()
     }
 
@@ -60,7 +65,7 @@ def _read(path: Path, context: click.Context) -> dict[str, Any]:
 def _options_of(name: str, table: Any, path: Path, context: click.Context) -> dict[str, Any]:
     commands = _commands(context)
     if name not in commands or not isinstance(table, dict):
-        hint = nearest(name, [*commands, KEYS])
+        hint = nearest(name, [*commands, KEYS, FILTERS])
         raise click.UsageError(f"--config {path}: unknown table {quoted(name)}: {hint}")
     options = [each for each in commands[name].get_params(context) if isinstance(each, click.Option)]
     known = {str(each.name): each for each in options if each.name not in ("config", "help")}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from brokenreg.cli.commands import Word
-from brokenreg.cli.config_file import CONFIG_OPTION, KEYS
+from brokenreg.cli.config_file import CONFIG_OPTION, FILTERS, KEYS
 from brokenreg.cli.examples import EXAMPLES
 from brokenreg.cli.exit_status import COULD_NOT_RUN
 from brokenreg.cli.options import ServerCommand, option
@@ -73,13 +73,21 @@ def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
 
 
 def preferences_from(context: click.Context, theme: str | None) -> Preferences:
-    """Return the preferences for a panel, with the keys of the configuration. Raise `click.UsageError`."""
+    """Return the preferences for a panel, with the keys and filters of the configuration.
+
+    Raise `click.UsageError`.
+    """
+    from brokenreg.traffic.filters import FilterError
     from brokenreg.tui.keys import KeysError, keys_from
+    from brokenreg.tui.traffic.filter_memory import named_filters
 
     try:
-        return Preferences(theme, keys_from(context.meta.get(KEYS, {})))
+        keys = keys_from(context.meta.get(KEYS, {}))
+        return Preferences(theme, keys, named_filters(context.meta.get(FILTERS, {})))
     except KeysError as error:
         raise click.UsageError(f"[{KEYS}] {error}") from None
+    except FilterError as error:
+        raise click.UsageError(f"[{FILTERS}] {error}") from None
 
 
 def settings_from(options: Mapping[str, Any]) -> Settings:

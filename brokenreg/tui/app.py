@@ -91,7 +91,15 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
         if terminal.is_attached:
             self._show_colours_of(terminal)
         self._arming = Arming(self._operations)
-        context = TabContext(runtime, self._operations, clock, self._arming, terminal.files, terminal.host)
+        context = TabContext(
+            runtime,
+            self._operations,
+            clock,
+            self._arming,
+            terminal.files,
+            preferences.filters,
+            terminal.host,
+        )
         self._header = Header(context)
         self._tab_line = TabLine(preferences.keys)
         self._areas = {name: area_of(name, context) for name in TABS}
@@ -215,7 +223,7 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
 
     def _show_file(self, file: TrafficFile | None) -> None:
         if file is not None:
-            self.push_screen(OpenedFile(FileView(file, self.keys)))
+            self.push_screen(OpenedFile(FileView(file, self.preferences)))
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""

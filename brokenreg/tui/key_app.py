@@ -42,6 +42,7 @@ class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
             ansi_color=True if terminal.is_colourless else None,
         )
         self.animation_level = "none"
+        self.preferences = preferences
         self.keys = preferences.keys
         self._first_theme = preferences.theme or ("ansi" if terminal.is_colourless else "dark")
         self._said, self._said_at = "", 0.0

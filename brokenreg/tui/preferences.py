@@ -1,4 +1,4 @@
-"""The user's preferences for the panel: theme and keys. Free of Textual."""
+"""The user's preferences for the panel: theme, keys and filters. Free of Textual."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ THEMES = ("dark", "light", "ansi")
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`keys` are other keys for commands, by id; `theme` is one of `THEMES`, None the one that fits best."""
+    """`keys` are other keys for commands, by id; `theme` is one of `THEMES`, None the one that fits best.
+
+    `filters` are the filters that have a name from the start.
+    """
 
     theme: str | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str] = field(default_factory=dict)

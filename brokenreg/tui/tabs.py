@@ -40,6 +40,8 @@ class TrafficContext(Protocol):
     def arming(self) -> Arming: ...
     @property
     def files(self) -> Files: ...
+    @property
+    def filters(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class TabContext:
     """Returns seconds since the epoch."""
     arming: Arming
     files: Files
+    filters: Mapping[str, str]
+    """The filters that have a name from the start."""
     host: str = ""
     """The host by which the user reaches the server; empty for this machine."""
 

@@ -398,7 +398,7 @@ def test_the_panel_needs_a_terminal(tmp_path: Path) -> None:
     assert "brokenreg serve" in result.stderr
 
 
-def test_invalid_keys_of_the_panel_are_reported_in_one_line(tmp_path: Path) -> None:
+def test_invalid_keys_and_filters_of_the_panel_are_reported_in_one_line(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     for keys, told in (
         (
@@ -415,6 +415,15 @@ def test_invalid_keys_of_the_panel_are_reported_in_one_line(tmp_path: Path) -> N
         config.write_text(f"[keys]\n{keys}\n[tui]\ntheme = 'light'\n")
         result = run_here("--config", str(config), "tui", "--data", str(tmp_path))
         assert result.returncode == 2
+        assert result.stderr.splitlines()[-1].startswith(told)
+    for filters, told in (
+        ('lost = "status:5xxx"', "Error: [filters] lost: "),
+        ("lost = 3", "Error: [filters] lost: write a filter in quotes, for example"),
+        ('"not found" = "status:404"', 'Error: [filters] invalid name "not found": use up to 30'),
+        ('lost = "body:denied status:404"', "Error: the panel needs a terminal"),
+    ):
+        config.write_text(f"[filters]\n{filters}\n")
+        result = run_here("--config", str(config), "tui", "--data", str(tmp_path))
         assert result.stderr.splitlines()[-1].startswith(told)
     config.write_text("keys = 3\n")
     assert 'unknown table "keys": ' in run_here("--config", str(config), "tui").stderr

@@ -17,7 +17,9 @@ from brokenreg.traffic.bodies import Body, Kept
 from brokenreg.traffic.filter_keys import KEYS
 from brokenreg.traffic.filters import parse_filter
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.traffic.completion import advice, candidates, values_of
+from brokenreg.tui.traffic.filter_memory import named_filters
 from brokenreg.tui.traffic.rows import Rows
 from brokenreg.tui.traffic.table import TrafficTable
 from brokenreg.tui.traffic.view import View
@@ -243,6 +245,16 @@ async def test_filters_are_remembered() -> None:
         await look(pilot, "/", *"held", "colon", *"true", "enter")
         assert lines(panel)[1].endswith("/ held:true"), "typing replaces what is offered"
         assert "no later filters" in await look(pilot, "/", "down")
+
+
+async def test_a_filter_of_the_configuration_has_a_name_from_the_start() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    filters = named_filters({"lost": "status:404"})
+    async with shown(log, size=SIZE, preferences=Preferences(filters=filters)) as (panel, pilot):
+        assert "@lost  status:404" in await look(pilot, "at")
+        await look(pilot, "escape", "/", "ctrl+u", *"@lost", "enter")
+        assert lines(panel)[1].endswith("/ status:404")
 
 
 async def test_a_filter_with_a_name_is_recalled() -> None:

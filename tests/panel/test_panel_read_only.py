@@ -36,6 +36,7 @@ from brokenreg.tui.faults.seen import seen_in
 from brokenreg.tui.files.opening import OpenedFile
 from brokenreg.tui.files.view import FileView
 from brokenreg.tui.holding.edit import EditScreen
+from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.terminal import Terminal
 
 SIZE = (130, 50)
@@ -73,7 +74,7 @@ SCREENS: dict[str, Callable[[Runtime, Operations], Screen[Any]]] = {
     "edit": lambda runtime, operations: EditScreen(
         runtime, operations, next(iter(runtime.gate.held.values())).exchange
     ),
-    "opened": lambda runtime, operations: OpenedFile(FileView(saved(runtime), {})),
+    "opened": lambda runtime, operations: OpenedFile(FileView(saved(runtime), Preferences())),
 }
 """Dialogues that no key of a panel with read access opens."""
 

@@ -40,7 +40,7 @@ class FileApp(KeyApp, inherit_bindings=False):
         preferences = preferences or Preferences()
         super().__init__(preferences, OWN_TERMINAL)
         self.file = file
-        self._view = FileView(file, preferences.keys)
+        self._view = FileView(file, preferences)
         self.failure: BaseException | None = None
 
     @property

@@ -18,6 +18,7 @@ from brokenreg.tui.areas import TABS
 from brokenreg.tui.dialogues import say
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.header import Part, fitting
+from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.saving import Files, LocalFiles
 from brokenreg.tui.tabs import TabArea, TabLine
 from brokenreg.tui.text import visible
@@ -34,6 +35,7 @@ class FileContext:
     clock: Callable[[], float]
     arming: Arming
     files: Files
+    filters: Mapping[str, str]
 
 
 class FileHeader(Static):
@@ -84,15 +86,17 @@ class FileView(Container):
     """
     may_change = False
 
-    def __init__(self, file: TrafficFile, keys: Mapping[str, str]) -> None:
+    def __init__(self, file: TrafficFile, preferences: Preferences) -> None:
         super().__init__()
         self.file = file
         traffic = RecordedTraffic.of(file.log)
         operations = Operations(None, Access.READ)
         arming = Arming(operations)
         self._header = FileHeader(file)
-        self._tabs = TabLine(keys)
-        context = FileContext(traffic, operations, lambda: file.end, arming, LocalFiles())
+        self._tabs = TabLine(preferences.keys)
+        context = FileContext(
+            traffic, operations, lambda: file.end, arming, LocalFiles(), preferences.filters
+        )
         self._area = TrafficArea(context, (("No exchanges.", "quiet"),))
         self._area.id = "traffic"
         self._said = ""

@@ -54,7 +54,7 @@ class TrafficArea(TabArea, Marking):
         self._table = TrafficTable(self._log, hint=hint, clock=clock)
         self._detail = Detail(traffic, clock)
         self._holding = HoldingControls(context, lambda: self._table.selected)
-        self._bar = FilterBar(self._log.bodies)
+        self._bar = FilterBar(self._log.bodies, context.filters)
         self._fail_next = FailNext(self, traffic.log, context.arming)
 
     def compose(self) -> ComposeResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -126,11 +127,11 @@ class FilterBar(Vertical):
     class Cancelled(Message):
         """The filter was not changed."""
 
-    def __init__(self, bodies: Bodies) -> None:
+    def __init__(self, bodies: Bodies, names: Mapping[str, str]) -> None:
         super().__init__()
         self.text = ""
         self.is_on = True
-        self._memory = FilterMemory()
+        self._memory = FilterMemory(names)
         self._bodies = bodies
         self._completion = FilterSuggester(names=self._memory.spelled)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from brokenreg.traffic.filters import FilterError
+from brokenreg.traffic.bodies import Bodies
+from brokenreg.traffic.filters import FilterError, parse_filter
 from brokenreg.wording import nearest, quoted
 
 _MOST = 100
@@ -18,9 +20,9 @@ _MARK = "@"
 class FilterMemory:
     """The history of filters, the oldest first, and filters by name. Both are bounded."""
 
-    def __init__(self, names: Mapping[str, str] | None = None) -> None:
+    def __init__(self, names: Mapping[str, str]) -> None:
         self.history: list[str] = []
-        self.names: dict[str, str] = dict(names or {})
+        self.names = dict(names)
 
     def remember(self, text: str) -> None:
         """Put a filter at the end of the history."""
@@ -58,3 +60,20 @@ class FilterMemory:
             hint = nearest(name, self.names, otherwise=none) if self.names else none
             raise FilterError(f"no filter has the name {quoted(name)}: {hint}")
         return self.names[name]
+
+
+def named_filters(table: Mapping[str, Any]) -> dict[str, str]:
+    """Return the filters by name in the `[filters]` table of a configuration file. Raise `FilterError`."""
+    memory = FilterMemory({})
+    for name, text in table.items():
+        problem = memory.name_problem(name)
+        if problem:
+            raise FilterError(problem)
+        if not isinstance(text, str) or not text.strip():
+            raise FilterError(f'{name}: write a filter in quotes, for example "status:5xx"')
+        try:
+            parse_filter(text.strip(), bodies=Bodies())
+        except FilterError as error:
+            raise FilterError(f"{name}: {error}") from None
+        memory.name(name, text.strip())
+    return memory.names
