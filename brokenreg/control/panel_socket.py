@@ -69,7 +69,7 @@ class PanelSocket:
         if access is Access.READ and self._open[access] >= _MOST_READ_ONLY:
             return APIError(
                 503,
-                f"{_MOST_READ_ONLY} panels that may only look are attached, which is the maximum: quit one "
+                f"{_MOST_READ_ONLY} read-only panels are attached, which is the maximum: quit one "
                 "of them, or attach with the token for full access",
             )
         return None

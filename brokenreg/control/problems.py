@@ -121,9 +121,7 @@ def _of_operation(error: OperationError) -> APIError:
         problem, missing = detail, str(error.kind)
         detail = f"{detail}: {_HINTS[error.kind]}"
     elif isinstance(error, ReadOnlyError):
-        detail = (
-            "with the --control-read-token, you may look but not change anything: send the --control-token"
-        )
+        detail = "the --control-read-token gives read-only access: send the --control-token"
     elif isinstance(error, InvalidError):
         field, problem = error.field, error.problem
     elif isinstance(error, FailedError):

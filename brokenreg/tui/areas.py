@@ -48,13 +48,21 @@ _AREAS: Mapping[str, Area] = {
     "commands": Area("Command log", frozenset({"commands"})),
     "split": Area("Navigation", frozenset(TABS)),
     "tree": Area("Tree", frozenset({"tags"})),
-    "seen": Area("Dialogues", frozenset({"file"})),
+    "seen": Area("Save scenario", frozenset({"file"})),
     "naming": Area("Export", frozenset({"naming"})),
-    "image": Area("Dialogues", frozenset({"choose"})),
-    "filters": Area("Dialogues", frozenset({"choose"})),
+    "image": Area("Odd images", frozenset({"choose"})),
+    "filters": Area("Recall filter", frozenset({"choose"})),
     **{
-        name: Area("Dialogues", frozenset({name}))
-        for name in ("document", "confirm", "ask", "choose", "form", "file", "open", "opened")
+        name: Area(group, frozenset({name}))
+        for name, group in {
+            "confirm": "Confirmation",
+            "ask": "Text input",
+            "choose": "Choice",
+            "form": "Rule form",
+            "file": "File name",
+            "open": "Open file",
+            "opened": "Opened file",
+        }.items()
     },
 }
 """All others are available in the tab or dialogue of their name."""

@@ -175,7 +175,7 @@ class DocumentScreen(Dialogue[None], inherit_bindings=False):
         yield Lines()
 
     def on_mount(self) -> None:
-        self._say("reading …" if self._read else "")
+        self._say("reading…" if self._read else "")
         if self._read:
             self.run_worker(self._load(self._read))
 

@@ -119,7 +119,7 @@ def _bindings(node: DOMNode) -> list[Binding]:
 
 def _place(command: Command) -> str:
     """Return where a command is available that no part of the tabs has."""
-    return "the filter line" if command.area == "filter" else f"its dialogue ({area(command.area).group})"
+    return "the filter line" if command.area == "filter" else f'the dialogue "{area(command.area).group}"'
 
 
 def _named(command: Command, query: str) -> float:

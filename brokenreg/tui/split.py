@@ -65,7 +65,7 @@ class Split(Container, HasDisabledReasons, inherit_bindings=False):
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         if action == "resize" and not self._detail.display:
-            return "no detail is open"
+            return "no details are open"
         return super().disabled_reason(action)
 
     def action_resize(self, by: int) -> None:

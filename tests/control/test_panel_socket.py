@@ -187,7 +187,7 @@ async def test_places_for_full_access_are_kept(tmp_path: Path) -> None:
                 async with connected(running.control, **read):
                     pass
             assert refused.value.status == 503
-            assert b"12 panels that may only look are attached" in refused.value.body
+            assert b"12 read-only panels are attached" in refused.value.body
             for _ in range(4):
                 await stack.enter_async_context(connected(running.control, **full))
             with pytest.raises(RefusedError) as refused:

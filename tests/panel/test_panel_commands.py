@@ -151,7 +151,7 @@ async def test_the_palette_says_why_a_command_would_do_nothing() -> None:
 async def test_the_palette_runs_a_command_of_another_tab() -> None:
     async with shown(TrafficLog(), size=(80, 30)) as (_, pilot):
         assert "c  Choose a fault and add a rule  (in Faults)" in await palette(pilot, "faults.add")
-        assert "Choose a fault" in await chosen(pilot)
+        assert "Choose fault" in await chosen(pilot)
         await look(pilot, "escape")
         assert "No rules: everything works." in await look(pilot)
 
@@ -161,7 +161,7 @@ async def test_the_palette_has_every_command() -> None:
         offers = PanelCommands(panel.screen)._offers()
         assert {each.command.id for each in offers} == {*BY_ID} - {"panel.palette"}
         reasons = {each.command.id: each.reason for each in offers}
-        assert reasons["form.submit"] == "only in its dialogue (Dialogues)"
+        assert reasons["form.submit"] == 'only in the dialogue "Rule form"'
         assert reasons["blobs.verify"] == "no blobs yet"
         assert [each.rank for each in offers] == sorted(each.rank for each in offers)
 
@@ -189,7 +189,7 @@ async def test_the_help_finds_words_and_single_keys() -> None:
     ("keys", "first"), [("1", "Holding"), ("2", "Faults"), ("3", "Blobs"), ("4", "Tree"), ("5", "Log")]
 )
 async def test_the_help_begins_with_the_current_view(keys: str, first: str) -> None:
-    async with shown(TrafficLog(), size=(80, 60)) as (_, pilot):
+    async with shown(TrafficLog(), size=(80, 90)) as (_, pilot):
         screen = await look(pilot, keys, "?")
         words = [line.strip("│ ") for line in screen.splitlines()]
         assert words.index("In this view") < words.index(first) < words.index("Panel")

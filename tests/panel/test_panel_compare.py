@@ -128,7 +128,7 @@ async def test_keys_lead_from_difference_to_difference_and_hide_what_is_equal() 
         assert "▌≠ GET layer 2" in await settled(pilot, "n")
         assert "▌▶ not requested" in await settled(pilot, "n")
         await settled(pilot, "n")
-        assert said(panel) == "no further row differs"
+        assert said(panel) == "no later row differs"
         assert "▌≠ GET layer 2" in await settled(pilot, "N")
         hidden = await settled(pilot, "f")
         assert [line[0] for line in signs(panel)] == ["≠", "▶"]

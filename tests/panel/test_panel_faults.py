@@ -461,4 +461,4 @@ async def test_clicks_choose_rules_and_faults_and_a_second_one_opens(tmp_path: P
         await it.pilot.click(Listing, offset=(20, 1), times=2)
         screen = await it.press()
         assert f"Add rule: {list(CATALOGUE)[1]}" in screen
-        assert "Choose a fault" not in screen
+        assert "Choose fault" not in screen

@@ -69,7 +69,7 @@ async def test_what_changes_something_is_refused_with_the_reason(har: Path, key:
 async def test_the_other_tabs_say_what_they_need(har: Path) -> None:
     async with viewing(har) as pilot:
         await look(pilot, "3")
-        assert "the tab Blobs needs a running registry" in said(pilot.app)
+        assert "the Blobs tab needs a running registry" in said(pilot.app)
 
 
 def test_operations_without_a_runtime_change_nothing() -> None:

@@ -153,7 +153,7 @@ async def test_an_edited_head_arrives() -> None:
     async with serving() as shown:
         client, _, exchange = await held_layer(shown)
         screen = await shown.look("e")
-        assert f"Edit the status and headers of #{exchange.id}" in screen
+        assert f"Edit response of exchange {exchange.id}" in screen
         assert "no changes yet" in screen
         await shown.look("delete", "delete", "delete", *"99")
         assert "the first line must be the status: three digits" in await shown.look("ctrl+s")

@@ -51,6 +51,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "filter": ("1", "/"),
     "breakpoints": ("1", "i"),
     "export": ("1", "x"),
+    "naming": ("1", "x", "s"),
     "compare": ("1", "U", "g", "m", "j", "="),
     "document": ("4", "g", "l", "j", "enter"),
     "choose": ("4", "i"),
@@ -269,7 +270,7 @@ async def test_an_operation_that_is_called_nevertheless_gives_a_notice(
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await go_to("faults", panel, pilot, runtime)
             await look(pilot, "space")
-            assert "nothing was changed: you may look, but not change anything" in said(panel)
+            assert "nothing was changed: the access is read-only" in said(panel)
             assert panel.is_running
 
 

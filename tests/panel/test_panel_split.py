@@ -24,7 +24,7 @@ def edge(screen: list[str]) -> int:
 
 SCENES = {
     "1": (some_traffic, (), "Response 42.8 MiB of 98 MiB"),
-    "2": (ruled, (), "how much of the body to send (64KiB, 50%)"),
+    "2": (ruled, (), "how much of the body to send"),
     "3": (some_blobs, ("j", "j"), "usr/sbin/nginx"),
     "4": (pushed_and_cached, ("j", "l", "l"), '"schemaVersion": 2,'),
     "5": (some_log_lines, (), "2026-01-01 12:01:03 ERROR"),
@@ -99,7 +99,7 @@ async def test_on_a_narrow_screen_the_border_moves_up_and_down() -> None:
     small_pull(log)
     async with shown(log) as (panel, pilot):
         await look(pilot, "<")
-        assert said(panel) == "no detail is open"
+        assert said(panel) == "no details are open"
         await look(pilot, "enter")
         before = edge(lines(panel))
         await look(pilot, ">", ">")

@@ -271,7 +271,7 @@ async def test_an_odd_image_is_found_and_its_command_copied() -> None:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             screen = await after(pilot, "4", "i")
-            assert "Choose an image, to copy the command that pulls it" in screen
+            assert "Odd images: copy a pull command" in screen
             screen = await look(pilot, *"missing child")
             assert "index-missing-child" in screen
             assert "layer-none" not in screen

@@ -120,7 +120,7 @@ class Inside:
         """Return the progress of `read`, or its result, in one line."""
         listing = self.listing
         if self._said or listing is None:
-            return self._said or "opening …"
+            return self._said or "opening…"
         if listing.outcome is not None:
             return f"{_entries(listing)}, {listing.outcome}"
         done = 100 * listing.read // max(1, listing.size)
@@ -152,7 +152,7 @@ class Inside:
             why = listing.outcome or ""
             self.listing = None
         self.lines = await shielded(asyncio.to_thread(dump, content))
-        self._said = f"no listing ({why}); the first {format_size(min(DUMPED, content.size))}"
+        self._said = f"no list of entries ({why}); this is the first {format_size(min(DUMPED, content.size))}"
 
 
 def _entries(listing: LayerListing) -> str:

@@ -62,7 +62,7 @@ class BlobTable(CursorList):
         """The cells of the longest place."""
         self._origins = (0, 0)
         """The cells of the longest origin, and without the upstreams of cached blobs."""
-        self._hint = "Reading …"
+        self._hint = "Reading…"
 
     @property
     def count(self) -> int:

@@ -29,7 +29,7 @@ class CommandLogScreen(Dialogue[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("commands")
 
     def __init__(self, changes: CommandLog, files: Files, control_url: str | None) -> None:
-        super().__init__("Commands: what you did in this panel")
+        super().__init__("Command log: what you did in this panel")
         self._changes = changes
         self._files = files
         self._url = control_url
@@ -83,7 +83,7 @@ class CommandLogScreen(Dialogue[None], inherit_bindings=False):
         """Save all commands as a shell script."""
         text = script(self._changes, self._url)
         self.app.push_screen(
-            SavingDialogue("Save commands", f"Saves {self._count} as a shell script", self._files, text),
+            SavingDialogue("Save command log", f"Saves {self._count} as a shell script", self._files, text),
             self._saved,
         )
 

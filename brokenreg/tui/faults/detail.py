@@ -60,8 +60,8 @@ def _parts(namespace: str, active: ActiveRule) -> Iterator[_Part]:
 
 def _state(active: ActiveRule) -> str:
     if active.is_armed:
-        return "may be applied"
-    return "applied as often as it may be" if active.rule.enabled else "disabled"
+        return "armed"
+    return "exhausted" if active.rule.enabled else "disabled"
 
 
 def _fault(fault: Fault) -> Iterator[_Part]:

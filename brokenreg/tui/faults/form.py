@@ -61,7 +61,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         like: Exchange | None = None,
     ) -> None:
         if like is not None:
-            action = "Fail the next similar request"
+            action = "Fail next"
         else:
             action = "Edit override" if override else "Add rule" if rule is None else "Edit rule"
         super().__init__(f"{action}: {kind.name}")
@@ -109,7 +109,9 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         """Explain the field that has the focus."""
         field = self._fields[event.widget.id or ""]
         seen = (
-            f"\nSeen: {', '.join(self._seen[field.id])} (right completes)" if self._seen.get(field.id) else ""
+            f"\nSeen: {', '.join(self._seen[field.id])} (right accepts the suggestion)"
+            if self._seen.get(field.id)
+            else ""
         )
         self.query_one("#help", Static).update(f"{field.name}: {field.help}{seen}")
 

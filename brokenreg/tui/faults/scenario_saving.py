@@ -64,7 +64,7 @@ class SaveDialogue(SavingDialogue):
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         if action in ("go", "tick", "tick_all") and not self._seen:
-            return "no pull or push was seen from which expectations can be made"
+            return "no expectations: no rule was applied to a pull or push"
         return super().disabled_reason(action)
 
     def action_go(self) -> None:
@@ -104,7 +104,7 @@ class SaveDialogue(SavingDialogue):
         self._seen = seen_expectations(run, [*self._runtime.rules.book(self._namespace)])
         if self._seen:
             product = visible(run[0].user_agent.partition(" ")[0]) or "a client"
-            requests = f"{counted(len(run), 'request')} of {product} (#{run[0].id} to #{run[-1].id})"
+            requests = f"{counted(len(run), 'request')} of {product}, exchanges {run[0].id} to {run[-1].id}"
             self._from.update(f"Expectations from {requests}:")
             self._listing.styles.height = min(len(self._seen), _LINES)
             self._show()

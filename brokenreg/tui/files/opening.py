@@ -38,7 +38,7 @@ class OpenDialogue(Dialogue[TrafficFile | None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("open")
 
     def __init__(self) -> None:
-        super().__init__("Open a file")
+        super().__init__("Open file")
 
     def content(self) -> ComposeResult:
         yield Static("Shows the exchanges of a HAR file or a log. Path:", markup=False)

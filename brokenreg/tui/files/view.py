@@ -132,7 +132,7 @@ class FileView(Container):
     def show_tab(self, name: str) -> None:
         """Say what another tab needs."""
         if name != "traffic":
-            say(self, f"the tab {TABS[name].title} needs a running registry; brokenreg tui shows one")
+            say(self, f'the {TABS[name].title} tab needs a running registry: run "brokenreg tui"')
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         event.stop()

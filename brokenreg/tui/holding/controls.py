@@ -141,7 +141,7 @@ class HoldingControls(Container, HasDisabledReasons):
         self._operations.set_breakpoints_enabled(enabled=not breakpoints.are_on)
         say(
             self,
-            f"breakpoints {'enabled' if breakpoints.are_on else 'disabled'}; held responses stay held",
+            "breakpoints enabled" if breakpoints.are_on else "breakpoints disabled; held responses stay held",
         )
 
     def action_edit(self) -> None:

@@ -32,7 +32,7 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("edit")
 
     def __init__(self, traffic: TrafficSource, operations: Operations, exchange: Exchange) -> None:
-        super().__init__(f"Edit the status and headers of #{exchange.id}")
+        super().__init__(f"Edit response of exchange {exchange.id}")
         self._operations = operations
         self._exchange = exchange
         self._waiting = waiting_head(traffic, exchange.id)

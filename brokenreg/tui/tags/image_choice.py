@@ -34,7 +34,7 @@ class ImageChoice(Choice, inherit_bindings=False):
         command: Callable[[str], str],
         next_client: Callable[[], object],
     ) -> None:
-        super().__init__("Choose an image, to copy the command that pulls it", "images", entries)
+        super().__init__("Odd images: copy a pull command", "images", entries)
         self._command = command
         self._next_client = next_client
         self._shown = Static(id="command", markup=False)

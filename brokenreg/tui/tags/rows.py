@@ -208,7 +208,7 @@ class _Branch:
         parts = self._parts.get(manifest.digest)
         if parts is None:
             self._missing.add(manifest.digest)
-            yield Row((*place, "reading"), Kind.REMARK, "reading …")
+            yield Row((*place, "reading"), Kind.REMARK, "reading…")
             return
         for number, each in enumerate(parts.manifests):
             text = each.platform or each.digest

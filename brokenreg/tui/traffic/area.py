@@ -114,11 +114,11 @@ class TrafficArea(TabArea, Marking):
             case "replay" | "export" | "copy" if self._chosen is None:
                 return self._why_no_exchange()
             case "expand" if self._table.transfer is None:
-                return "no group here"
+                return "the cursor is on no pull or push"
             case "filter" if self._bar.is_open:
                 return "the filter is already open"
             case "filters" if not self._bar.has_earlier:
-                return "no filters were used yet; {traffic.filter} sets one"
+                return "no filters yet; {traffic.filter} sets one"
             case "filter_toggle" if not self._bar.text:
                 return "no filter is set; {traffic.filter} sets one"
             case "pane" if self._detail.exchange is None or not self._detail.is_on_screen:

@@ -197,8 +197,8 @@ class FilterBar(Vertical):
         if self._judge(text):
             resolved = self._memory.resolved(text)
             question = Question(
-                "Name the filter",
-                f"Name, to recall it with @NAME: {visible(resolved)}",
+                "Name filter",
+                f"Name for {visible(resolved)}, to recall it as @NAME:",
                 self._memory.name_problem,
             )
             self.app.push_screen(question, lambda name: self._keep_name(name, resolved))

@@ -19,7 +19,7 @@ class FilterChoice(Choice, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("choose", "filters")
 
     def __init__(self, memory: FilterMemory) -> None:
-        super().__init__("Recall a filter", "filters", _entries(memory))
+        super().__init__("Recall filter", "filters", _entries(memory))
         self._memory = memory
 
     def disabled_reason(self, action: str) -> str:

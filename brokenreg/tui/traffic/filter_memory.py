@@ -34,7 +34,7 @@ class FilterMemory:
         if _NAME.fullmatch(name.removeprefix(_MARK)) is None:
             return f"invalid name {quoted(name)}: use up to 30 letters, digits, dots, dashes and underscores"
         if name.removeprefix(_MARK) not in self.names and len(self.names) >= _MOST:
-            return f"the limit of {_MOST} names is reached; remove one"
+            return f"the limit of {_MOST} names is reached: remove a filter first"
         return ""
 
     def name(self, name: str, text: str) -> None:

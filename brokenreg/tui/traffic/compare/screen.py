@@ -75,7 +75,7 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
         self._state: Hashable = None
 
     def content(self) -> ComposeResult:
-        yield Static("Comparing …", id="sides", markup=False)
+        yield Static("Comparing…", id="sides", markup=False)
         yield self._table
         yield self._pair
 
@@ -98,7 +98,7 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
             case "open" | "export" if self._table.selected is None:
                 return "no row is selected"
             case "difference" if self._is_of_exchanges:
-                return "only two exchanges are compared; what differs is at the top"
+                return "there are no rows: what differs is at the top"
         return super().disabled_reason(action)
 
     def action_open(self) -> None:
@@ -118,7 +118,7 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
     def action_difference(self, by: int) -> None:
         """Go to the next row that differs, or to the previous one."""
         if not self._table.go_to_difference(by):
-            say(self, f"no {'further' if by > 0 else 'earlier'} row differs")
+            say(self, f"no {'later' if by > 0 else 'earlier'} row differs")
         elif self._is_pair:
             self._pair.action_first()
             self._make_pair()
@@ -144,7 +144,7 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
             forms = dict(reversed(forms.items()))
         if self._is_of_exchanges:
             del forms["rows"]
-        self.app.push_screen(ExportScreen("Export the comparison", forms, self._files), partial(say, self))
+        self.app.push_screen(ExportScreen("Export comparison", forms, self._files), partial(say, self))
 
     async def on_cursor_list_opened(self) -> None:
         """Open the row after a double click."""
@@ -203,7 +203,7 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
             titles = [fit(title, side) for title in self._titles]
         facts = [_facts(*each, side) for each in zip(self._both, totals, strict=True)]
         row = self._table.selected
-        summary = count_line(self._comparison) if self._comparison.rows else "comparing …"
+        summary = count_line(self._comparison) if self._comparison.rows else "comparing…"
         if self._is_pair and row is not None:
             summary = self._row_title(row)
         hidden = "equal hidden · " if self._table.hides_equal else ""
