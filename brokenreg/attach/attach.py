@@ -18,6 +18,7 @@ from brokenreg.attach.terminal import RawTerminal
 from brokenreg.attach.web_socket import RefusedError, WebSocket
 from brokenreg.client import AsyncClient
 from brokenreg.concurrency import first_of
+from brokenreg.http.dates import clock
 from brokenreg.wording import printable
 
 _PATH = "/v1/panel"
@@ -76,13 +77,15 @@ class _Attached:
     async def run(self) -> str:
         with contextlib.ExitStack() as stack:
             terminal: RawTerminal | None = None
+            session: Session | None = None
             pause = _FIRST_PAUSE
             while True:
                 try:
                     async with WebSocket.connected(self._url, _PATH, self._headers, self._tls) as socket:
                         terminal = terminal or stack.enter_context(RawTerminal.opened())
                         self._has_attached, pause = True, _FIRST_PAUSE
-                        ended = await Session(terminal, socket, self._client).run()
+                        session = Session(terminal, socket, self._client)
+                        ended = await session.run()
                 except RefusedError as error:
                     problem = _problem(error, self._url, self._version)
                     if terminal is None or error.status != 503:
@@ -93,30 +96,33 @@ class _Attached:
                 else:
                     if ended.reason not in _GONE:
                         return _last_sentence(ended, self._url)
-                assert terminal is not None  # noqa: S101 - otherwise, an error was raised
-                if not await self._waited(terminal, pause):
+                assert session is not None  # noqa: S101 - otherwise, an error was raised
+                if not await self._waited(terminal, session.last_message, pause):
                     return ""
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def _waited(self, terminal: RawTerminal, pause: float) -> bool:
-        """Say that the connection is lost, and wait. Return False if the user quits."""
+    async def _waited(self, terminal: RawTerminal, last: float, pause: float) -> bool:
+        """Say that the connection is lost since `last`, and wait. Return False if the user quits."""
         said = f" connection to {self._url} lost; trying again in {pause:g} s (q quits) "
-        await _say(terminal, said)
+        await _say(terminal, said, last)
         try:
             async with asyncio.timeout(pause):
                 while data := await terminal.read():
                     if data in _QUIT:
                         return False
         except TimeoutError:
-            await _say(terminal, f" connecting to {self._url} (q quits) ")
+            await _say(terminal, f" connecting to {self._url} (q quits) ", last)
             return True
         return False
 
 
-async def _say(terminal: RawTerminal, text: str) -> None:
-    """Show a line at the bottom of the panel, which still shows what it last received."""
+async def _say(terminal: RawTerminal, text: str, last: float) -> None:
+    """Show a line at the bottom of the panel, and at its top that it still shows what was received `last`."""
     columns, rows = terminal.size
-    await terminal.write(f"\x1b[?2026l\x1b[{rows};1H\x1b[0;7m{text[:columns]:{columns}}\x1b[0m".encode())
+    top = f" NOT CONNECTED  this screen is from {clock(last)}"
+    lines = ((1, top), (rows, text))
+    shown = "".join(f"\x1b[{row};1H\x1b[0;7m{line[:columns]:{columns}}\x1b[0m" for row, line in lines)
+    await terminal.write(f"\x1b[?2026l{shown}".encode())
 
 
 def _problem(error: RefusedError, url: str, version: str) -> Exception:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from brokenreg.attach.output_filter import OutputFilter
 from brokenreg.attach.received_files import ReceivedFiles
 from brokenreg.attach.terminal import RawTerminal, environment
 from brokenreg.attach.web_socket import WebSocket
@@ -42,6 +44,9 @@ class Session:
         self._client = client
         self._files = ReceivedFiles(Path.cwd())
         self._is_resized = asyncio.Event()
+        self._filter = OutputFilter()
+        self.last_message = time.time()
+        """When the server sent its last message, in seconds since the epoch."""
 
     async def run(self) -> Ended:
         """Show the panel until it ends. Raise `OSError` or `TimeoutError` if the connection is lost."""
@@ -70,8 +75,9 @@ class Session:
                     message = await anext(messages)
             except StopAsyncIteration:
                 raise ConnectionResetError("the server has closed the connection") from None
+            self.last_message = time.time()
             if isinstance(message, bytes):
-                await self._terminal.write(message)
+                await self._terminal.write(self._filter.feed(message))
             elif message.get("type") == "end":
                 return Ended(str(message.get("reason")), str(message.get("message")))
             elif message.get("type") == "file":

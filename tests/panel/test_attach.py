@@ -76,12 +76,14 @@ def test_two_terminals_see_the_same_and_survive_each_other(tmp_path: Path) -> No
             with attached(server.control, *token, folder=three) as other:
                 other.wait_for("⏸ 1 HELD [0-9]+ s")
                 line.cut()
-                large.wait_for("connection to .* lost; trying again in")
+                screen = large.wait_for("connection to .* lost; trying again in")
+                assert re.match(r" NOT CONNECTED  this screen is from \d\d:\d\d:\d\d *\n", screen)
+                assert "LIVE" not in screen
                 assert held(server) == 1
                 assert client.poll() is None, "the client still waits"
                 other.wait_for("⏸ 1 HELD [0-9]+ s")
                 line.restore()
-                large.wait_for("● LIVE")
+                assert "NOT CONNECTED" not in large.wait_for("● LIVE")
                 other.press("G")
                 other.press("A")
                 assert client.wait(30) == 0
