@@ -37,7 +37,7 @@ def test_with_the_read_token(tmp_path: Path) -> None:
             assert "Compare two pulls" in screen
             assert "GET layer 2" in screen
             terminal.press("x")
-            terminal.wait_for("Export the comparison")
+            terminal.wait_for("Export comparison")
             terminal.press("s")
             terminal.wait_for("on your machine")
             terminal.press("Enter")

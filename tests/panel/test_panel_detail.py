@@ -47,7 +47,7 @@ async def test_the_detail_names_the_fault_and_the_end() -> None:
         panel.query_one(TrafficTable).action_move(-4)
         screen = await look(pilot, "enter")
         assert "Fault     timeout\n" in screen
-        assert "✗ no response, disconnected after 30000 ms" in screen
+        assert "✗ no response, disconnected after 30.0 s" in screen
         assert "Response headers" not in screen
 
 

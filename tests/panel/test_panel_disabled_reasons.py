@@ -89,7 +89,7 @@ async def repository(runtime: Runtime) -> None:
         (repository, ("2", "enter"), "the rule has several faults; edit it in a scenario file"),
         (repository, ("2", "K"), "the rule is already first"),
         (repository, ("2", "j", "J"), "the rule is already last"),
-        (repository, ("3", "enter", "enter"), "the blob is already open; escape goes back to the list"),
+        (repository, ("3", "enter", "enter"), "already open; escape goes back to the list"),
         (
             repository,
             ("4", "y"),

@@ -67,7 +67,7 @@ async def test_a_heading_shows_client_image_and_missing_blobs() -> None:
         screen = await look(pilot, "g", "enter")
         for line in (
             "PULL library/app:1.2",
-            "▸ 1 in flight for 15000 ms",
+            "▸ 1 in flight for 15 s",
             "Client    docker/27.3.1, 127.0.0.1",
             "Started   2026-01-01 12:01:00",
             "Blobs     2 of 4",
@@ -111,19 +111,19 @@ async def test_the_detail_is_updated_until_the_pull_is_complete() -> None:
         log.held(going)
         clock.now = NOW + 3
         screen = await look(pilot)
-        assert "⏸ 1 in flight for 18000 ms, 1 held" in screen
+        assert "⏸ 1 in flight for 18 s, 1 held" in screen
         assert "held at 1 KiB of 4 KiB, for 3 s" in screen
         going.held_since = None
         end(log, going, after=16.0, ended=Ended.DISCONNECTED)
         screen = await look(pilot)
-        assert "✗ ended after 17000 ms, 1 failed" in screen
+        assert "✗ ended after 17.0 s, 1 failed" in screen
         assert "failed: 200, disconnected" in screen
         for blob in (B, C):
             last = of_app(log, f"blobs/{blob}", at=78.0)
             answer(log, last, size=10)
             end(log, last)
         screen = await look(pilot)
-        assert "✓ ended after 18004 ms" in screen
+        assert "✓ ended after 18.0 s" in screen
         assert "Blobs     4 of 4" in screen
         assert "Missing blobs" not in screen
 

@@ -110,7 +110,7 @@ class BlobsArea(TabArea):
             case "back" if not (self._is_reading or self.has_class("-searching") or self._wanted):
                 return "the list already shows all blobs"
             case "open" if self._is_reading:
-                return "the blob is already open; {blobs.back} goes back to the list"
+                return "already open; {blobs.back} goes back to the list"
             case "verify" if self._verification.is_running:
                 return ""  # It stops.
             case "open" | "verify" | "corrupt" | "delete" | "copy" if blob is None:

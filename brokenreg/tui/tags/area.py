@@ -101,7 +101,7 @@ class TagsArea(TabArea):
         row = self._view.selected
         match action:
             case "back" if not (self._tree.search or self.has_class("-searching")):
-                return "all names are already shown"
+                return "the list already shows all names"
             case "open" | "copy" | "copy_next" | "delete" | "retag" if row is None:
                 return (
                     "no matching names or tags; {tags.back} shows all names"

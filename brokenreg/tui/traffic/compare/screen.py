@@ -27,7 +27,7 @@ from brokenreg.tui.traffic.compare.pair_view import PairView
 from brokenreg.tui.traffic.compare.sides import PLURALS, Side
 from brokenreg.tui.traffic.compare.table import ComparisonTable, columns
 from brokenreg.tui.traffic.compare.words import notes
-from brokenreg.tui.traffic.detail.headers import with_unit
+from brokenreg.tui.traffic.detail.headers import duration_text
 from brokenreg.tui.traffic.export import ExportScreen, Form
 from brokenreg.wording import counted
 
@@ -268,7 +268,7 @@ def _facts(side: Side, totals: Totals, width: int) -> str:
     time, client = cells.local_time(exchanges[0]), cells.client_name(exchanges[0], _CLIENT)
     numbers = (
         f"{totals.requests} of {requests}" if missing else requests,
-        with_unit(cells.duration_word(totals.seconds)),
+        duration_text(totals.seconds),
         cells.bytes_word(max(totals.response_bytes, totals.request_bytes)),
     )
     separator = ", " if is_roomy else " "

@@ -45,12 +45,16 @@ def _length(exchange: Exchange, now: float) -> str:
     """Return how long it took, or takes so far; nothing if its end is unknown."""
     if exchange.end_is_unknown:
         return ""
-    return f" {'for' if exchange.ended is None else 'after'} {with_unit(cells.milliseconds(exchange, now))}"
+    if exchange.duration is not None:
+        return f" after {duration_text(exchange.duration)}"
+    return f" for {duration_text(now - exchange.started, is_exact=False)}"
 
 
-def with_unit(duration: str) -> str:
-    """Return a duration of `cells` with its unit, which `cells` omits if it is milliseconds."""
-    return duration if duration.endswith("s") else f"{duration} ms"
+def duration_text(seconds: float, *, is_exact: bool = True) -> str:
+    """Return a duration with its unit: milliseconds, from 10 s on seconds, with tenths if it is exact."""
+    if seconds < 10:
+        return f"{cells.duration_word(max(0.0, seconds), is_exact)} ms"
+    return f"{seconds:,.{1 if is_exact else 0}f} s"
 
 
 def phrase(status: int) -> str:

@@ -12,7 +12,7 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.tui.text import beginning, visible
 from brokenreg.tui.traffic import cells, outcome
-from brokenreg.tui.traffic.detail.headers import Part, with_unit
+from brokenreg.tui.traffic.detail.headers import Part, duration_text
 from brokenreg.tui.traffic.transfer import Kind, Summary, Transfer, announced, body_bytes, summarise
 from brokenreg.wording import counted
 
@@ -51,11 +51,11 @@ def _how(transfer: Transfer, summary: Summary, now: float) -> str:
     held = f", {summary.held} held" if summary.held else ""
     failed = f", {summary.failed} failed" if summary.failed else ""
     if summary.seconds is not None:
-        length = with_unit(cells.duration_word(summary.seconds))
+        length = duration_text(summary.seconds)
         return f"{'✗' if failed else '✓'} ended after {length}{failed}"
     if any(each.end_is_unknown for each in transfer.members):
         return f"{'⏸' if held else '▸'} {summary.in_flight} {outcome.NOT_ENDED}{held}{failed}"
-    length = with_unit(cells.duration_word(max(0.0, now - transfer.members[0].started), is_exact=False))
+    length = duration_text(now - transfer.members[0].started, is_exact=False)
     return f"{'⏸' if held else '▸'} {summary.in_flight} in flight for {length}{held}{failed}"
 
 
