@@ -40,11 +40,11 @@ def test_what_differs_and_what_is_noise_have_other_signs() -> None:
     )
     found = lines_of(traffic, left, right)
     signs = {label: line.sign for label, line in found.items()}
-    assert signs["Head: request"] is Sign.NOISE
-    assert (found["Head: status"].left, found["Head: status"].right) == ("200", "206")
-    assert signs["Head: status"] is signs["Head: outcome"] is Sign.DIFFERS
-    assert signs["Head: bytes"] is signs["Head: digest"] is Sign.EQUAL
-    assert signs["Head: started"] in (Sign.NOISE, Sign.EQUAL)
+    assert signs["Summary: request"] is Sign.NOISE
+    assert (found["Summary: status"].left, found["Summary: status"].right) == ("200", "206")
+    assert signs["Summary: status"] is signs["Summary: outcome"] is Sign.DIFFERS
+    assert signs["Summary: bytes"] is signs["Summary: digest"] is Sign.EQUAL
+    assert signs["Summary: started"] in (Sign.NOISE, Sign.EQUAL)
     assert signs["Request headers: accept"] is Sign.LEFT
     assert signs["Request headers: range"] is Sign.RIGHT
     assert signs["Response headers: date"] is Sign.NOISE
