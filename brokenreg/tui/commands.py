@@ -191,7 +191,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("edit.send", "ctrl+s", "Send", "Send the edited response", footer=True, changes=True),
     Command("edit.cancel", "escape", "Cancel", "Discard the edits and keep holding", footer=True),
     Command("log.level", "l", "Change level", "Change which levels are shown", footer=True),
-    Command("log.follow", "F", "Follow", "Follow new lines, or stop following", footer=True),
+    Command("log.follow", "F", "Follow", "Follow new lines, or stop", footer=True),
     Command("document.close", "escape,q", "Close", "Close the document", footer=True),
     Command("confirm.yes", "y,enter", "Yes", "Confirm the action", footer=True),
     Command("confirm.no", "n,escape,q", "No", "Cancel the action", footer=True),

@@ -265,7 +265,7 @@ async def test_a_filter_with_a_name_is_recalled() -> None:
         await write(pilot, "status:404", "ctrl+s", *"not found")
         assert 'invalid name "not found"' in text(panel)
         await look(pilot, "ctrl+u", *"lost", "enter")
-        assert "named @lost" in text(panel)
+        assert "the filter has the name @lost" in text(panel)
         await look(pilot, "ctrl+u", *"held", "colon", *"true", "enter")
         await look(pilot, "/", "ctrl+u", *"@los")
         assert "@lost" in text(panel).splitlines()[-2], "it is completed"

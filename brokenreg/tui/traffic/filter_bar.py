@@ -206,7 +206,7 @@ class FilterBar(Vertical):
     def _keep_name(self, name: str | None, text: str) -> None:
         if name is not None:
             self._memory.name(name, text)
-            say(self, f"named @{name.removeprefix('@')}")
+            say(self, f"the filter has the name @{name.removeprefix('@')}")
 
     def on__field_cancelled(self, event: _Field.Cancelled) -> None:
         event.stop()
