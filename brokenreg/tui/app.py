@@ -103,7 +103,6 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
         self._header = Header(context)
         self._tab_line = TabLine(preferences.keys)
         self._areas = {name: area_of(name, context) for name in TABS}
-        self._offered: list[str | None] = []
         self._pulses = self._seen = 0
         self._changes = CommandLog(self._operations, clock)
         self._clock = clock
@@ -168,10 +167,7 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
         for screen in {self._board, self.screen}:
             for line in screen.query(CommandLine):
                 line.tick(self._changes, self._clock())
-        offered = [active.binding.id for active in self.screen.active_bindings.values()]
-        if offered != self._offered:
-            self._offered = offered
-            self.refresh_bindings()
+        self.refresh_footer()
 
     def _pulse(self) -> None:
         end = self._runtime.log.end

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import partial
+
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
@@ -10,6 +13,7 @@ from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
 from brokenreg.tui.commands import BY_ID, COMMANDS, FOOTER_FIRST, Command
+from brokenreg.tui.footer_titles import footer_titles
 
 
 def bindings_of(*areas: str) -> list[BindingType]:
@@ -53,11 +57,23 @@ class KeyLine(Footer):
             await super().recompose()
 
     def compose(self) -> ComposeResult:
-        keys = sorted((each for each in super().compose() if isinstance(each, FooterKey)), key=_rank)
+        keys = [*self._keys()] if self._bindings_ready else []
         while keys and sum(map(_width, keys)) > self.app.size.width:
             others = [key for key in keys if key.action != _HELP]
             keys.remove((others or keys)[-1])
         yield from keys
+
+    def _keys(self) -> Iterator[FooterKey]:
+        """Yield the available commands of the footer, the most important first."""
+        titles = footer_titles(self.screen.focused or self.screen)
+        bindings = {active.binding.id or "": active for active in self.screen.active_bindings.values()}
+        for name in sorted(bindings, key=partial(_rank, titles)):
+            _, binding, enabled, tooltip = bindings[name]
+            if binding.show or name in titles:
+                title = titles.get(name) or binding.description
+                display = self.app.get_key_display(binding)
+                key = FooterKey(binding.key, display, title, binding.action, not enabled, tooltip)
+                yield key.data_bind(compact=Footer.compact)
 
     async def on_resize(self, event: events.Resize) -> None:
         """Show the keys that fit the new width."""
@@ -66,13 +82,10 @@ class KeyLine(Footer):
             await self.recompose()
 
 
-_FIRST = [(BY_ID[name].action, BY_ID[name].title) for name in FOOTER_FIRST]
-
-
-def _rank(key: FooterKey) -> int:
-    """Return the place of a key among those that come first, or that it comes after them."""
-    command = (key.action, key.description)
-    return _FIRST.index(command) if command in _FIRST else len(_FIRST)
+def _rank(titles: Mapping[str, str], name: str) -> tuple[int, bool]:
+    """Return the place of a command among those that come first; those for the current row come next."""
+    first = FOOTER_FIRST.index(name) if name in FOOTER_FIRST else len(FOOTER_FIRST)
+    return first, name not in titles or BY_ID[name].footer
 
 
 def _look(key: FooterKey) -> tuple[str, str, str]:

@@ -24,6 +24,9 @@ from brokenreg.tui.text import visible
 
 Result = TypeVar("Result")
 
+EVERY = 0.5
+"""Seconds between two looks of a dialogue at what others can change meanwhile."""
+
 SAID_FOR = 4.0
 """Seconds that a notice of `say` can be read."""
 
@@ -56,6 +59,9 @@ class Dialogue(ModalScreen[Result], HasDisabledReasons, inherit_bindings=False):
     Dialogue Static { height: auto; }
     Dialogue Input { background: $panel; }
     """
+
+    can_undo: ClassVar[bool] = False
+    """Whether undo and redo of the panel are available in it, because it shows what they change."""
 
     def __init__(self, title: str) -> None:
         super().__init__()

@@ -15,6 +15,7 @@ from brokenreg.runtime.errors import OperationError
 from brokenreg.tui.commands import BY_ID
 from brokenreg.tui.dialogues import SAID_FOR, Dialogue, QuitConfirmation, warn
 from brokenreg.tui.disabled_reasons import HasDisabledReasons, disabled_reasons, keyed
+from brokenreg.tui.footer_titles import footer_titles
 from brokenreg.tui.help import HelpScreen, areas_around
 from brokenreg.tui.keys import commands_on
 from brokenreg.tui.notices import ShowsNotices
@@ -25,6 +26,8 @@ from brokenreg.tui.tabs import TabArea
 from brokenreg.tui.terminal import Terminal
 from brokenreg.tui.text import visible
 from brokenreg.tui.theme import THEMES
+
+_UNDO = ("panel.undo", "panel.redo")
 
 
 class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
@@ -44,8 +47,17 @@ class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
         self.animation_level = "none"
         self.preferences = preferences
         self.keys = preferences.keys
+        self._offered: object = None
         self._first_theme = preferences.theme or ("ansi" if terminal.is_colourless else "dark")
         self._said, self._said_at = "", 0.0
+
+    def refresh_footer(self) -> None:
+        """Show the commands that are available now, if they have changed."""
+        available = {active.binding.id for active in self.screen.active_bindings.values()}
+        offered = available, footer_titles(self.screen.focused or self.screen)
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
 
     def on_load(self) -> None:
         for theme in THEMES:
@@ -78,6 +90,11 @@ class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
     def quit(self, status: int = 0) -> None:
         """End `run_async`, with `status` as `return_code`. A signal handler of the loop may call it."""
         self.exit(status, return_code=status)
+
+    @property
+    def footer_titles(self) -> Mapping[str, str]:
+        """Return what `q` does if something is open."""
+        return {"panel.quit": "Back"} if self.area.can_go_back else {}
 
     @property
     def area(self) -> TabArea:
@@ -122,11 +139,11 @@ class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
         names = [theme.name for theme in THEMES]
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """Show why a key does nothing now. While the notice is visible, it is not repeated.
 
         Escape is silent: people press it to be sure that nothing is open. The key that quits without asking
-        does so in dialogues, too.
+        does so in dialogues, too, and those of undo and redo in dialogues that show what they change.
         """
         if event.key in self.screen.active_bindings or event.key == "escape":
             return
@@ -134,6 +151,12 @@ class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
             self.quit()
             return
         reasons = [*disabled_reasons(self.focused or self.screen, event.key, self.keys)]
+        if isinstance(self.screen, Dialogue) and self.screen.can_undo:
+            for action in (each.action for each in commands_on(event.key, self.keys) if each.id in _UNDO):
+                if not (why := self.unavailable_reason(action)):
+                    await self.run_action(action)
+                    return
+                reasons.append(keyed(why, self.keys))
         for why in reasons or self._unknown_key(event):
             now = time.monotonic()
             if why != self._said or now > self._said_at + SAID_FOR:

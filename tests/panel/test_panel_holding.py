@@ -78,7 +78,10 @@ async def test_another_step_size() -> None:
         assert 'invalid size "7x"' in await shown.look("S", *"7x")
         assert "Bytes per step" in await shown.look("enter"), "what is wrong is not taken"
         await shown.look("ctrl+a", "ctrl+k", *"1000")
-        assert "Bytes per step (now 64 KiB)" not in await shown.look("enter")
+        screen = await shown.look("enter")
+        assert "Bytes per step (now 64 KiB)" not in screen
+        assert "a step sends 1000 B" in screen
+        assert "s Step 1000 B  " in screen.split("\n")[-1]
         await shown.look("s")
         assert (await client.head())[0] == 200
         await client.body(1000)

@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.command_log.command_log import CommandLog, script
-from brokenreg.tui.dialogues import Dialogue, say
+from brokenreg.tui.dialogues import EVERY, Dialogue, say
 from brokenreg.tui.file_dialogues import SavingDialogue
 from brokenreg.tui.listing import Listing, Row
 from brokenreg.tui.saving import Files
@@ -27,13 +27,14 @@ class CommandLogScreen(Dialogue[None], inherit_bindings=False):
     CommandLogScreen .whole { max-height: 6; color: $secondary; border-top: solid $secondary 50%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("commands")
+    can_undo = True
 
     def __init__(self, changes: CommandLog, files: Files, control_url: str | None) -> None:
         super().__init__("Command log: what you did in this panel")
         self._changes = changes
         self._files = files
         self._url = control_url
-        self._lines = [line for each in changes for line in each.lines]
+        self._lines: list[str] = []
         self._listing = Listing()
         self._whole = Static(markup=False, classes="whole")
 
@@ -42,15 +43,24 @@ class CommandLogScreen(Dialogue[None], inherit_bindings=False):
         yield self._whole
 
     def on_mount(self) -> None:
+        self._show()
+        self._listing.focus()
+        self.call_after_refresh(self._listing.action_last)
+        self.set_interval(EVERY, self._show)
+
+    def _show(self) -> None:
+        """Show the commands, some of which may have been undone meanwhile."""
+        lines = [line for each in self._changes for line in each.lines]
+        if lines == self._lines and lines:
+            return
+        self._lines = lines
         rows = [
             Row(place, visible(line), "quiet" if line.startswith("#") else "")
-            for place, line in enumerate(self._lines)
+            for place, line in enumerate(lines)
         ]
         self._listing.show(
             rows or [Row(None, "No commands yet: you have changed nothing in this panel.", "quiet")]
         )
-        self._listing.focus()
-        self.call_after_refresh(self._listing.action_last)
         self.on_listing_moved()
 
     def on_listing_moved(self) -> None:

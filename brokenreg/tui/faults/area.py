@@ -16,7 +16,7 @@ from brokenreg.rules.rule_book import RuleBook
 from brokenreg.runtime.errors import OperationError
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Confirmation, warn
-from brokenreg.tui.disabled_reasons import keyed_for
+from brokenreg.tui.disabled_reasons import keyed_for, may_change
 from brokenreg.tui.faults.choice import fault_choice
 from brokenreg.tui.faults.detail import RuleDetail
 from brokenreg.tui.faults.form import RuleForm
@@ -39,6 +39,8 @@ _HINT = (
     "  {panel.overrides}  apply faults to every request   "
     "{traffic.fail-next}  in Traffic: make the next request fail",
 )
+
+_READ_ONLY_HINT = ["", "No rules: everything works."]
 
 
 class FaultsArea(TabArea):
@@ -70,7 +72,7 @@ class FaultsArea(TabArea):
         state = width, [(place, each.rule, each.applied, each.matched) for place, each in there]
         if state != self._shown:
             self._shown = state
-            hint = [keyed_for(self, line) for line in _HINT]
+            hint = [keyed_for(self, line) for line in _HINT] if may_change(self) else _READ_ONLY_HINT
             self._listing.show(list(rule_rows(there, width, hint)))
             self.set_class(bool(there), "-filled")
         if self.has_class("-wide"):
@@ -129,8 +131,15 @@ class FaultsArea(TabArea):
         if active is None:
             return
         kind = CATALOGUE[active.rule.fault[0].name]
-        form = RuleForm(kind, active.rule, override=active.rule.override, seen=self._seen())
-        self.app.push_screen(form, partial(self._edited, self._namespace, active.id))
+        namespace, place = self._namespace, active.id
+        form = RuleForm(
+            kind,
+            active.rule,
+            override=active.rule.override,
+            seen=self._seen(),
+            current=lambda: self._rule_of(namespace, place),
+        )
+        self.app.push_screen(form, partial(self._edited, namespace, place))
 
     def action_switch(self) -> None:
         """Enable or disable the rule; its counters stay."""
@@ -176,6 +185,11 @@ class FaultsArea(TabArea):
     def _chosen(self, name: str | None) -> None:
         if name is not None:
             self.app.push_screen(RuleForm(CATALOGUE[name], seen=self._seen()), self._created)
+
+    def _rule_of(self, namespace: str, rule_id: int) -> Rule | None:
+        books = self._books
+        active = books.book(namespace).get(rule_id) if namespace in books.namespaces() else None
+        return None if active is None else active.rule
 
     def _seen(self) -> Seen:
         return seen_in(self._runtime.log)

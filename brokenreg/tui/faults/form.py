@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from textual import events
@@ -17,7 +17,7 @@ from brokenreg.rules.rule import FieldError, Rule
 from brokenreg.rules.rule_from_exchange import no_effect_reason
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.dialogues import Dialogue
+from brokenreg.tui.dialogues import EVERY, Dialogue
 from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of
 from brokenreg.tui.faults.seen import Seen, Suggestions
 from brokenreg.tui.text import visible
@@ -33,7 +33,8 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
     """Edits a new rule with a fault of that kind, or a given `rule`; the result is None if cancelled.
 
     A rule for the next exchange `like` one is not accepted if it cannot have an effect on that exchange.
-    `seen` are values of recent exchanges, which are suggested.
+    `seen` are values of recent exchanges, which are suggested. `current` returns the edited rule as it is
+    now, or None once it was removed.
     """
 
     DEFAULT_CSS = """
@@ -47,6 +48,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
     RuleForm Input { width: 1fr; }
     RuleForm #summary { max-height: 2; color: $secondary; }
     RuleForm #help { max-height: 4; color: $secondary; }
+    RuleForm #elsewhere { display: none; color: $warning; text-style: bold; }
     RuleForm #problem { height: auto; min-height: 1; max-height: 3; color: $error; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("form")
@@ -59,6 +61,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         seen: Seen,
         override: bool = False,
         like: Exchange | None = None,
+        current: Callable[[], Rule | None] | None = None,
     ) -> None:
         if like is not None:
             action = "Fail next"
@@ -70,6 +73,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         self._enabled = rule is None or rule.enabled
         self._override = override
         self._like = like
+        self._before, self._current = rule, current
         self._match = None if rule is None else rule.match
         self._fields = {field.id: field for field in fields_of(kind)}
         self._texts = {} if rule is None else dict(texts_of(rule))
@@ -79,6 +83,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         with _Fields():
             yield from self._lines()
         yield Static(id="help", markup=False)
+        yield Static(id="elsewhere", markup=False)
         yield Static(id="problem", markup=False)
 
     def _lines(self) -> Iterator[Widget]:
@@ -104,6 +109,8 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
     def on_mount(self) -> None:
         self.query(Input).first().focus()
         self._judge()
+        if self._current is not None:
+            self.set_interval(EVERY, self._show_changes)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Explain the field that has the focus."""
@@ -117,6 +124,17 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
 
     def on_input_changed(self) -> None:
         self._judge()
+
+    def _show_changes(self) -> None:
+        """Show whether the rule was changed or removed somewhere else meanwhile."""
+        assert self._current is not None  # noqa: S101 - otherwise nothing calls this
+        now = self._current()
+        said = "" if now == self._before else "This rule was changed elsewhere: saving replaces the change."
+        if now is None:
+            said = "This rule was removed elsewhere: it cannot be saved."
+        line = self.query_one("#elsewhere", Static)
+        line.display = bool(said)
+        line.update(said)
 
     def action_next(self) -> None:
         """Go to the next field."""

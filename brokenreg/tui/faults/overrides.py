@@ -17,7 +17,7 @@ from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.operations import Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.dialogues import Dialogue
+from brokenreg.tui.dialogues import EVERY, Dialogue
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.seen import seen_in
@@ -39,6 +39,7 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
     OverridesScreen Listing { height: 1fr; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("overrides")
+    can_undo = True
 
     def __init__(self, runtime: Runtime, operations: Operations, arming: Arming) -> None:
         super().__init__("Overrides: apply faults to every request")
@@ -53,7 +54,7 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self._listing.focus()
         self._show()
-        self.set_interval(0.5, self._show)
+        self.set_interval(EVERY, self._show)
 
     def action_switch(self) -> None:
         """Switch the override on or off."""

@@ -63,6 +63,7 @@ class FileApp(KeyApp, inherit_bindings=False):
         if self.is_running:
             self._view.tick()
             self.place_notice()
+            self.refresh_footer()
 
     @property
     def place(self) -> Hashable:

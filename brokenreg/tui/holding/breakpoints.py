@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -18,7 +18,7 @@ from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.traffic.filter_keys import BODY_KEY
 from brokenreg.traffic.filters import BEFORE_RESPONSE
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.dialogues import Dialogue
+from brokenreg.tui.dialogues import EVERY, Dialogue
 from brokenreg.tui.text import fit, visible
 from brokenreg.tui.traffic.completion import LOOKED_AT, advice, problem_of, values_of
 from brokenreg.tui.traffic.filter_suggester import FilterSuggester
@@ -45,6 +45,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         self._operations = operations
         self._breakpoints = traffic.gate.breakpoints
         self._chosen = max(0, len(self._breakpoints) - 1)
+        self._shown: Hashable = None
         values = values_of(self._log.newest(LOOKED_AT))
         self._suggester = FilterSuggester({name: each for name, each in values.items() if name != BODY_KEY})
         self._field = Input(
@@ -62,6 +63,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self._show()
         self._say("")
+        self.set_interval(EVERY, self._show_changes)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what is wrong with the expression, or how it may continue."""
@@ -132,7 +134,17 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         text = self._field.value
         line.update(visible(f"✗ {problem}" if problem else advice(text, self._suggester.values)))
 
+    def _show_changes(self) -> None:
+        """Show the breakpoints again if somewhere else some were added, removed, enabled or disabled."""
+        if self._shown != self._state:
+            self._choose(self._chosen)
+
+    @property
+    def _state(self) -> Hashable:
+        return self._breakpoints.are_on, tuple(self._breakpoints)
+
     def _show(self) -> None:
+        self._shown = self._state
         self.query_one("#list", Static).update(Content("\n").join([*self._lines()]))
         self.refresh_bindings()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -66,6 +66,11 @@ class HoldingControls(Container, HasDisabledReasons):
         target = self._target
         self._held_line.show(target, self._clock())
         self.in_flight.tick(target)
+
+    @property
+    def footer_titles(self) -> Mapping[str, str]:
+        """Return how much a step sends, once the user has set that."""
+        return {} if self._step == STEP else {"holding.step": f"Step {format_size(self._step)}"}
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
@@ -165,6 +170,8 @@ class HoldingControls(Container, HasDisabledReasons):
     def _set_step(self, size: str | None) -> None:
         if size is not None:
             self._step = parse_size(size.strip())
+            say(self, f"a step sends {format_size(self._step)}")
+            self.refresh_bindings()
 
 
 def _problem_of_step(text: str) -> str:

@@ -22,6 +22,11 @@ class MarkedRows(CursorList):
         """Return the row under the cursor, or None."""
         raise NotImplementedError
 
+    @property
+    def is_collapsed(self) -> bool:
+        """Return whether the row is a heading whose rows are hidden."""
+        return isinstance(self.row, Transfer) and self._rows.is_collapsed(self.row)
+
     def toggle_mark(self) -> None:
         """Mark the row under the cursor (with a heading, all rows below it), or remove the marks."""
         row = self.row

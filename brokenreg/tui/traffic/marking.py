@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from textual.widget import Widget
 
@@ -13,6 +13,7 @@ from brokenreg.tui.saving import Files
 from brokenreg.tui.traffic.compare.screen import CompareScreen
 from brokenreg.tui.traffic.compare.sides import NOTHING_MARKED
 from brokenreg.tui.traffic.table import TrafficTable
+from brokenreg.tui.traffic.transfer import Transfer
 
 
 class Marking(Widget, HasDisabledReasons):
@@ -22,6 +23,15 @@ class Marking(Widget, HasDisabledReasons):
     _table: TrafficTable
     _files: Files
     _clock: Callable[[], float]
+
+    @property
+    def footer_titles(self) -> Mapping[str, str]:
+        """Return the commands for a heading, and with a mark that for comparing."""
+        titles: dict[str, str] = {}
+        if isinstance(self._table.row, Transfer):
+            way = "Expand" if self._table.is_collapsed else "Collapse"
+            titles = {"traffic.expand": way, "traffic.mark": ""}
+        return {**titles, "traffic.compare": ""} if self._table.marks else titles
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
