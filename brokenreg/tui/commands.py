@@ -217,7 +217,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("form.next", "down,tab", "Next", "Go to the next field", footer=True),
     Command("form.previous", "up,shift+tab", "Previous", "Go to the previous field"),
     Command("form.cancel", "escape", "Cancel", "Discard the changes to the rule", footer=True),
-    Command("file.submit", "enter", "OK", "Load or save the file", footer=True, priority=True),
+    Command("file.submit", "enter", "Load or save", "Load or save the file", footer=True, priority=True),
     Command("seen.go", "tab", "Expectations", "Go to the expectations, or back", footer=True, priority=True),
     Command("seen.tick", "space", "Include", "Include or exclude the expectation", footer=True),
     Command("seen.tick-all", "ctrl+a", "Include all", "Include all expectations, or none"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -22,6 +23,8 @@ class FileDialogue(Dialogue[str | None], inherit_bindings=False):
     FileDialogue #problem { min-height: 1; color: $error; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("file")
+    verb: ClassVar[str]
+    """What it does with the file, in one word for the footer."""
 
     def __init__(self, title: str, prompt: str) -> None:
         super().__init__(title)
@@ -58,6 +61,11 @@ class FileDialogue(Dialogue[str | None], inherit_bindings=False):
         """Load or save the file. Then show what is wrong (`show_problem`), or dismiss the dialogue."""
         raise NotImplementedError
 
+    @property
+    def footer_titles(self) -> Mapping[str, str]:
+        """Return what `enter` does with the file."""
+        return {"file.submit": self.verb}
+
     def action_cancel(self) -> None:
         """Change nothing."""
         self.dismiss(None)
@@ -65,6 +73,8 @@ class FileDialogue(Dialogue[str | None], inherit_bindings=False):
 
 class SavingDialogue(FileDialogue):
     """Saves `text`, or what `text()` of a subclass returns. The result is the path of the file."""
+
+    verb = "Save"
 
     def __init__(self, title: str, what: str, files: Files, text: str = "") -> None:
         super().__init__(title, f"{what} {files.place}:")

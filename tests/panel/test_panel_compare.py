@@ -403,7 +403,7 @@ async def test_facts_of_a_side_are_complete_or_left_out(columns: int, before: st
         await look(pilot)
         await settled(pilot, *SECOND_HEADING, "=")
         facts = next(line for line in lines(panel) if line.count(" req ") == 2).strip("│ ").split("│")
-        assert facts[1].strip() == f"{before}6 req 2004 ms 8.4K"
+        assert facts[1].strip() == f"{before}6 req 2,004 ms 8.4K"
 
 
 async def test_the_full_view_shows_the_order_that_the_list_shows() -> None:

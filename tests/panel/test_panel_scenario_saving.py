@@ -85,6 +85,7 @@ async def test_a_name_is_suggested_that_no_file_has(tmp_path: Path, monkeypatch:
             assert name in await offered(it)
             screen = await it.press("tab")
             assert name != "scenario.yaml" or "no rule was applied to a pull or push" in screen
+            assert "enter Save  esc Cancel" in screen
             await it.press("enter")
             assert f"saved 1 rule to {name}" in await settled(it.pilot)
             assert load_scenario(tmp_path / name).scenario == it.book.scenario()

@@ -15,6 +15,8 @@ from brokenreg.wording import counted
 class LoadDialogue(FileDialogue):
     """Replaces all rules of a book with the scenario in a file. The result says what was loaded."""
 
+    verb = "Load"
+
     def __init__(self, operations: Operations, namespace: str) -> None:
         super().__init__("Load scenario", "Replaces all rules, overrides and expectations. Path:")
         self._operations = operations

@@ -53,7 +53,8 @@ def _length(exchange: Exchange, now: float) -> str:
 def duration_text(seconds: float, *, is_exact: bool = True) -> str:
     """Return a duration with its unit: milliseconds, from 10 s on seconds, with tenths if it is exact."""
     if seconds < 10:
-        return f"{cells.duration_word(max(0.0, seconds), is_exact)} ms"
+        tenths = 1 if is_exact and seconds < 0.00995 else 0
+        return f"{max(0.0, seconds) * 1000:,.{tenths}f} ms"
     return f"{seconds:,.{1 if is_exact else 0}f} s"
 
 
