@@ -193,7 +193,7 @@ async def test_two_exchanges_are_shown_in_full_immediately() -> None:
         assert "GET tags" in seen
         await settled(pilot, "n")
         assert "there are no rows: what differs is at the top" in said(panel)
-        assert "Compare" not in await settled(pilot, "escape")
+        assert "Compare two" not in await settled(pilot, "escape")
 
 
 @pytest.mark.parametrize(
