@@ -9,8 +9,9 @@ import json
 import secrets
 import signal
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from brokenreg.attach.session import Ended, Session
@@ -47,14 +48,17 @@ def check_token(url: str, token: str | None) -> None:
         raise PlainTokenError
 
 
-async def attach(url: str, token: str | None, authority: Path | None) -> str:
+async def attach(
+    url: str, token: str | None, authority: Path | None, preferences: Mapping[str, Any] | None = None
+) -> str:
     """Show the panel of the brokenreg at `url` until it is quit. Return a last sentence, or an empty text.
 
+    `preferences` are the `theme`, `keys` and `filters` of the user.
     Raise `AttachError`, `ControlError`, or `OSError` if there is no terminal.
     """
     async with AsyncClient(url, token=token, authority=authority) as control:
         status = await control.status()  # explains most of what can be wrong
-        attached = _Attached(control, token, authority, status["version"])
+        attached = _Attached(control, token, authority, status["version"], preferences or {})
         with _until_signals() as stopped:
             return await first_of(attached.run(), stopped)
 
@@ -62,10 +66,18 @@ async def attach(url: str, token: str | None, authority: Path | None) -> str:
 class _Attached:
     """The terminal during one call of `attach`."""
 
-    def __init__(self, control: AsyncClient, token: str | None, authority: Path | None, version: str) -> None:
+    def __init__(
+        self,
+        control: AsyncClient,
+        token: str | None,
+        authority: Path | None,
+        version: str,
+        preferences: Mapping[str, Any],
+    ) -> None:
         self._control = control
         self._url = control.url
         self._version = version
+        self._preferences = preferences
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         is_https = self._url.startswith("https:")
         self._tls = ssl.create_default_context(cafile=authority) if is_https else None
@@ -84,7 +96,7 @@ class _Attached:
                     async with WebSocket.connected(self._url, _PATH, self._headers, self._tls) as socket:
                         terminal = terminal or stack.enter_context(RawTerminal.opened())
                         self._has_attached, pause = True, _FIRST_PAUSE
-                        session = Session(terminal, socket, self._client)
+                        session = Session(terminal, socket, self._client, self._preferences)
                         ended = await session.run()
                 except RefusedError as error:
                     problem = _problem(error, self._url, self._version)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +38,14 @@ class Ended:
 class Session:
     """Passes what is typed to the panel, and what the panel sends to the terminal."""
 
-    def __init__(self, terminal: RawTerminal, socket: WebSocket, client: str) -> None:
+    def __init__(
+        self, terminal: RawTerminal, socket: WebSocket, client: str, preferences: Mapping[str, Any]
+    ) -> None:
+        """`client` identifies the terminal; `preferences` are more members of the first message."""
         self._terminal = terminal
         self._socket = socket
         self._client = client
+        self._preferences = preferences
         self._files = ReceivedFiles(Path.cwd())
         self._is_resized = asyncio.Event()
         self._filter = OutputFilter()
@@ -59,6 +63,7 @@ class Session:
             environment=environment(),
             folder=str(Path.cwd()),
             client=self._client,
+            **self._preferences,
         )
         try:
             with self._on_signals():

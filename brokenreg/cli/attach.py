@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from brokenreg.cli.commands import HelpfulCommand
+from brokenreg.cli.commands import HelpfulCommand, Word
+from brokenreg.cli.config_file import CONFIG_OPTION, FILTERS, KEYS
 from brokenreg.cli.control_options import CREDENTIALS, check_encoding, serves_at, token_of
 from brokenreg.cli.exit_status import CouldNotRunError
+from brokenreg.cli.options import option
+from brokenreg.tui.preferences import THEMES
 
 _EPILOG = """
 \b
@@ -23,7 +27,18 @@ Examples:
 @CREDENTIALS[0]
 @CREDENTIALS[1]
 @CREDENTIALS[2]
-def attach(url: str, token: str | None, token_file: Path | None, ca: Path | None) -> None:
+@option("--theme", type=Word(THEMES), help="The colours of the panel, as for tui.")
+@click.option("--config", **CONFIG_OPTION)
+@click.pass_context
+def attach(
+    context: click.Context,
+    /,
+    url: str,
+    token: str | None,
+    token_file: Path | None,
+    ca: Path | None,
+    theme: str | None,
+) -> None:
     """Show the panel of a running registry in this terminal. Quitting does not stop the registry.
 
     URL is its control API: a URL, or HOST:PORT. The default is BROKENREG_URL, BROKENREG_CONTROL, or
@@ -36,7 +51,7 @@ def attach(url: str, token: str | None, token_file: Path | None, ca: Path | None
 
     try:
         url, token = checked_url(url), token and checked_token(token)
-        said = _attached(url, token, ca)
+        said = _attached(url, token, ca, _preferences(context, theme))
     except ControlError as error:
         from brokenreg.cli.control_errors import explained
 
@@ -45,7 +60,17 @@ def attach(url: str, token: str | None, token_file: Path | None, ca: Path | None
         click.echo(f"brokenreg: {said}", err=True)
 
 
-def _attached(url: str, token: str | None, ca: Path | None) -> str:
+def _preferences(context: click.Context, theme: str | None) -> dict[str, Any]:
+    """Return the theme, keys and filters to send, after validating them. Raise `click.UsageError`."""
+    if not context.meta.get(KEYS) and not context.meta.get(FILTERS):
+        return {"theme": theme}
+    from brokenreg.cli.serve import preferences_from
+
+    found = preferences_from(context, theme)
+    return {"theme": theme, "keys": dict(found.keys), "filters": dict(found.filters)}
+
+
+def _attached(url: str, token: str | None, ca: Path | None, preferences: dict[str, Any]) -> str:
     """Attach until the user quits. Return a last sentence."""
     import asyncio
 
@@ -62,7 +87,7 @@ def _attached(url: str, token: str | None, ca: Path | None) -> str:
     if not is_terminal():
         raise click.UsageError('attach needs a terminal: use "brokenreg log --follow" without one')
     try:
-        return asyncio.run(attach(url, token, ca))
+        return asyncio.run(attach(url, token, ca, preferences))
     except AttachError as error:
         raise CouldNotRunError(str(error)) from None
     except OSError as error:

@@ -41,18 +41,26 @@ class _Sized(_Message):
 
 
 class Hello(_Sized):
-    """The first message: what the terminal is. `client` identifies it when it attaches again."""
+    """The first message: what the terminal is, and what its user prefers.
+
+    `client` identifies it when it attaches again.
+    """
 
     type: Literal["hello"]
     protocol: int
     environment: Annotated[Mapping[_Word, _Word], Field(max_length=16)] = Field(default_factory=dict)
     folder: _Path | None = None
     client: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    theme: _Word | None = None
+    keys: Annotated[Mapping[_Word, _Word], Field(max_length=500)] = Field(default_factory=dict)
+    filters: Annotated[Mapping[_Word, _Path], Field(max_length=100)] = Field(default_factory=dict)
 
     def terminal(self, host: str) -> AttachedTerminal:
         """Return the terminal, which reached the control API by that host."""
         described = {name: value for name, value in self.environment.items() if name in _VARIABLES}
-        return AttachedTerminal(self.columns, self.rows, described, self.folder, host)
+        return AttachedTerminal(
+            self.columns, self.rows, described, self.folder, host, self.theme, self.keys, self.filters
+        )
 
 
 class Resize(_Sized):

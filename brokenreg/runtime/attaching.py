@@ -6,7 +6,7 @@ The control API has the connection, and the panel has the screen. Neither import
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -24,6 +24,10 @@ class AttachedTerminal:
     """The folder in which it saves files, for display; None if it cannot save files."""
     host: str = ""
     """The host, without a port, by which it reached the control API; empty if unknown."""
+    theme: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str] = field(default_factory=dict)
+    """The preferences of its user, which are not validated yet: keys by command, and filters by name."""
 
 
 class End(StrEnum):

@@ -14,13 +14,18 @@ from brokenreg.concurrency import background
 from brokenreg.runtime.attaching import AttachedTerminal, End, TerminalConnection
 from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.traffic.filters import FilterError
 from brokenreg.tui.app import Panel
 from brokenreg.tui.areas import TABS
+from brokenreg.tui.dialogues import warn
 from brokenreg.tui.drivers.attached import AttachedDriver
 from brokenreg.tui.drivers.newest_screen import NewestScreen
 from brokenreg.tui.drivers.waiting_input import WaitingInput
+from brokenreg.tui.keys import KeysError, keys_from
+from brokenreg.tui.preferences import THEMES, Preferences
 from brokenreg.tui.terminal import Terminal
 from brokenreg.tui.text import visible
+from brokenreg.tui.traffic.filter_memory import named_filters
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +58,8 @@ class AttachedPanel(Panel):
     """A panel among others in one process, whose failure is reported to its terminal."""
 
     end_reason = End.QUIT
+    problem = ""
+    """What is wrong with the preferences of the user, for a notice."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -60,10 +67,27 @@ class AttachedPanel(Panel):
         self._capture_stdout: Any = sys.stdout
         self._capture_stderr: Any = sys.stderr
 
+    def on_mount(self) -> None:
+        if self.problem:
+            warn(self.screen, self.problem)
+
     def _fatal_error(self) -> None:
         logger.error("the panel of an attached terminal failed", exc_info=self._exception)
         self.end_reason = End.FAILED
         self._close_messages_no_wait()
+
+
+def _preferences_of(terminal: AttachedTerminal) -> tuple[Preferences, str]:
+    """Return the preferences of the user of a terminal, or none and what is wrong with them.
+
+    The configuration of the user may be for another version of brokenreg.
+    """
+    try:
+        keys = keys_from({name: each.split(",") for name, each in terminal.keys.items()})
+        filters = named_filters(terminal.filters)
+    except (KeysError, FilterError) as error:
+        return Preferences(), f"this brokenreg cannot use the keys and filters of your configuration: {error}"
+    return Preferences(terminal.theme if terminal.theme in THEMES else None, keys, filters), ""
 
 
 class AttachedSession:
@@ -75,8 +99,10 @@ class AttachedSession:
         self._size = (terminal.columns, terminal.rows)
         self._screen = NewestScreen(connection.write)
         self._input = WaitingInput()
+        preferences, problem = _preferences_of(terminal)
         self._panel = AttachedPanel(
             runtime,
+            preferences,
             operations=Operations(runtime, access),
             terminal=Terminal(
                 partial(
@@ -91,6 +117,7 @@ class AttachedSession:
                 terminal.host,
             ),
         )
+        self._panel.problem = problem
 
     async def run(self) -> End:
         """Show the panel until it ends, and return why."""

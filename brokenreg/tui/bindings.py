@@ -8,7 +8,7 @@ from functools import partial
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
@@ -66,7 +66,9 @@ class KeyLine(Footer):
     def _keys(self) -> Iterator[FooterKey]:
         """Yield the available commands of the footer, the most important first."""
         titles = footer_titles(self.screen.focused or self.screen)
-        bindings = {active.binding.id or "": active for active in self.screen.active_bindings.values()}
+        bindings: dict[str, ActiveBinding] = {}
+        for active in self.screen.active_bindings.values():  # of several keys, the first is shown
+            bindings.setdefault(active.binding.id or "", active)
         for name in sorted(bindings, key=partial(_rank, titles)):
             _, binding, enabled, tooltip = bindings[name]
             if binding.show or name in titles:

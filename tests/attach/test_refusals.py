@@ -82,6 +82,14 @@ def test_without_a_terminal() -> None:
     assert 'attach needs a terminal: use "brokenreg log --follow" without one' in done.stderr
 
 
+def test_keys_that_are_not_valid(tmp_path: Path) -> None:
+    config = tmp_path / "panel.toml"
+    config.write_text('[keys]\npanel.helb = "f1"\n')
+    done = run_here("attach", "--config", str(config))
+    assert done.returncode == 2
+    assert '[keys] unknown command "panel.helb": did you mean panel.help?' in done.stderr
+
+
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../a", "/a", "a/b", "a\\b", ".profile", "-rf", "a\nb", "a\x1b[2Jb", "a" * 201]
 )

@@ -156,6 +156,19 @@ def test_it_suspends_and_continues(server: BrokenregProcess, tmp_path: Path) -> 
         terminal.wait_for_rest()
 
 
+def test_keys_and_filters_of_the_user_hold_there(server: BrokenregProcess, tmp_path: Path) -> None:
+    where = folder(tmp_path, "client")
+    (where / "panel.toml").write_text('[keys]\npanel.help = "f1"\n\n[filters]\nbroken = "status:5xx"\n')
+    with attached(server.control, "--config", "panel.toml", folder=where) as terminal:
+        terminal.wait_for("f1 Help")
+        terminal.press("F1")
+        terminal.wait_for("Search")
+        terminal.press("Escape")
+        terminal.wait_for("LIVE")
+        terminal.press("@")
+        terminal.wait_for("@broken +status:5xx")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_restores_the_terminal(server: BrokenregProcess, tmp_path: Path, number: int) -> None:
     where = folder(tmp_path, "client")

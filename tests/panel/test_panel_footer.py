@@ -13,6 +13,7 @@ from brokenreg.traffic.har import har_pieces
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.saved.traffic_file import TrafficFile
 from brokenreg.tui.files.app import FileApp
+from brokenreg.tui.preferences import Preferences
 
 
 def footer(app: App[object]) -> str:
@@ -55,6 +56,12 @@ async def test_in_a_file_too(pulls: TrafficLog, tmp_path: Path) -> None:
         await look(pilot, "f")
         await look(pilot, "g")
         assert "space Collapse  m Mark  " in footer(app)
+
+
+async def test_of_several_keys_the_first_is_shown() -> None:
+    async with shown(TrafficLog(), preferences=Preferences(keys={"panel.help": "f1,f2"})) as (panel, pilot):
+        await look(pilot)
+        assert "f1 Help" in footer(panel)
 
 
 async def test_q_goes_back_while_details_are_open(pulls: TrafficLog) -> None:
