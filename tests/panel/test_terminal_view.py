@@ -33,7 +33,8 @@ def test_a_file_is_shown_and_q_goes_back_then_quits(terminal: Terminal, tmp_path
     assert "LIVE" not in screen
     terminal.wait_for("GET .*blobs/")
     terminal.tmux("send-keys", "Enter")
-    terminal.wait_for("Headers│Body│Timeline│Why|Headers ")
+    terminal.wait_for("Headers │ Body │ Timeline │ Why")
+    terminal.wait_for(" esc Back ")  # the footer comes after the rest
     terminal.tmux("send-keys", "q")
     screen = terminal.wait_for(" enter Open .* q Quit$")
     assert "Headers" not in screen
