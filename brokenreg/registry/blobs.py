@@ -12,12 +12,12 @@ from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCTET_STREAM
-from brokenreg.proxy.cache.fill import Fill, Piece
 from brokenreg.proxy.routes import Route
 from brokenreg.registry.ranges import parse_range, range_of
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Parts, Response, StreamedResponse, entity_tag, ready_response
 from brokenreg.storage.blobs import BlobFile
+from brokenreg.storage.incoming import IncomingBlob, Piece
 
 _CACHED = 1024
 """Maximum number of blobs whose headers are cached."""
@@ -117,7 +117,7 @@ async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response
     content = await request.unless_gone(request.resources.enter_async_context(opening))
     size = content.size
     needs_size = range_of(request, digest) is not None and not request.has_content(digest)
-    if size is None and needs_size and isinstance(content, Fill):
+    if size is None and needs_size and isinstance(content, IncomingBlob):
         size = await request.unless_gone(content.whole_size())
     return _response(request, content, size)
 
@@ -127,7 +127,9 @@ def _found(digest: Digest, size: int | None) -> Response:
     return ready_response(200, _headers(digest, (), size), None)
 
 
-def _response(request: RegistryRequest, content: BlobFile | Content | Fill, size: int | None) -> Response:
+def _response(
+    request: RegistryRequest, content: BlobFile | Content | IncomingBlob, size: int | None
+) -> Response:
     digest = request.target.digest
     if request.has_content(digest):
         return ready_response(304, _headers(digest))
@@ -145,10 +147,10 @@ def _response(request: RegistryRequest, content: BlobFile | Content | Fill, size
 
 
 async def _parts(
-    request: RegistryRequest, content: BlobFile | Content | Fill, begin: int, end: int | None
+    request: RegistryRequest, content: BlobFile | Content | IncomingBlob, begin: int, end: int | None
 ) -> Parts:
     """Yield the body from `begin` to `end`, or to the end of the content if `end` is None."""
-    if isinstance(content, Fill):
+    if isinstance(content, IncomingBlob):
         async with aclosing(content.pieces(begin, end, request.disconnected)) as pieces:
             async for piece in pieces:
                 yield piece

@@ -1,4 +1,4 @@
-"""Errors of the data folder. Their messages say what to do."""
+"""Errors of the storage. Their messages say what to do."""
 
 from __future__ import annotations
 
@@ -44,6 +44,14 @@ class StorageFullError(StorageError):
     """The disk or the quota is full. Nothing was stored, and earlier content is not lost."""
 
 
+class ObjectStoreError(StorageError):
+    """The object store cannot be reached, or refused a request. Nothing wrong was stored."""
+
+
+class ObjectMissingError(ObjectStoreError):
+    """The object store has no such object."""
+
+
 class TooLargeError(Exception):
     """An upload session received more bytes than its limit."""
 
@@ -59,6 +67,8 @@ def error_for_client(error: Exception) -> OCIError | None:
         return OCIError(507, ErrorCode.UNAVAILABLE, "nothing was stored: the data folder is full")
     if isinstance(error, StorageClosedError):
         return shutting_down()
+    if isinstance(error, ObjectStoreError):
+        return OCIError(503, ErrorCode.UNAVAILABLE, str(error), headers={"retry-after": "5"})
     if isinstance(error, StorageError):
         return OCIError(500, ErrorCode.UNAVAILABLE, str(error))
     if isinstance(error, OSError) and error.errno in TOO_MANY_FILES:

@@ -16,13 +16,12 @@ from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, Upstream
 from brokenreg.proxy.http.statuses import status_error
 from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route
+from brokenreg.storage.incoming import Overflow
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import DownloadResumed
 from brokenreg.wording import counted, printable
 
 if TYPE_CHECKING:
-    from hashlib import _Hash as Hash
-
     from brokenreg.proxy.http.bodies import BodySource
     from brokenreg.proxy.http.client import UpstreamResponse
 
@@ -212,14 +211,6 @@ class ResumableDownload:
             f"{self.source} sent {counted(size, 'byte')} with the digest {received} "
             f"for blob {self._digest}{changed}"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Overflow:
-    """A blob that does not fit on the disk: its file has only the first `kept` bytes, hashed in `hasher`."""
-
-    kept: int
-    hasher: Hash
 
 
 async def chunks_after(
