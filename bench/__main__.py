@@ -17,6 +17,7 @@ from bench import (
     bulk,
     floor,
     held,
+    objects,
     panel,
     proxy,
     rules,
@@ -32,7 +33,9 @@ from bench.transfers import make_content
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     known = ", ".join(PARTS)
-    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"{known}; by default all but soaks")
+    arguments.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"{known}; all but soaks and objects by default"
+    )
     arguments.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each kind")
     arguments.add_argument(
         "--mib", type=int, default=1024, help="size of the blob in MiB, for bulk and proxy"
@@ -53,7 +56,7 @@ def main() -> None:
     if unknown := set(options.parts) - set(PARTS):
         arguments.error(f"there is no part {', '.join(sorted(unknown))}; there are {known}")
     console = Console(width=120)
-    for part in options.parts or [name for name in PARTS if "soak" not in name]:
+    for part in options.parts or [name for name in PARTS if name not in _ON_REQUEST]:
         with tempfile.TemporaryDirectory(prefix="brokenreg-bench-") as name:
             console.print(PARTS[part](console, Path(name), options))
 
@@ -83,6 +86,14 @@ def bench_bulk(console: Console, folder: Path, options: argparse.Namespace) -> R
     costs = "CPU for 1 GiB", "docker-registry's"
     goals = _rows((f"goal, {options.rounds} rounds", "median", ""), bulk.goals(results))
     return Group(_rows((*headings, *costs), bulk.report(results)), goals)
+
+
+def bench_objects(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """Measure blobs in an object store (seaweedfs), compared with a folder and with docker-registry."""
+    with console.status("starting") as status:
+        results = objects.measure(folder, options.mib << 20, options.rounds, status.update)
+    heading = f"one blob of {options.mib} MiB, medians of {options.rounds} rounds"
+    return _rows((heading, objects.FOLDER, objects.STORE, objects.THEIRS), objects.report(results))
 
 
 def bench_accuracy(console: Console, folder: Path, options: argparse.Namespace) -> Table:
@@ -172,6 +183,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
     "rules": bench_rules,
     "held": bench_held,
     "proxy": bench_proxy,
+    "objects": bench_objects,
     "panel": bench_panel,
     "attached": bench_attached,
     "start": bench_start,
@@ -179,6 +191,10 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
     "soak": bench_soak,
     "soak-http2": bench_soak_http2,
 }
+
+
+_ON_REQUEST = ("soak", "soak-http2", "objects")
+"""Parts that take long, or need a program that is rarely installed."""
 
 
 def _rows(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:

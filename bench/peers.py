@@ -16,12 +16,14 @@ from typing import NamedTuple
 _CONFIGURATION = """\
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
+{storage}
+http: {{addr: "{host}", secret: bench{tls}}}
+"""
+_FILES = """\
 storage:
   filesystem: {{rootdirectory: {data}}}
   delete: {{enabled: true}}
-  maintenance: {{uploadpurging: {{enabled: false}}}}
-http: {{addr: "{host}", secret: bench{tls}}}
-"""
+  maintenance: {{uploadpurging: {{enabled: false}}}}"""
 _TLS = ", tls: {{certificate: {}, key: {}}}"
 
 Certificate = tuple[Path, Path]
@@ -64,8 +66,13 @@ def ours(folder: Path, *options: str, certificate: Certificate | None = None) ->
 
 
 @contextlib.contextmanager
-def peer(folder: Path, more: str = "", certificate: Certificate | None = None) -> Iterator[Running]:
-    """Run Debian's docker-registry, with TLS if there is a certificate; `more` extends its configuration."""
+def peer(
+    folder: Path, more: str = "", certificate: Certificate | None = None, storage: str = ""
+) -> Iterator[Running]:
+    """Run Debian's docker-registry, with TLS if there is a certificate; `more` extends its configuration.
+
+    `storage` is the section of that name, by default for files in `folder`.
+    """
     program = shutil.which("docker-registry")
     if program is None:
         sys.exit("bench: docker-registry is not installed; apt-get install docker-registry")
@@ -74,7 +81,10 @@ def peer(folder: Path, more: str = "", certificate: Certificate | None = None) -
     folder.mkdir(exist_ok=True)
     configuration = folder / "config.yml"
     tls = _TLS.format(*certificate) if certificate else ""
-    configuration.write_text(_CONFIGURATION.format(data=folder / "data", host=host, tls=tls) + more)
+    configuration.write_text(
+        _CONFIGURATION.format(storage=storage or _FILES.format(data=folder / "data"), host=host, tls=tls)
+        + more
+    )
     with subprocess.Popen([program, "serve", str(configuration)], stderr=subprocess.DEVNULL) as process:
         try:
             _wait_until(lambda: _answers(host))
