@@ -7,6 +7,7 @@
 - `http`: an HTTP client of `registry`; `secure`, `http1`, `http2`, `each`, `any_http`: over every protocol.
 - `tests.running_registry`: push, add rules, read exchanges; `tests.raw_http`: HTTP by hand, and exactly what
   came back; `tests.connections`, `tests.tls_client`: the same for connections and TLS.
+- `tests.storage.object_stores`: an S3 server, and a proxy before it that fails on demand.
 - `tests.disks`: a small disk; `tests.hang_guard`: ends what hangs. A test asserts no upper bound of time.
 - `tests.registry.pushing`: manifests and pushes; `tests.proxy.chain`: a brokenreg before another;
   `tests.proxy.scripted`: an upstream that answers as it is told to; `screen.py` and `serving.py` of

@@ -74,7 +74,12 @@ class Server:
             enter = lifetimes.enter_async_context
             store = await enter(
                 Store.open(
-                    settings.data, settings.cache_max_size, settings.max_data, settings.verify_interval
+                    settings.data,
+                    settings.cache_max_size,
+                    settings.max_data,
+                    settings.verify_interval,
+                    settings.blobs,
+                    redirects=settings.blob_redirect,
                 )
             )
             identity, of_control = _identities(settings, store.folder.tls)

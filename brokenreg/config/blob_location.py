@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from brokenreg.validation import InvalidValueError
 
-_OBJECTS = re.compile(r"(s3|gs|az)://([a-z0-9][a-z0-9._-]{1,254})((?:/[A-Za-z0-9!_.*'()-]+)*)/?")
+_OBJECTS = re.compile(r"(s3|gs|az)://([a-z0-9][a-z0-9._-]{0,221})((?:/[A-Za-z0-9!_.*'()-]+)*)/?")
 _DOTS = re.compile(r"(^|/)\.{1,2}(/|$)")
 
 

@@ -20,6 +20,8 @@ def check_combinations(settings: Settings) -> None:
         raise ValueError("--auth-user requires a login: add --auth basic or --auth token")
     if settings.auth != "token" and settings.token_lifetime is not None:
         raise ValueError("--token-lifetime requires tokens: add --auth token")
+    if settings.blob_redirect and settings.blobs.is_folder:
+        raise ValueError("--blob-redirect requires an object store: add --blobs")
     check_control_tokens(settings.control, settings.control_token, settings.control_read_token)
 
 

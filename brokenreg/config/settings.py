@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from brokenreg.config.addresses import Address, plain_url
+from brokenreg.config.blob_location import BlobLocation
 from brokenreg.config.combinations import check_combinations
 from brokenreg.config.options import check_different, from_text, option, or_off, within
 from brokenreg.config.upstreams import (
@@ -91,6 +92,17 @@ class Settings(BaseModel):
         "DIR",
         "Data folder.  [default: $HOME/broken-reg]",
         legacy="BLOB_DIR",
+    )
+    blobs: Annotated[BlobLocation, from_text(BlobLocation.parse)] = option(
+        "file:",
+        "URL",
+        "Where blobs are stored. file: is the data folder. With s3://BUCKET[/PREFIX], gs://BUCKET[/PREFIX] "
+        "or az://CONTAINER[/PREFIX], they are in that object store, and the data folder has copies of some.",
+    )
+    blob_redirect: bool = option(
+        False,
+        "",
+        "Redirect clients to the object store to read blobs. The URLs are valid for 5 minutes.",
     )
     scenario: tuple[Path, ...] = option(
         (), "FILE", "Scenario file (YAML or JSON), or profile:NAME, to load at startup; can be repeated."
@@ -183,8 +195,8 @@ class Settings(BaseModel):
     max_data: Annotated[Size, _MOST_DATA] | None = option(
         None,
         "SIZE",
-        "Maximum size of all blobs and uploads. Cached blobs are removed to make room for pushes.  "
-        "[default: the whole disk]",
+        "Maximum size of all blobs and uploads in the data folder. Cached blobs are removed to make room for "
+        "pushes.  [default: the whole disk, or 20GiB with an object store]",
     )
     verify_interval: Annotated[Annotated[float, _VERIFY] | None, or_off(parse_duration)] = option(
         "off",

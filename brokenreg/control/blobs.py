@@ -111,7 +111,7 @@ def _digest(request: APIRequest) -> Digest:
 
 
 def _blob(runtime: Runtime, digest: Digest, serving: list[str]) -> Blob | None:
-    size = runtime.store.blobs.size(digest)
+    size = runtime.store.size(digest)
     if size is None:
         return None
     kind = "config" if runtime.store.index.is_config(digest) else "layer"

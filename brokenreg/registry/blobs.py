@@ -18,6 +18,8 @@ from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Parts, Response, StreamedResponse, entity_tag, ready_response
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.incoming import IncomingBlob, Piece
+from brokenreg.storage.objects.remote_blobs import RemoteBlobs
+from brokenreg.storage.records import StoredObject
 
 _CACHED = 1024
 """Maximum number of blobs whose headers are cached."""
@@ -35,7 +37,7 @@ def get_blob(request: RegistryRequest) -> Response | Awaitable[Response]:
 
 def _head(request: RegistryRequest) -> Response | Awaitable[Response]:
     digest = request.target.digest
-    size = _stored(request, digest, request.store.integrity.size)
+    size = _stored(request, digest, request.store.size)
     if size is not None:
         return ready_response(304, _headers(digest)) if request.has_content(digest) else _found(digest, size)
     if request.route is None:
@@ -44,12 +46,53 @@ def _head(request: RegistryRequest) -> Response | Awaitable[Response]:
 
 
 def _get(request: RegistryRequest) -> Response | Awaitable[Response]:
-    file = _stored(request, request.target.digest, request.store.integrity.open)
-    if file is not None:
-        return _response(request, request.resources.enter_context(file), file.size)
+    found = _stored(request, request.target.digest, request.store.find)
+    if isinstance(found, BlobFile):
+        return _get_file(request, found)
+    if isinstance(found, StoredObject):
+        return _get_object(request, found)
     if request.route is None:
         raise _unknown(request)
     return _get_from_upstream(request, request.route)
+
+
+def _get_file(request: RegistryRequest, file: BlobFile) -> Response | Awaitable[Response]:
+    request.resources.enter_context(file)
+    objects = request.store.objects
+    if objects is not None and objects.redirects and not request.has_content(request.target.digest):
+        stored = request.store.index.intact_object(request.target.digest)
+        if stored is not None:
+            return _redirect(request, objects, stored)
+    return _response(request, file, file.size)
+
+
+async def _get_object(request: RegistryRequest, stored: StoredObject) -> Response:
+    """Respond with a blob that is only in the object store.
+
+    A range is passed on to the store, unless its beginning has arrived already.
+    """
+    objects, digest = request.store.objects, request.target.digest
+    assert objects is not None  # noqa: S101 - for the type checker
+    if request.has_content(digest):
+        return ready_response(304, _headers(digest))
+    if objects.redirects:
+        return await _redirect(request, objects, stored)
+    interval = parse_range(range_of(request, digest), stored.size)
+    is_part = interval not in (None, (0, stored.size))
+    if interval is not None and is_part and not objects.downloads.has_begun(digest, interval[0]):
+        opening = objects.downloads.open_range(digest, stored, *interval)
+        return _partial(digest, interval, stored.size, await request.unless_gone(opening))
+    fetch = objects.downloads.fetch(digest, stored)
+    request.resources.enter_context(fetch.reading())
+    await request.unless_gone(fetch.begun())
+    return _response(request, fetch, stored.size)
+
+
+async def _redirect(request: RegistryRequest, objects: RemoteBlobs, stored: StoredObject) -> Response:
+    """Send the client to the object store."""
+    location = await request.unless_gone(objects.signed_url(stored))
+    digest = request.target.digest
+    return ready_response(307, (("location", location), ("docker-content-digest", digest)))
 
 
 async def delete_blob(request: RegistryRequest) -> Response:
@@ -79,8 +122,8 @@ def _stored(request: RegistryRequest, digest: Digest, find: Callable[[Digest], F
     found = find(digest)
     if found is not None:
         request.store.index.touch_link(request.key, digest, time.time())
-    elif request.store.integrity.is_quarantined(digest) and not _can_be_fetched_again(request):
-        raise _unknown(request, "it was corrupt on disk and is no longer served; push it again")
+    elif not _can_be_fetched_again(request) and (why := request.store.integrity.why_missing(digest)):
+        raise _unknown(request, why)
     return found
 
 
@@ -139,11 +182,22 @@ def _response(
     if interval is not None:
         begin, end = interval
         status = 206
-        content_range = (("content-range", f"bytes {begin}-{end - 1}/{size}"),)
+        content_range = _content_range(interval, size)
     headers = _headers(digest, content_range, None if end is None else end - begin)
     if request.method == "HEAD" or begin == end:
         return ready_response(status, headers, None)
     return StreamedResponse(status, headers, _parts(request, content, begin, end))
+
+
+def _partial(digest: Digest, interval: tuple[int, int], size: int, parts: Parts) -> Response:
+    """Return the response with a range that comes from the object store."""
+    begin, end = interval
+    return StreamedResponse(206, _headers(digest, _content_range(interval, size), end - begin), parts)
+
+
+def _content_range(interval: tuple[int, int], size: int | None) -> Pairs:
+    begin, end = interval
+    return (("content-range", f"bytes {begin}-{end - 1}/{size}"),)
 
 
 async def _parts(

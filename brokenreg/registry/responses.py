@@ -14,7 +14,7 @@ from typing import Any
 from brokenreg.http.asgi import ZERO_COPY, EncodedHeaders, ReadyResponse, Send, complete
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.storage.errors import error_for_client
+from brokenreg.storage.errors import ObjectStoreError, error_for_client
 from brokenreg.storage.incoming import Piece
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def as_oci_error(error: Exception) -> OCIError:
         reported = error
     elif (stored := error_for_client(error)) is not None:
         reported = stored
-        if reported.status == 500:
+        if reported.status == 500 or isinstance(error, ObjectStoreError):
             logger.error("request failed: %s", reported.message)
     else:
         logger.error("request failed", exc_info=error)

@@ -81,7 +81,7 @@ def request_matches(runtime: Runtime, digest: Digest) -> Iterator[tuple[str, dic
 async def open_content(runtime: Runtime, digest: Digest) -> AsyncIterator[Content]:
     """Open a blob or a manifest. Raise `NotFoundError` or `FailedError`."""
     with operation_errors():
-        file = await asyncio.to_thread(runtime.store.blobs.open, digest)
+        file = await runtime.store.open_whole(digest)
         if file is not None:
             with file:
                 yield StoredContent(file)

@@ -104,11 +104,11 @@ class BlobStore:
     def open(self, digest: Digest) -> BlobFile | None:
         """Open a blob. Return None if it is missing."""
         try:
-            return BlobFile(self._path(digest))
+            return BlobFile(self.path(digest))
         except FileNotFoundError:
             return None
 
-    def _path(self, digest: Digest) -> str:
+    def path(self, digest: Digest) -> str:
         """Return the path as text: creating a `Path` takes longer than opening the file."""
         return f"{self._place}/{digest.replace(':', '/', 1)}"
 

@@ -8,9 +8,10 @@ import math
 import os
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
@@ -20,6 +21,9 @@ from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import RepositoryKey, is_cache
+
+if TYPE_CHECKING:
+    from brokenreg.storage.objects.garbage import ObjectGarbage
 
 _SLICE = 128
 """Maximum number of blobs that are removed before other tasks run."""
@@ -45,14 +49,25 @@ class CachedBlobs:
     repository outside the cache has a link to it.
     """
 
-    def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, quota: Quota, limit: int) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        index: Index,
+        blobs: BlobStore,
+        quota: Quota,
+        limit: int,
+        garbage: ObjectGarbage | None = None,
+    ) -> None:
+        """With `garbage`, the blobs are in an object store, and the quota limits only copies of them."""
+        self._garbage = garbage
         self._folder = folder
         self._index = index
         self._blobs = blobs
         self._quota = quota
         self.max_size = limit
         """The configured maximum size of all cached blobs, in bytes."""
-        self._limit = limit if quota.limit is None else min(limit, quota.limit)
+        is_in_folder = quota.limit is not None and garbage is None
+        self._limit = min(limit, quota.limit) if quota.limit is not None and is_in_folder else limit
         self._sizes: OrderedDict[Digest, int] = OrderedDict()
         self._making_room = asyncio.Lock()
 
@@ -64,13 +79,16 @@ class CachedBlobs:
             if is_cache(key)
             for digest in repository.links
         }
-        self._sizes.update(await FILE_THREADS.run(self._by_age, cached))
+        if self._garbage is None:
+            self._sizes.update(await FILE_THREADS.run(by_age, self._folder, cached))
+        else:
+            objects = {digest: self._index.objects[digest] for digest in cached & self._index.objects.keys()}
+            by_time = sorted(objects.items(), key=lambda item: item[1].stored)
+            self._sizes.update((digest, stored.size) for digest, stored in by_time)
 
     def used(self, digest: Digest, size: int) -> None:
         """Mark a blob as just used, because it is served from the cache or was fetched."""
-        try:
-            os.utime(self._folder.blob(digest))
-        except FileNotFoundError:  # it was removed in the meantime
+        if self._garbage is None and not mark_used(self._folder, digest):
             return
         self._sizes[digest] = size
         self._sizes.move_to_end(digest)
@@ -85,7 +103,8 @@ class CachedBlobs:
         The limits may have been larger before a restart. Raise `OSError` or `StorageError` if this fails.
         """
         async with self._making_room:
-            await self._remove(max(await self._total() - self._limit, self._quota.excess(0)))
+            excess = 0 if self._garbage is not None else self._quota.excess(0)
+            await self._remove(max(await self._total() - self._limit, excess))
 
     async def evict(self, digest: Digest) -> bool:
         """Remove one blob immediately. Return False if it is pinned.
@@ -100,10 +119,7 @@ class CachedBlobs:
                 if path is None and self._blobs.is_pinned(digest):
                     return False
             self._sizes.pop(digest, None)
-            try:
-                await self._index.unlink_cached([digest])
-            finally:
-                await FILE_THREADS.run(self._quota.remove, [path] if path else [])
+            await self._unlink([digest], [path] if path else [])
         return True
 
     def can_give_way(self, size: int) -> bool:
@@ -131,11 +147,17 @@ class CachedBlobs:
             removed, paths = self._take_out(candidates, excess)
             if not removed:
                 return
-            try:  # immediately, because a client that fetches one of them again links it
-                await self._index.unlink_cached(removed)
-            finally:
-                await FILE_THREADS.run(self._quota.remove, paths)
+            await self._unlink(removed, paths)  # now: a client that fetches one of them again links it
             excess -= sum(removed.values())
+
+    async def _unlink(self, digests: Collection[Digest], paths: list[Path]) -> None:
+        """Delete the links of removed blobs, and their files and objects."""
+        try:
+            await self._index.unlink_cached(digests)
+        finally:
+            await FILE_THREADS.run(self._quota.remove, paths)
+        if self._garbage is not None:
+            await self._garbage.drop(digests)
 
     def _take_out(self, candidates: Iterator[Digest], excess: int) -> tuple[dict[Digest, int], list[Path]]:
         """Rename the next few blobs, without a pause in which they could be read or linked.
@@ -202,14 +224,24 @@ class CachedBlobs:
     def _is_too_large(self, digest: Digest) -> bool:
         return self._sizes[digest] > self._limit
 
-    def _by_age(self, digests: set[Digest]) -> list[tuple[Digest, int]]:
-        """Return the existing blobs with their sizes, least recently used first. Blocks."""
-        found: list[tuple[float, Digest, int]] = []
-        for digest in digests:
-            with contextlib.suppress(FileNotFoundError):
-                status = self._folder.blob(digest).stat()
-                found.append((status.st_mtime, digest, status.st_size))
-        return [(digest, size) for _, digest, size in sorted(found)]
+
+def by_age(folder: DataFolder, digests: Iterable[Digest]) -> list[tuple[Digest, int]]:
+    """Return the existing blobs with their sizes, least recently used first. Blocks."""
+    found: list[tuple[float, Digest, int]] = []
+    for digest in digests:
+        with contextlib.suppress(FileNotFoundError):
+            status = folder.blob(digest).stat()
+            found.append((status.st_mtime, digest, status.st_size))
+    return [(digest, size) for _, digest, size in sorted(found)]
+
+
+def mark_used(folder: DataFolder, digest: Digest) -> bool:
+    """Record in the file of a blob that it was just used. Return False if the file is missing."""
+    try:
+        os.utime(folder.blob(digest))
+    except FileNotFoundError:  # it was removed in the meantime
+        return False
+    return True
 
 
 class CachedManifests:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brokenreg.oci.digests import Digest
-from brokenreg.storage.records import Manifest, RepositoryKey, UploadRow
+from brokenreg.storage.records import Manifest, RepositoryKey, StoredObject, UploadRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,21 @@ class UploadsClosed:
     upload_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectStored:
+    """A blob has an object, or the problem of its object has become known."""
+
+    digest: Digest
+    stored: StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectsForgotten:
+    """Blobs no longer have objects. Each has the key of the object to delete."""
+
+    forgotten: tuple[tuple[Digest, str], ...]
+
+
 Change = (
     ManifestPut
     | ManifestDeleted
@@ -93,6 +108,8 @@ Change = (
     | TimesCorrected
     | UploadOpened
     | UploadsClosed
+    | ObjectStored
+    | ObjectsForgotten
 )
 
 Changes = Sequence[Change]

@@ -11,17 +11,21 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from brokenreg.concurrency import paced
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
+from brokenreg.storage.errors import ObjectStoreError
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import Repository, is_cache
 from brokenreg.storage.uploads import UploadStore
+
+if TYPE_CHECKING:
+    from brokenreg.storage.objects.remote_blobs import RemoteBlobs
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +54,9 @@ class Collector:
         uploads: UploadStore,
         cache: CachedBlobs,
         quota: Quota,
+        objects: RemoteBlobs | None = None,
     ) -> None:
+        self._objects = objects
         self._folder = folder
         self._index = index
         self._blobs = blobs
@@ -63,7 +69,7 @@ class Collector:
         while True:
             try:
                 await self.collect()
-            except OSError as error:
+            except (OSError, ObjectStoreError) as error:
                 logger.warning("garbage collection failed: %s; trying again in an hour", error)
             except Exception:  # any error, because without a collector the garbage would stay
                 logger.exception("garbage collection failed; trying again in an hour")
@@ -79,6 +85,8 @@ class Collector:
         await self._drop_links(now - BLOB_AGE)
         await self._drop_blobs(now - BLOB_AGE)
         await self._drop_quarantined()
+        if self._objects is not None:
+            await self._objects.collect(now, now - BLOB_AGE)
 
     async def _correct_times(self, now: float) -> None:
         """Set times in the future to `now`, because garbage would be kept until then."""
@@ -133,6 +141,8 @@ class Collector:
                 path = self._blobs.take_out(digest)
                 if path is not None:
                     self._cache.gone(digest)
+                    if self._objects is not None:
+                        self._objects.copies.gone(digest)
                     doomed.append(path)
         await FILE_THREADS.run(self._quota.remove, doomed)
 
@@ -140,8 +150,12 @@ class Collector:
         """Delete corrupt blobs that can be fetched again. Pushed ones stay: they may be the only copy."""
         corrupt = await FILE_THREADS.run(lambda: list(self._folder.quarantined_digests()))
         for some in _slices(corrupt):
-            doomed = [self._folder.quarantined(each) for each in some if not self._index.is_pushed(each)]
+            doomed = [self._folder.quarantined(each) for each in some if self._is_elsewhere(each)]
             await FILE_THREADS.run(self._quota.remove, doomed)
+
+    def _is_elsewhere(self, digest: Digest) -> bool:
+        """Return whether a corrupt blob can be fetched again."""
+        return not self._index.is_pushed(digest) or self._index.intact_object(digest) is not None
 
 
 def _slices(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 from cachetools import FIFOCache
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import statements
-from brokenreg.storage.changes import BlobLinked, BlobsUnlinked, ManifestPut
+from brokenreg.storage.changes import BlobLinked, BlobsUnlinked, ManifestPut, ObjectsForgotten
 from brokenreg.storage.database import Database, Engine
 from brokenreg.storage.errors import StorageError, StorageFullError
 from brokenreg.storage.memory import Records
+from brokenreg.storage.objects import statements as object_statements
 from brokenreg.storage.recipes import Recipes
-from brokenreg.storage.records import Manifest, RepositoryKey, UploadRow, is_cache
+from brokenreg.storage.records import Manifest, RepositoryKey, StoredObject, UploadRow, is_cache
 
 BODIES = 16 * 1024 * 1024
 """Maximum memory for the bytes of recent manifests. One has at most `MAX_MANIFEST`."""
@@ -32,8 +33,9 @@ _UNLINKED = 256
 class Index(Records):
     """The index in one database. Create it with `await Index.open(engine)`. Call `close` when done."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, place: str) -> None:
         super().__init__()
+        self._place = place
         self._engine = engine
         self._database = Database(engine, self.apply)
         # Faster to read than an LRUCache, which records the order of reads.
@@ -41,9 +43,12 @@ class Index(Records):
         self.recipes = Recipes(self._database)
 
     @classmethod
-    async def open(cls, engine: Engine) -> Index:
-        """Open or create the database, and load it. Raise `StorageError`."""
-        index = cls(engine)
+    async def open(cls, engine: Engine, place: str = "file:") -> Index:
+        """Open or create the database, and load it. Raise `StorageError`.
+
+        `place` is the value of `--blobs`. It must be that with which the blobs were stored.
+        """
+        index = cls(engine, place)
         await index._database.open()
         try:
             await index._database.read(index.load)
@@ -52,6 +57,11 @@ class Index(Records):
         except (StorageError, ValueError) as error:
             await index.close()
             raise StorageError(engine.unreadable(error)) from None
+        for other in index.object_places - {place}:
+            await index.close()
+            raise StorageError(
+                f'invalid --blobs "{place}": the blobs of this index are in {other}; use --blobs {other}'
+            )
         return index
 
     async def close(self) -> None:
@@ -181,3 +191,38 @@ class Index(Records):
         """Delete upload sessions."""
         closed = tuple(upload_ids)
         await self._database.write(lambda connection: statements.close_uploads(connection, closed))
+
+    async def link_object(self, link: BlobLinked, new: StoredObject | None) -> StoredObject | None:
+        """Link a repository to a blob that has an intact object, or else to `new`. Return the linked object.
+
+        Return None without either: the object was removed in the meantime.
+        """
+        changes = await self._database.write(
+            partial(object_statements.link_object, link=link, new=new, place=self._place)
+        )
+        return self.objects.get(link.digest) if changes else None
+
+    async def add_object(self, digest: Digest, new: StoredObject) -> None:
+        """Store the object of a blob, unless it has an intact one."""
+        await self._database.write(
+            partial(object_statements.put_object, digest=digest, new=new, place=self._place)
+        )
+
+    async def condemn_object(self, digest: Digest, key: str, problem: str) -> None:
+        """Stop serving a blob whose object is lost or corrupt, unless another object has replaced it."""
+        await self._database.write(
+            partial(object_statements.condemn_object, digest=digest, key=key, problem=problem)
+        )
+
+    async def forget_objects(self, digests: Sequence[Digest], before: float) -> list[str]:
+        """Forget the objects of blobs without links that were stored before `before`. Return their keys."""
+        keys: list[str] = []
+        for start in range(0, len(digests), _UNLINKED):
+            few = digests[start : start + _UNLINKED]
+            changes = await self._database.write(
+                partial(object_statements.forget_objects, digests=few, before=before)
+            )
+            for each in changes:
+                if isinstance(each, ObjectsForgotten):
+                    keys += [key for _, key in each.forgotten]
+        return keys

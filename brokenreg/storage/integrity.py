@@ -27,6 +27,8 @@ from brokenreg.wording import counted
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
+    from brokenreg.storage.objects.remote_blobs import RemoteBlobs
+
 logger = logging.getLogger(__name__)
 
 _PART = 1024 * 1024
@@ -52,7 +54,16 @@ class Finding:
 class Integrity:
     """Checks the sizes of blobs when they are opened, and their digests on request."""
 
-    def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, cache: CachedBlobs) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        index: Index,
+        blobs: BlobStore,
+        cache: CachedBlobs,
+        objects: RemoteBlobs | None = None,
+    ) -> None:
+        """With `objects`, the blobs of the data folder are copies that can be fetched again."""
+        self._objects = objects
         self._folder = folder
         self._index = index
         self._blobs = blobs
@@ -83,6 +94,10 @@ class Integrity:
         """Log a corrupt blob and stop serving it, unless another file has replaced it."""
         if not self._blobs.quarantine(digest, file):
             return
+        if self._objects is not None and self._index.intact_object(digest) is not None:
+            self._objects.copies.gone(digest)
+            logger.warning("the copy of blob %s is corrupt: %s; it is fetched again", digest, problem)
+            return
         self._cache.gone(digest)
         logger.error(
             "blob %s is corrupt: %s; it is no longer served; %s", digest, problem, self._remedy(digest)
@@ -92,6 +107,9 @@ class Integrity:
         """Return why a blob in the quarantine is not served and how to restore it, or None for others."""
         if not self.is_quarantined(digest):
             return None
+        stored = self._index.objects.get(digest)
+        if stored is not None:
+            return f"{stored.problem}; it is no longer served; {self._remedy(digest)}"
         return f"it was corrupt on disk and is no longer served; {self._remedy(digest)}"
 
     def _remedy(self, digest: Digest) -> str:
@@ -100,15 +118,34 @@ class Integrity:
 
     def is_quarantined(self, digest: Digest) -> bool:
         """Return whether a blob was corrupt, and has not been stored again."""
-        return self._blobs.size(digest) is None and self._blobs.quarantined_size(digest) is not None
+        if self._blobs.size(digest) is not None:
+            return False
+        stored = self._index.objects.get(digest)
+        if stored is not None:
+            return bool(stored.problem)
+        return self._blobs.quarantined_size(digest) is not None
 
     async def verify(
-        self, digest: Digest, *, rest: float = 0.0, on_read: Callable[[int], None] = lambda _: None
+        self, digest: Digest, *, on_read: Callable[[int], None] = lambda _: None
     ) -> Finding | None:
         """Verify the digest of a blob, and quarantine it if it is corrupt. Return None if it is missing.
 
-        `rest` is the number of seconds to wait for each second of work. `on_read` is called with the number
-        of bytes read so far. Raise `OSError` if the blob cannot be read.
+        If it is in an object store, verify the copy and then the object, whose result counts. `on_read` is
+        called with the number of bytes read so far. Raise `OSError` or `ObjectStoreError` if the blob cannot
+        be read.
+        """
+        finding = await self.verify_file(digest, on_read=on_read)
+        stored = self._index.intact_object(digest)
+        if self._objects is None or stored is None:
+            return finding
+        return Finding(digest, stored.size, await self._objects.downloads.verify(digest, stored, on_read))
+
+    async def verify_file(
+        self, digest: Digest, *, rest: float = 0.0, on_read: Callable[[int], None] = lambda _: None
+    ) -> Finding | None:
+        """Verify a blob of the data folder as `verify` does, but not its object.
+
+        `rest` is the number of seconds to wait for each second of work.
         """
         file = self._blobs.open(digest)
         if file is None:
@@ -127,7 +164,7 @@ class Integrity:
         count = size = failed = 0
         for digest in stored:
             try:
-                finding = await self.verify(digest, rest=_REST)
+                finding = await self.verify_file(digest, rest=_REST)
             except OSError as error:
                 failed += 1
                 logger.error("blob %s cannot be read: %s", digest, error.strerror or error)  # noqa: TRY400

@@ -14,13 +14,23 @@ from brokenreg.storage.changes import (
     Change,
     ManifestDeleted,
     ManifestPut,
+    ObjectsForgotten,
+    ObjectStored,
     TagDeleted,
     TimesCorrected,
     UploadOpened,
     UploadsClosed,
 )
 from brokenreg.storage.database import Connection
-from brokenreg.storage.records import MOST_NAMES, Manifest, Repository, RepositoryKey, UploadRow, is_cache
+from brokenreg.storage.records import (
+    MOST_NAMES,
+    Manifest,
+    Repository,
+    RepositoryKey,
+    StoredObject,
+    UploadRow,
+    is_cache,
+)
 from brokenreg.storage.tags import SortedNames
 
 
@@ -40,6 +50,10 @@ class Records:
         self._sizes: dict[Digest, int] = {}
         self.uploads: dict[str, UploadRow] = {}
         """All upload sessions by id, the least recently used first."""
+        self.objects: dict[Digest, StoredObject] = {}
+        """The objects of blobs in the object store, if there is one."""
+        self.object_places: set[str] = set()
+        """The places that the objects were in when the index was loaded: one, or none without objects."""
 
     def repository(self, key: RepositoryKey) -> Repository | None:
         return self.repositories.get(key)
@@ -63,6 +77,11 @@ class Records:
     def is_pushed(self, digest: Digest) -> bool:
         """Return whether a repository outside the cache has a link to that blob."""
         return digest in self._pushed
+
+    def intact_object(self, digest: Digest) -> StoredObject | None:
+        """Return the object of a blob, or None if it has none or its object is lost or corrupt."""
+        stored = self.objects.get(digest)
+        return None if stored is None or stored.problem else stored
 
     def blob_size(self, digest: Digest) -> int | None:
         """Return the size that a linked blob had when it was stored, in bytes.
@@ -101,6 +120,12 @@ class Records:
         ):
             self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
 
+        for digest, place, key, size, stored, problem in connection.execute(
+            "SELECT digest, place, key, size, stored, problem FROM objects"
+        ):
+            self.objects[Digest(digest)] = StoredObject(key, size, stored, problem)
+            self.object_places.add(place)
+
     def apply(self, change: Change) -> None:
         """Follow a committed change. Changes are applied in the order of their commits."""
         match change:
@@ -134,6 +159,11 @@ class Records:
             case UploadsClosed(upload_ids):
                 for upload_id in upload_ids:
                     self.uploads.pop(upload_id, None)
+            case ObjectStored(digest, object_):
+                self.objects[digest] = object_
+            case ObjectsForgotten(forgotten):
+                for digest, _ in forgotten:
+                    self.objects.pop(digest, None)
 
     def _repository(self, key: RepositoryKey) -> Repository:
         repository = self.repositories.get(key)

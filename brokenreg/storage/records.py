@@ -66,6 +66,18 @@ class UploadRow:
     algorithm: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """The object of a blob in the object store, with its size in bytes."""
+
+    key: str
+    size: int
+    stored: float
+    """The time when it was complete, in seconds since the epoch."""
+    problem: str = ""
+    """Why the blob is not served: its object is lost or corrupt. Empty if it is intact."""
+
+
 @dataclass(slots=True)
 class Repository:
     """The content of one repository. Only the index changes it, after a commit."""

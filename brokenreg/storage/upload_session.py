@@ -27,6 +27,8 @@ from brokenreg.storage.writers import BatchedWriter
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
+    from brokenreg.storage.objects.growing_object import GrowingObject
+
 _WRITTEN = 256 * 1024
 """Bytes per write: with larger pieces, Linux 6.18 with ext4 takes twice as long for the same bytes."""
 
@@ -49,8 +51,12 @@ def _no_hash(_: memoryview) -> None:
 class UploadSession:
     """One session. A request claims it with `with upload:`. Only one request at a time can do so."""
 
-    def __init__(self, row: UploadRow, folder: DataFolder, room: Room) -> None:
+    def __init__(
+        self, row: UploadRow, folder: DataFolder, room: Room, sending: GrowingObject | None = None
+    ) -> None:
         self.row = row
+        self.sending = sending
+        """The object to which the bytes are sent while they arrive, if there is an object store."""
         self._folder = folder
         self._room = room
         self.path = folder.upload(row.id)
@@ -107,7 +113,7 @@ class UploadSession:
             await growing
             self._folder.check()
         except BaseException:
-            await shielded(FILE_THREADS.run(self._roll_back, start))
+            await shielded(self._undo(start))
             raise
 
     async def grow(self, chunks: AsyncIterator[bytes], written: Callable[[], None] = _nothing) -> None:
@@ -116,7 +122,7 @@ class UploadSession:
         `written` is called on the event loop whenever `offset`, the readable size, has changed. Raise
         `OSError` if a batch cannot be written or the quota has no room for it.
         """
-        writer = BatchedWriter(self._room, self._write, written)
+        writer = BatchedWriter(self._room, self._write, self._noting_growth(written))
         try:
             async for chunk in chunks:
                 await writer.add(chunk)
@@ -133,7 +139,7 @@ class UploadSession:
             self._write_all(data)
 
         digest = self._hash if self._hashed == self.offset else _no_hash
-        await PipelinedWriter(source, write, digest, written).run()
+        await PipelinedWriter(source, write, digest, self._noting_growth(written)).run()
 
     def hasher(self) -> Hash:
         """Return a copy of the hash. It covers all received bytes if they were hashed on arrival."""
@@ -180,6 +186,23 @@ class UploadSession:
     def _hash(self, data: bytes | memoryview) -> None:
         self._hasher.update(data)
         self._hashed += len(data)
+
+    def _noting_growth(self, written: Callable[[], None]) -> Callable[[], None]:
+        """Return what is called after each write: `written`, and whatever sends the new bytes."""
+        sending = self.sending
+        if sending is None:
+            return written
+
+        def note() -> None:
+            sending.grown(self.offset)
+            written()
+
+        return note
+
+    async def _undo(self, start: int) -> None:
+        if self.sending is not None:
+            self.sending.shrink(start)
+        await FILE_THREADS.run(self._roll_back, start)
 
     def _roll_back(self, start: int) -> None:
         os.ftruncate(self._descriptor, start)

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Collection
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -17,6 +18,9 @@ from brokenreg.storage.records import RepositoryKey, UploadRow
 from brokenreg.storage.upload_session import UploadSession
 from brokenreg.wording import counted
 
+if TYPE_CHECKING:
+    from brokenreg.storage.objects.object_uploads import ObjectUploads
+
 MOST_SESSIONS = 10_000
 """Maximum number of open sessions. Each uses about 2 KiB of memory and one file."""
 
@@ -24,7 +28,16 @@ MOST_SESSIONS = 10_000
 class UploadStore:
     """All upload sessions of the data folder."""
 
-    def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, room: Room) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        index: Index,
+        blobs: BlobStore,
+        room: Room,
+        objects: ObjectUploads | None = None,
+    ) -> None:
+        """With `objects`, received blobs are stored as objects, and their files are only copies."""
+        self._objects = objects
         self._folder = folder
         self._room = room
         self._index = index
@@ -51,9 +64,25 @@ class UploadStore:
 
     def start_unlisted(self, key: RepositoryKey, algorithm: str) -> UploadSession:
         """Open a session for one request. It cannot be continued later."""
-        upload = UploadSession(UploadRow(uuid.uuid4().hex, key, algorithm), self._folder, self._room)
+        upload = self._session(UploadRow(uuid.uuid4().hex, key, algorithm))
         self._sessions[upload.row.id] = upload
         return upload
+
+    def start_copy(self, algorithm: str) -> UploadSession:
+        """Open a session for a blob that is in the object store already. `forget` it when it is a blob."""
+        row = UploadRow(uuid.uuid4().hex, ("", ""), algorithm)
+        upload = self._sessions[row.id] = UploadSession(row, self._folder, self._room)
+        return upload
+
+    def forget(self, upload: UploadSession) -> None:
+        """Forget a session whose file has become a blob."""
+        self._sessions.pop(upload.row.id, None)
+
+    def _session(self, row: UploadRow) -> UploadSession:
+        sending = None
+        if self._objects is not None:
+            sending = self._objects.growing(row.id, self._folder.upload(row.id))
+        return UploadSession(row, self._folder, self._room, sending)
 
     def find(self, key: RepositoryKey, upload_id: str) -> UploadSession:
         """Return the session with that id in that repository. Raise `OCIError` 404 BLOB_UPLOAD_UNKNOWN."""
@@ -65,7 +94,10 @@ class UploadStore:
                 "no such upload session: it was never started, has ended or has expired",
             )
         self._index.touch_upload(upload_id)
-        return self._sessions.setdefault(upload_id, UploadSession(row, self._folder, self._room))
+        upload = self._sessions.get(upload_id)
+        if upload is None:
+            upload = self._sessions[upload_id] = self._session(row)
+        return upload
 
     async def finish(self, upload: UploadSession, digest: Digest) -> None:
         """Turn a claimed session into a blob of its repository. It is durable when this returns.
@@ -81,15 +113,22 @@ class UploadStore:
                 f"received {counted(upload.offset, 'byte')} with the digest {received}, not {digest}",
             )
         with self._blobs.pin(digest):
-            try:
-                await upload.adopt_into(self._blobs, digest)
-            except FileNotFoundError:
-                self._folder.check()  # raises the reason
-                raise
-            await self._index.link_blob(
-                upload.row.key, digest, time.time(), upload_id=upload.row.id, size=upload.offset
-            )
-        self._sessions.pop(upload.row.id, None)
+            if self._objects is None:
+                await self._keep(upload, digest)
+            else:
+                await self._objects.keep(upload, digest)
+        self.forget(upload)
+
+    async def _keep(self, upload: UploadSession, digest: Digest) -> None:
+        """Turn the file of a verified session into a blob, and link it."""
+        try:
+            await upload.adopt_into(self._blobs, digest)
+        except FileNotFoundError:
+            self._folder.check()  # raises the reason
+            raise
+        await self._index.link_blob(
+            upload.row.key, digest, time.time(), upload_id=upload.row.id, size=upload.offset
+        )
 
     async def cancel(self, upload: UploadSession) -> None:
         """End a session and remove its bytes."""
@@ -105,8 +144,20 @@ class UploadStore:
         self._removing.update(upload_ids)
         try:
             await self._index.close_uploads([each for each in upload_ids if each in self._index.uploads])
+            self._stop_sending(upload_ids)
             await FILE_THREADS.run(self._room.quota.remove, list(map(self._folder.upload, upload_ids)))
         finally:
             self._removing.difference_update(upload_ids)
         for upload_id in upload_ids:
             self._sessions.pop(upload_id, None)
+
+    def _stop_sending(self, upload_ids: Collection[str]) -> None:
+        """Stop sending sessions to the object store."""
+        for upload_id in upload_ids:
+            upload = self._sessions.get(upload_id)
+            if upload is not None and upload.sending is not None:
+                upload.sending.abort()
+
+    def stop_sending(self) -> None:
+        """Stop sending all sessions to the object store. They begin again when they are continued."""
+        self._stop_sending(self._sessions)

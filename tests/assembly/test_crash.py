@@ -16,11 +16,13 @@ import pytest
 
 from brokenreg.storage import Store
 from tests.process import brokenreg_process
+from tests.storage.object_stores import environment, s3_server
 
 pytestmark = pytest.mark.slow
 
 CLIENTS = 8
 ROUNDS = 20
+ROUNDS_OF_OBJECTS = 4
 DAY = 24 * 3600
 LIMITS = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
 
@@ -91,12 +93,26 @@ async def check(url: str, acknowledged: Acknowledged) -> None:
 
 
 async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
-    chance = random.Random("crash")
     data = tmp_path / "data"
+    await kill_and_check(data, ROUNDS)
+    await check_collected(data)
+
+
+async def test_nothing_acknowledged_is_lost_with_an_object_store(tmp_path: Path) -> None:
+    """What was acknowledged is in the store: after each kill, all files of blobs are removed."""
+    data = tmp_path / "data"
+    with s3_server() as s3:
+        options = ("--blobs", "s3://blobs-of-tests/crash")
+        await kill_and_check(data, ROUNDS_OF_OBJECTS, *options, **environment(s3.port))
+
+
+async def kill_and_check(data: Path, rounds: int, *options: str, **variables: str) -> None:
+    chance = random.Random("crash")
+    arguments = ("--control", "off", *options)
     total = 0
-    for round_ in range(ROUNDS):
+    for round_ in range(rounds):
         acknowledged = Acknowledged()
-        with brokenreg_process(data, "--control", "off") as running:
+        with brokenreg_process(data, *arguments, **variables) as running:
             answered = asyncio.Event()
             async with httpx.AsyncClient(base_url=running.url, timeout=30, limits=LIMITS) as client:
                 clients = [
@@ -110,11 +126,13 @@ async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
                 await asyncio.sleep(chance.uniform(0.0, 0.5))  # the moment is what the test is about
                 running.process.send_signal(signal.SIGKILL)
                 await asyncio.gather(*clients)
-        with brokenreg_process(data, "--control", "off") as running:
+        if options:
+            for file in (data / "blobs" / "sha256").iterdir():
+                file.unlink()
+        with brokenreg_process(data, *arguments, **variables) as running:
             await check(running.url, acknowledged)
         total += len(acknowledged.blobs) + len(acknowledged.manifests)
-    assert total > ROUNDS, "the clients came to nothing; the test shows nothing"
-    await check_collected(data)
+    assert total > rounds, "the clients came to nothing; the test shows nothing"
 
 
 async def check_collected(data: Path) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from brokenreg.concurrency import cancel
 from brokenreg.oci.digests import Digest
@@ -22,6 +21,8 @@ from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageError
+from brokenreg.storage.incoming import IncomingBlob
+from brokenreg.storage.records import StoredObject
 from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import Cache, HeadInconclusive
@@ -48,19 +49,25 @@ class BlobCache:
     @asynccontextmanager
     async def open(
         self, route: Route, digest: Digest, trace: UpstreamTrace
-    ) -> AsyncIterator[BlobFile | Fill]:
+    ) -> AsyncIterator[BlobFile | IncomingBlob]:
         """Provide a cached blob, or a running download. Raise `OCIError` if the blob cannot be served."""
         request = ContentRequest(RequestKind.GET, ErrorCode.BLOB_UNKNOWN, digest)
-        file = self._cached(route, digest)
-        if file is not None:
+        found = self._cached(route, digest)
+        if found is not None:
             trace.found(Cache.HIT)
         else:
-            file = await self._default_upstream.run(
+            found = await self._default_upstream.run(
                 route, request, lambda: self._from_other_repository(route, digest, trace), reraise
             )
-        if file is not None:
-            with file, self._store.blobs.pin(digest):
-                yield file
+        if isinstance(found, BlobFile):
+            with found, self._store.blobs.pin(digest):
+                yield found
+            return
+        if found is not None and self._store.objects is not None:
+            fetch = self._store.objects.downloads.fetch(digest, found)
+            with fetch.reading():
+                await fetch.begun()
+                yield fetch
             return
         fill = self._start_or_join(route, digest, trace)
         with fill.reading():
@@ -71,11 +78,11 @@ class BlobCache:
 
     async def size(self, route: Route, digest: Digest, trace: UpstreamTrace) -> int | None:
         """Return the size of a blob, or None if its upstream does not say. Raise `OCIError`."""
-        file = self._cached(route, digest)
-        if file is not None:
+        found = self._cached(route, digest)
+        if found is not None:
             trace.found(Cache.HIT)
-            with file:
-                return file.size
+            with found if isinstance(found, BlobFile) else nullcontext():
+                return found.size
         request = ContentRequest(RequestKind.HEAD, ErrorCode.BLOB_UNKNOWN, digest)
         fill = self._fills.get((route, digest, route.via))
         if fill is not None:
@@ -94,29 +101,28 @@ class BlobCache:
         self._is_closed = True
         await asyncio.gather(self._sizes.close(), cancel(*self._tasks))
 
-    def _cached(self, route: Route, digest: Digest) -> BlobFile | None:
-        """Return the cached blob if this repository has a link to it, or None."""
+    def _cached(self, route: Route, digest: Digest) -> BlobFile | StoredObject | None:
+        """Return the cached blob or its object if this repository has a link to it, or None."""
         repository = self._store.index.repository(route.key)
         if repository is None or digest not in repository.links:
             return None
-        file = self._store.integrity.open(digest)
-        if file is not None:
-            self._store.cache.used(digest, file.size)
-        return file
+        found = self._store.find(digest)
+        if found is not None:
+            self._store.cache.used(digest, found.size)
+        return found
 
     async def _from_other_repository(
         self, route: Route, digest: Digest, trace: UpstreamTrace
-    ) -> BlobFile | None:
+    ) -> BlobFile | StoredObject | None:
         """Return a blob that is cached for another repository, if this route's upstream has it too."""
         is_downloading = (route, digest, route.via) in self._fills
-        is_stored = self._store.blobs.size(digest) is not None
+        is_stored = self._store.size(digest) is not None
         if is_downloading or not is_stored or not self._access.is_allowed(route):
             return None
         await self._request_size(self._client(route, digest), route, digest, trace)
         with self._store.blobs.pin(digest):
-            if self._store.blobs.size(digest) is None:
+            if not await self._store.link(route.key, digest):
                 return None
-            await self._store.index.link_blob(route.key, digest, time.time())
             trace.found(Cache.REVALIDATED)
             return self._cached(route, digest)
 

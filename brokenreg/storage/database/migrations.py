@@ -23,7 +23,16 @@ class Migration:
     """The number of the newest migration that a brokenreg must know to use the database afterwards."""
 
 
-MIGRATIONS: tuple[Migration, ...] = ()
+_OBJECTS = """
+CREATE TABLE objects (
+    digest TEXT PRIMARY KEY, place TEXT NOT NULL, key TEXT NOT NULL, size BIGINT NOT NULL,
+    stored DOUBLE PRECISION NOT NULL,
+    problem TEXT NOT NULL
+)
+"""
+
+MIGRATIONS = (Migration(2, (_OBJECTS,)),)
+"""2: where the blobs are that are in an object store, and why one of them is not served."""
 
 _TABLE = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, needs BIGINT NOT NULL)"
 

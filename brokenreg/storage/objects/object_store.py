@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from brokenreg.concurrency import shielded
 from brokenreg.config.blob_location import BlobLocation
 from brokenreg.redaction import redact_text
 from brokenreg.storage.errors import ObjectMissingError, ObjectStoreError, StorageError
@@ -40,10 +39,13 @@ _RETRYING = timedelta(seconds=20)
 LIMIT = 45.0
 """Seconds after which an operation fails, with all its attempts."""
 
+AGAIN = 15.0
+"""Seconds within which an operation that failed as a whole may be begun again."""
+
 _LISTED = 1000
 """Maximum number of objects that are listed or deleted with one request."""
 
-_QUERY = re.compile(r"\?\S*")
+_QUERY = re.compile(r"(https?://[^\s?]*)\?\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,14 @@ class ObjectStore:
         """Raise `StorageError` if obstore is missing, or if its settings in the environment are invalid."""
         self.location = location
         self._store = _connect(location)
+
+    @classmethod
+    async def connected(cls, location: BlobLocation) -> ObjectStore:
+        """Return the store after listing its objects once. Raise `StorageError` if it cannot be used."""
+        store = cls(location)
+        async for _ in store.list(""):
+            break
+        return store
 
     async def put(self, key: str, data: bytes) -> None:
         """Write a whole object of at most `PART` bytes."""
@@ -106,12 +116,12 @@ class ObjectStore:
             return
 
     async def list(self, folder: str) -> AsyncIterator[list[ListedObject]]:
-        """Yield the objects whose keys begin with `folder/`, some at a time."""
+        """Yield the objects whose keys begin with `folder/` ("": all), some at a time."""
         import obstore
 
-        pages = obstore.list(self._store, folder, chunk_size=_LISTED).__aiter__()
+        pages = obstore.list(self._store, folder or None, chunk_size=_LISTED).__aiter__()
         while True:
-            async with self._limit("list", folder):
+            async with self._limit("list", folder or "its objects"):
                 try:
                     page = await anext(pages)
                 except StopAsyncIteration:
@@ -175,6 +185,7 @@ class PartWriter:
         self._store = store
         self._key = key
         self._file: AsyncWritableFile | None = store.open_writer(key)
+        self._writing: asyncio.Future[int] | None = None
 
     async def write(self, data: bytes) -> None:
         """Send data as parts in parallel, and wait until the store has them.
@@ -183,7 +194,9 @@ class PartWriter:
         """
         with self._open() as file:
             async with _Operation(self._store, "write", self._key):
-                await file.write(data)
+                # The upload is created here. If this were cancelled, `abort` could not remove it.
+                self._writing = asyncio.ensure_future(file.write(data))
+                await asyncio.shield(self._writing)
                 await file.write(b"")  # it waits for the parts of the write before
 
     async def complete(self) -> None:
@@ -198,7 +211,9 @@ class PartWriter:
         file, self._file = self._file, None
         if file is not None:
             async with _Operation(self._store, "end the upload of", self._key):
-                await shielded(file.__aexit__(StorageError, None, None))
+                if self._writing is not None:
+                    await asyncio.wait([self._writing])
+                await file.__aexit__(StorageError, None, None)
 
     @contextmanager
     def _open(self) -> Iterator[AsyncWritableFile]:
@@ -229,4 +244,4 @@ def _connect(location: BlobLocation) -> S3Store | GCSStore | AzureStore:
 def _first_line(error: BaseException) -> str:
     """Return what the store said, in one line without the secrets that a URL may contain."""
     line = str(error).partition("\n")[0].strip() or type(error).__name__
-    return redact_text(_QUERY.sub("", line))[:500]
+    return redact_text(_QUERY.sub(r"\1", line))[:500]

@@ -13,7 +13,7 @@ from brokenreg.images.ledger import Role
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage import Store
 from brokenreg.storage.records import CACHE_MARK, Manifest, RepositoryKey, is_cache, spelled
 
 _SLICE = 5000
@@ -118,7 +118,7 @@ async def survey(runtime: Runtime) -> list[Blob]:
             copied = 0
             await asyncio.sleep(0)
     made = list(runtime.images.made())
-    return await asyncio.to_thread(_blobs, copies, made, runtime.store.blobs)
+    return await asyncio.to_thread(_blobs, copies, made, runtime.store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class _Found:
     made: MadeBlob | None = None
 
 
-def _blobs(copies: Collection[_Copy], made: Iterable[MadeBlob], store: BlobStore) -> list[Blob]:
+def _blobs(copies: Collection[_Copy], made: Iterable[MadeBlob], store: Store) -> list[Blob]:
     """Return the blobs. Blocks, because it reads size and time of each file."""
     kinds = _kinds(copies)
     found: dict[Digest, _Found] = {}
@@ -206,12 +206,20 @@ def _note(copy: _Copy, kinds: Mapping[str, Kind], found: dict[Digest, _Found]) -
         note(digest, kinds.get(digest, Kind.UNKNOWN))
 
 
-def _blob(digest: Digest, entry: _Found, store: BlobStore) -> Blob | None:
+def _size_and_use(store: Store, digest: Digest) -> tuple[int | None, float | None]:
+    """Return the size of an intact blob, and when it was last used."""
+    stored = store.index.intact_object(digest)
+    if stored is None:
+        return store.blobs.size(digest), store.blobs.modified(digest)
+    return stored.size, store.blobs.modified(digest) or stored.stored
+
+
+def _blob(digest: Digest, entry: _Found, store: Store) -> Blob | None:
     """Return the blob, or None if its file was removed. A blob in the quarantine is marked as corrupt."""
     size, used = entry.size, entry.used
     if size is None and entry.keys:
-        size, used = store.size(digest), store.modified(digest)
-        if size is None and (size := store.quarantined_size(digest)) is not None:
+        size, used = _size_and_use(store, digest)
+        if size is None and (size := store.corrupt_size(digest)) is not None:
             entry.origins = {"corrupt": None, **entry.origins}
     if size is None and entry.made is not None:
         size = entry.made.content.size

@@ -48,7 +48,7 @@ def _kinship(row: Row, digest: Digest, store: Store) -> list[Fact]:
 
 
 def _whereabouts(row: Row, store: Store, digest: Digest) -> str:
-    size = store.blobs.size(digest)
+    size = store.size(digest)
     if size is None:
         return "no: the blob is not in the data folder"
     if not row.is_here:
@@ -64,15 +64,11 @@ async def _manifest(store: Store, digest: Digest) -> tuple[bytes, int] | None:
 
 
 async def _blob(store: Store, digest: Digest) -> tuple[bytes, int] | None:
-    return await asyncio.to_thread(_read, store, digest)
-
-
-def _read(store: Store, digest: Digest) -> tuple[bytes, int] | None:
-    blob = store.blobs.open(digest)
+    blob = await store.open_whole(digest)
     if blob is None:
         return None
     with blob:
-        return blob.file.read(SHOWN), blob.size
+        return await asyncio.to_thread(blob.read_blocking, 0, SHOWN), blob.size
 
 
 _INSECURE = {"podman": "--tls-verify=false ", "skopeo": "--src-tls-verify=false "}

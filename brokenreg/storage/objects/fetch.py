@@ -1,0 +1,180 @@
+"""Fetches a blob from the object store into the data folder, while any number of clients read it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from brokenreg.concurrency import cancel
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.errors import ObjectMissingError, ObjectStoreError
+from brokenreg.storage.incoming import IncomingBlob, Overflow
+from brokenreg.storage.objects.object_store import AGAIN, PART, ObjectStore
+from brokenreg.storage.records import StoredObject
+from brokenreg.storage.uploads import UploadStore
+
+logger = logging.getLogger(__name__)
+
+_FIRST = 1024 * 1024
+"""Number of bytes that are read first. It is small because clients are waiting for them."""
+
+_RANGE = 1024 * 1024
+"""Number of bytes that are read at a time for one client, which may be slow."""
+
+_MOST_FAILURES = 3
+"""Maximum number of consecutive failed reads of one fetch. obstore has repeated each of them already."""
+
+
+class ReadingSlots(asyncio.Semaphore):
+    """Limits the memory of all fetches: each slot holds one part of 8 MiB."""
+
+    def __init__(self, count: int = 16) -> None:
+        super().__init__(count)
+
+
+class Fetch(IncomingBlob):
+    """The transfer of one object."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        slots: ReadingSlots,
+        uploads: UploadStore,
+        blobs: BlobStore,
+        digest: Digest,
+        stored: StoredObject,
+    ) -> None:
+        super().__init__(digest, str(store.location), uploads, uploads.start_copy(digest.algorithm))
+        self.size = stored.size
+        self.is_missing = False
+        """Whether the store has no such object."""
+        self.found: Digest | None = None
+        """The digest of the content, if it is wrong."""
+        self._store = store
+        self._slots = slots
+        self._blobs = blobs
+        self._stored = stored
+
+    async def ended(self) -> None:
+        """Wait until the blob is in the data folder. Raise `OCIError` if it does not arrive."""
+        while not self._ended:
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+
+    async def _receive(self) -> None:
+        try:
+            async with aclosing(self._parts()) as parts:
+                await self._upload.grow(parts, self._notify)
+        except ObjectMissingError as error:
+            self.is_missing = True
+            raise lost(error) from error
+
+    async def _parts(self) -> AsyncGenerator[bytes, None]:
+        """Yield the object, each part while the next one is read."""
+        begin, end = 0, min(_FIRST, self._stored.size)
+        reading: asyncio.Task[bytes] | None = None
+        try:
+            while begin < self._stored.size:
+                part = await (reading or self._read(begin, end))
+                begin, end = end, min(end + PART, self._stored.size)
+                if begin < end:
+                    reading = asyncio.create_task(self._read(begin, end), name=f"reading {self._stored.key}")
+                self._begin()
+                yield part
+        finally:
+            if reading is not None:
+                await cancel(reading)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Let clients read. Before this, a failure causes an error response."""
+        if not self._begun:
+            self._begun = True
+            self._notify()
+
+    async def _read(self, begin: int, end: int) -> bytes:
+        async with self._slots:
+            return await read_patiently(self._store, self._stored.key, begin, end)
+
+    def _digest_error(self, received: Digest) -> ObjectStoreError:
+        self.found = received
+        problem = f"its content has the digest {received}, not {self._digest}"
+        return self._store.error("read", self._stored.key, problem)
+
+    async def _keep(self) -> None:
+        with self._blobs.pin(self._digest):
+            await self._upload.adopt_into(self._blobs, self._digest)
+        self._uploads.forget(self._upload)
+
+    def _note_not_kept(self, error: BaseException) -> None:
+        logger.warning("the data folder is full: %s is sent but not kept in it", self._digest)
+
+    async def _after(self, overflow: Overflow, begin: int, end: int | None) -> AsyncIterator[bytes]:
+        """Yield the bytes that are not in the file. The last byte of the blob follows its verification."""
+        hasher, position, last = overflow.hasher.copy(), overflow.kept, b""
+        stop = self._stored.size if end is None else end
+        async with aclosing(ranges(self._store, self._stored, position, self._stored.size)) as chunks:
+            async for chunk in chunks:
+                hasher.update(chunk)
+                data = last + chunk
+                ready, last = data[:-1], data[-1:]
+                selected = ready[max(0, begin - position) : max(0, stop - position)]
+                position += len(ready)
+                if selected:
+                    yield selected
+        received = Digest.from_hash(hasher)
+        if received != self._digest:
+            raise self._digest_error(received)
+        if begin <= position < stop:
+            yield last
+
+    def _release(self) -> None:
+        """Do nothing: the quota counts the file."""
+
+
+def lost(error: ObjectMissingError) -> OCIError:
+    """Return the response for a blob whose object the store does not have."""
+    return OCIError(404, ErrorCode.BLOB_UNKNOWN, f"{error}; push it again")
+
+
+async def ranges(
+    store: ObjectStore, stored: StoredObject, begin: int, end: int
+) -> AsyncGenerator[bytes, None]:
+    """Yield the bytes of an object from `begin` to `end`, which are not verified. Raise `ObjectStoreError`.
+
+    One range is read ahead.
+    """
+    reading: asyncio.Task[bytes] | None = None
+    try:
+        while begin < end:
+            stop = min(begin + _RANGE, end)
+            chunk = await (reading or read_patiently(store, stored.key, begin, stop))
+            begin = stop
+            if begin < end:
+                following = read_patiently(store, stored.key, begin, min(begin + _RANGE, end))
+                reading = asyncio.create_task(following, name=f"reading {stored.key}")
+            yield chunk
+    finally:
+        if reading is not None:
+            await cancel(reading)
+
+
+async def read_patiently(store: ObjectStore, key: str, begin: int, end: int) -> bytes:
+    """Return bytes of an object. A read that was cut is repeated. Raise `ObjectStoreError`."""
+    failures, until = 0, time.monotonic() + AGAIN
+    while True:
+        try:
+            return await store.read(key, begin, end)
+        except ObjectMissingError:
+            raise
+        except ObjectStoreError as error:
+            failures += 1
+            if failures == _MOST_FAILURES or time.monotonic() > until:
+                raise
+            logger.info("%s; trying again", error)

@@ -1,0 +1,169 @@
+"""Sends the file of an upload session to the object store while the file grows.
+
+The file stays the only copy that is complete. Therefore whatever fails here can begin again from the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from pathlib import Path
+
+from brokenreg.concurrency import cancel
+from brokenreg.oci.sizes import format_size
+from brokenreg.storage.errors import ObjectStoreError
+from brokenreg.storage.folder import FILE_THREADS
+from brokenreg.storage.objects.object_store import AGAIN, MOST_PARTS, PART, ObjectStore, PartWriter
+
+logger = logging.getLogger(__name__)
+
+_MOST = PART * MOST_PARTS
+_SLOTS = 4
+"""Number of sessions that send at the same time, with up to 32 MiB in memory each."""
+
+_TOGETHER = 4
+"""Number of parts that one session sends in parallel."""
+
+
+class Sending:
+    """What all sessions share: slots that limit the memory for parts, and uploads that are being ended."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+        self.slots = asyncio.Semaphore(_SLOTS)
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def end(self, sending: asyncio.Task[None] | None, writer: PartWriter) -> None:
+        """End an upload in the background, because a store that is down needs many seconds for that."""
+        task = asyncio.create_task(_end(sending, writer), name="ending an upload")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def all_ended(self) -> None:
+        """Wait until all uploads have ended."""
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+
+async def _end(sending: asyncio.Task[None] | None, writer: PartWriter) -> None:
+    """Remove what was sent. If the store is down, its rule for incomplete uploads removes it later."""
+    if sending is not None:
+        await cancel(sending)
+    try:
+        await writer.abort()
+    except ObjectStoreError as error:
+        logger.warning("%s", error)
+
+
+class GrowingObject:
+    """The object of one upload session. Its methods are called on the event loop."""
+
+    def __init__(self, shared: Sending, key: str, path: Path | str) -> None:
+        self.key = key
+        self._shared = shared
+        self._path = path
+        self._size = 0
+        self._sent = 0
+        self._writer: PartWriter | None = None
+        self._sending: asyncio.Task[None] | None = None
+
+    def grown(self, size: int) -> None:
+        """Note that the file has `size` bytes, and send them if there are enough for a part."""
+        self._size = size
+        if size - self._sent >= PART and self._is_idle:
+            self._sending = asyncio.create_task(self._send_parts(), name=f"sending {self.key}")
+            self._sending.add_done_callback(_note_result)
+
+    def shrink(self, size: int) -> None:
+        """Forget the bytes after `size`, which will be removed from the file."""
+        if self._sent > size or not self._is_idle:
+            self.abort()
+        self._size = min(self._size, size)
+
+    async def complete(self, size: int) -> None:
+        """Send the rest of the file, which has `size` bytes, and make the object visible.
+
+        Raise `ObjectStoreError` if that fails twice, the second time from the beginning of the file.
+        """
+        if size > _MOST:
+            raise ObjectStoreError(f"the blob has {format_size(size)}: use up to {format_size(_MOST)}")
+        self._size = size
+        until = time.monotonic() + AGAIN
+        try:
+            await self._complete()
+        except ObjectStoreError as error:
+            if time.monotonic() > until:
+                raise
+            logger.warning("%s; sending the blob again", error)
+            await self._complete()
+
+    def abort(self) -> None:
+        """Remove what was sent, in the background. Sending can begin again immediately."""
+        writer, sending = self._writer, self._sending
+        self._writer, self._sending, self._sent = None, None, 0
+        if writer is not None:
+            self._shared.end(sending, writer)
+        elif sending is not None:  # it has not begun
+            sending.cancel()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Return whether the next part can be sent. After a failure, `complete` begins again."""
+        sending = self._sending
+        return sending is None or (sending.done() and not sending.cancelled() and sending.exception() is None)
+
+    async def _complete(self) -> None:
+        try:
+            if self._sending is not None:
+                await self._sending
+                self._sending = None
+            if self._writer is None and self._size <= PART:
+                async with self._shared.slots:
+                    await self._shared.store.put(self.key, await self._read(self._size))
+                return
+            await self._send_parts()
+            writer = self._open()
+            async with self._shared.slots:
+                await writer.write(await self._read(self._size - self._sent))
+                await writer.complete()
+            self._writer = None
+        except BaseException:
+            self.abort()
+            raise
+
+    async def _send_parts(self) -> None:
+        """Send all whole parts that the file has, some at a time."""
+        writer = self._open()
+        while (parts := (self._size - self._sent) // PART) > 0:
+            async with self._shared.slots:
+                data = await self._read(min(parts, _TOGETHER) * PART)
+                await writer.write(data)
+                self._sent += len(data)
+
+    def _open(self) -> PartWriter:
+        if self._writer is None:
+            self._writer = self._shared.store.writer(self.key)
+        return self._writer
+
+    async def _read(self, count: int) -> bytes:
+        """Return the next bytes of the file."""
+        return await FILE_THREADS.run(_read, self._path, self._sent, count)
+
+
+def _note_result(sending: asyncio.Task[None]) -> None:
+    """Retrieve the exception, so that asyncio does not log it. `complete` raises it."""
+    if not sending.cancelled():
+        sending.exception()
+
+
+def _read(path: Path | str, offset: int, count: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.pread(descriptor, count, offset)
+    finally:
+        os.close(descriptor)
+    if len(data) != count:
+        raise OSError(f"{path} became shorter while it was sent")
+    return data

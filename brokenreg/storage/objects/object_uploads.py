@@ -1,0 +1,99 @@
+"""Stores received blobs in the object store.
+
+An object keeps the key of the upload session in which it was received, and the index maps the digest to the
+key once the digest is verified. Therefore an object never has to be copied or renamed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from pathlib import Path
+
+from brokenreg.concurrency import paced
+from brokenreg.oci.digests import Digest
+from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.changes import BlobLinked
+from brokenreg.storage.index import Index
+from brokenreg.storage.objects.garbage import FOLDER, ObjectGarbage
+from brokenreg.storage.objects.growing_object import GrowingObject, Sending
+from brokenreg.storage.objects.local_copies import LocalCopies
+from brokenreg.storage.objects.object_store import ObjectStore
+from brokenreg.storage.records import StoredObject
+from brokenreg.storage.upload_session import UploadSession
+from brokenreg.wording import counted
+
+logger = logging.getLogger(__name__)
+
+
+class ObjectUploads:
+    """Sends upload sessions to the object store, and links what is complete."""
+
+    def __init__(
+        self, store: ObjectStore, index: Index, blobs: BlobStore, copies: LocalCopies, garbage: ObjectGarbage
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._blobs = blobs
+        self._copies = copies
+        self._garbage = garbage
+        self.sending = Sending(store)
+        self._sending_stored = asyncio.Lock()
+
+    def growing(self, upload_id: str, path: Path | str) -> GrowingObject:
+        """Return the object of a session, to which bytes are sent while they arrive."""
+        return GrowingObject(self.sending, f"{FOLDER}/{upload_id}", path)
+
+    async def keep(self, upload: UploadSession, digest: Digest) -> None:
+        """Complete the object of a verified session, link it, and keep the file as a copy.
+
+        Raise `ObjectStoreError` if the store fails. The session can be finished again then.
+        """
+        while not await self._link(upload, digest, await self._complete(upload, digest)):
+            logger.info("the object of %s was removed while the blob was pushed again", digest)
+        try:
+            await upload.adopt_into(self._blobs, digest)
+        except OSError as error:
+            logger.warning("cannot keep a copy of %s: %s", digest, error.strerror or error)
+        else:
+            self._copies.used(digest, upload.offset)
+
+    async def send_stored(self) -> None:
+        """Send the blobs of the data folder that are not in the store: it was used without one before."""
+        async with self._sending_stored:
+            await self._send_missing()
+
+    async def _send_missing(self) -> None:
+        linked = {digest for each in self._index.repositories.values() for digest in each.links}
+        sizes = {digest: size for digest in linked if (size := self._blobs.size(digest)) is not None}
+        missing = [digest for digest in sizes if self._index.intact_object(digest) is None]
+        if missing:
+            logger.info("sending %s to %s", counted(len(missing), "blob"), self._store.location)
+        async for digest in paced(missing):
+            with self._blobs.pin(digest):
+                await self._send(digest, sizes[digest])
+
+    async def _send(self, digest: Digest, size: int) -> None:
+        growing = self.growing(uuid.uuid4().hex, self._blobs.path(digest))
+        await growing.complete(size)
+        await self._index.add_object(digest, StoredObject(growing.key, size, time.time()))
+        self._copies.used(digest, size)
+
+    async def _complete(self, upload: UploadSession, digest: Digest) -> StoredObject | None:
+        """Return the complete object, or None if the blob already has an intact one."""
+        assert upload.sending is not None  # noqa: S101 - for the type checker
+        if self._index.intact_object(digest) is not None:
+            upload.sending.abort()
+            return None
+        await upload.sending.complete(upload.offset)
+        return StoredObject(upload.sending.key, upload.offset, time.time())
+
+    async def _link(self, upload: UploadSession, digest: Digest, new: StoredObject | None) -> bool:
+        """Link the blob. Return False if its existing object was removed in the meantime."""
+        link = BlobLinked(upload.row.key, digest, time.time(), upload.offset, upload.row.id)
+        linked = await self._index.link_object(link, new)
+        if new is not None and linked is not None and linked.key != new.key:  # another push was faster
+            await self._garbage.delete([new.key])
+        return linked is not None

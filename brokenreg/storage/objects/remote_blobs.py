@@ -1,0 +1,72 @@
+"""Opens and closes everything that an object store needs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.index import Index
+from brokenreg.storage.objects.garbage import ObjectGarbage
+from brokenreg.storage.objects.local_copies import LocalCopies
+from brokenreg.storage.objects.object_downloads import ObjectDownloads
+from brokenreg.storage.objects.object_store import ObjectStore
+from brokenreg.storage.objects.object_uploads import ObjectUploads
+from brokenreg.storage.quota import Quota
+from brokenreg.storage.records import StoredObject
+from brokenreg.storage.uploads import UploadStore
+
+REDIRECT_SECONDS = 300.0
+"""Lifetime of a signed URL."""
+
+_CLOSING = 0.5
+"""Seconds for ending the uploads to the store when brokenreg stops."""
+
+
+class RemoteBlobs:
+    """The blobs in an object store. The data folder has copies of some of them."""
+
+    downloads: ObjectDownloads
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        folder: DataFolder,
+        index: Index,
+        blobs: BlobStore,
+        quota: Quota,
+        redirects: bool,
+    ) -> None:
+        self.store = store
+        self.redirects = redirects
+        """Whether clients are sent to the object store to read blobs."""
+        self._index = index
+        self._blobs = blobs
+        self.copies = LocalCopies(folder, index, blobs, quota)
+        self.garbage = ObjectGarbage(store, index)
+        self.uploads = ObjectUploads(store, index, blobs, self.copies, self.garbage)
+
+    @contextlib.asynccontextmanager
+    async def running(self, uploads: UploadStore) -> AsyncIterator[None]:
+        """Find the copies, and allow transfers. Leaving the block ends all transfers."""
+        self.downloads = ObjectDownloads(self.store, self._index, self._blobs, self.copies, uploads)
+        await self.copies.load()
+        try:
+            yield
+        finally:
+            await self.downloads.close()
+            uploads.stop_sending()
+            with contextlib.suppress(TimeoutError):  # the store removes incomplete uploads by its own rule
+                async with asyncio.timeout(_CLOSING):
+                    await self.uploads.sending.all_ended()
+
+    async def collect(self, now: float, before: float) -> None:
+        """Send blobs that only the data folder has, and remove garbage, as `ObjectGarbage.collect` does."""
+        await self.uploads.send_stored()
+        await self.garbage.collect(now, before)
+
+    async def signed_url(self, stored: StoredObject) -> str:
+        """Return a URL with which anyone can read the object for 5 minutes. Raise `ObjectStoreError`."""
+        return await self.store.sign(stored.key, REDIRECT_SECONDS)
