@@ -35,7 +35,7 @@ def open_panel(tab: Tab, server: BrokenregProcess) -> None:
     """Open the page, and submit the token."""
     tab.look(f"{server.control}/panel", width=1000, height=600)
     tab.evaluate(f"document.querySelector('#token').value = '{TOKEN}'; 1")
-    tab.evaluate("document.querySelector('button').click(); 1")
+    tab.evaluate("setTimeout(() => document.querySelector('button').click()); 1")  # it navigates
     tab.until("document.body?.classList.contains('-first-byte')")
     tab.evaluate("document.querySelector('textarea').focus(); 1")
 
