@@ -140,10 +140,10 @@ async def _store_whole(
     with upload:
         try:
             await append(upload)
+            await request.store.uploads.finish(upload, digest)
         except BaseException:
             await request.store.uploads.cancel(upload)
             raise
-        await request.store.uploads.finish(upload, digest)
 
 
 async def _append(request: RegistryRequest, upload: UploadSession) -> None:

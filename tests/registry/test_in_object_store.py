@@ -144,8 +144,9 @@ async def test_head_needs_no_request_to_the_store(
 
 
 async def test_reads_and_pushes_fail_clearly_while_the_store_is_down(
-    http: httpx.AsyncClient, remote: str, proxy: FailingProxy
+    http: httpx.AsyncClient, remote: str, proxy: FailingProxy, registry: Brokenreg
 ) -> None:
+    before = set((registry.data / "uploads").iterdir())
     proxy.is_down = True
     try:
         for headers in ({}, {"range": "bytes=5-10"}):
@@ -160,6 +161,7 @@ async def test_reads_and_pushes_fail_clearly_while_the_store_is_down(
         assert error_of(response, 503)["code"] == "UNAVAILABLE"
     finally:
         proxy.is_down = False
+    assert set((registry.data / "uploads").iterdir()) == before
     assert (await http.head(f"/v2/objects/down/blobs/{digest_of(content)}")).status_code == 404
     await push_blob(http, "objects/down", content)
     assert (await http.get(remote)).content == LARGE

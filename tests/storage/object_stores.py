@@ -7,7 +7,6 @@ import http.client
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -255,13 +254,3 @@ def corrupt(_: BaseHTTPRequestHandler, reply: Reply) -> Reply:
         return reply
     body = bytes([reply.body[0] ^ 1]) + reply.body[1:]
     return Reply(reply.method, reply.path, reply.status, reply.headers, body)
-
-
-def delay(seconds: float) -> Failure:
-    """Respond later."""
-
-    def fail(_: BaseHTTPRequestHandler, reply: Reply) -> Reply:
-        time.sleep(seconds)
-        return reply
-
-    return fail
