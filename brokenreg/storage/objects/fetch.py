@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -23,15 +24,21 @@ logger = logging.getLogger(__name__)
 _FIRST = 1024 * 1024
 """Number of bytes that are read first. It is small because clients are waiting for them."""
 
-_RANGE = 1024 * 1024
-"""Number of bytes that are read at a time for one client, which may be slow."""
+_AHEAD = 2
+"""Number of parts that are read while another one is written."""
+
+_RANGES = (64 * 1024, 256 * 1024, 1024 * 1024)
+"""Number of bytes that are read at a time for one client: the minimum, the first and the maximum."""
+
+_SLOW = 0.5
+"""Seconds after which a client that has not received such a range is slow."""
 
 _MOST_FAILURES = 3
 """Maximum number of consecutive failed reads of one fetch. obstore has repeated each of them already."""
 
 
 class ReadingSlots(asyncio.Semaphore):
-    """Limits the memory of all fetches: each slot holds one part of 8 MiB."""
+    """Limits the memory of all fetches: each slot is for one part of 8 MiB until it is in the file."""
 
     def __init__(self, count: int = 16) -> None:
         super().__init__(count)
@@ -70,37 +77,48 @@ class Fetch(IncomingBlob):
     async def _receive(self) -> None:
         try:
             async with aclosing(self._parts()) as parts:
-                await self._upload.grow(parts, self._notify)
+                async for part in parts:
+                    await self._upload.grow(_only(part), self._notify)
         except ObjectMissingError as error:
             self.is_missing = True
             raise lost(error) from error
 
     async def _parts(self) -> AsyncGenerator[bytes, None]:
-        """Yield the object, each part while the next one is read."""
+        """Yield the object in parts, while the next ones are read. Each has a slot until it is written."""
+        reading: deque[asyncio.Task[bytes]] = deque()
         begin, end = 0, min(_FIRST, self._stored.size)
-        reading: asyncio.Task[bytes] | None = None
         try:
-            while begin < self._stored.size:
-                part = await (reading or self._read(begin, end))
-                begin, end = end, min(end + PART, self._stored.size)
-                if begin < end:
-                    reading = asyncio.create_task(self._read(begin, end), name=f"reading {self._stored.key}")
+            while begin < self._stored.size or reading:
+                while begin < self._stored.size and len(reading) <= _AHEAD:
+                    name = f"reading {self._stored.key}"
+                    reading.append(asyncio.create_task(self._read(begin, end), name=name))
+                    begin, end = end, min(end + PART, self._stored.size)
+                part = await reading[0]
                 self._begin()
                 yield part
+                reading.popleft()
+                self._slots.release()
         finally:
-            if reading is not None:
-                await cancel(reading)
+            await cancel(*reading)
+            for each in reading:
+                if not each.cancelled() and each.exception() is None:
+                    self._slots.release()
         self._begin()
+
+    async def _read(self, begin: int, end: int) -> bytes:
+        """Return a part, and keep its slot."""
+        await self._slots.acquire()
+        try:
+            return await read_patiently(self._store, self._stored.key, begin, end)
+        except BaseException:
+            self._slots.release()
+            raise
 
     def _begin(self) -> None:
         """Let clients read. Before this, a failure causes an error response."""
         if not self._begun:
             self._begun = True
             self._notify()
-
-    async def _read(self, begin: int, end: int) -> bytes:
-        async with self._slots:
-            return await read_patiently(self._store, self._stored.key, begin, end)
 
     def _digest_error(self, received: Digest) -> ObjectStoreError:
         self.found = received
@@ -143,23 +161,31 @@ def lost(error: ObjectMissingError) -> OCIError:
     return OCIError(404, ErrorCode.BLOB_UNKNOWN, f"{error}; push it again")
 
 
+async def _only(part: bytes) -> AsyncIterator[bytes]:
+    yield part
+
+
 async def ranges(
     store: ObjectStore, stored: StoredObject, begin: int, end: int
 ) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of an object from `begin` to `end`, which are not verified. Raise `ObjectStoreError`.
 
-    One range is read ahead.
+    One range is read ahead. A slow client gets small ones, so that many of them need little memory.
     """
     reading: asyncio.Task[bytes] | None = None
+    size = _RANGES[1]
     try:
         while begin < end:
-            stop = min(begin + _RANGE, end)
+            stop = min(begin + size, end)
             chunk = await (reading or read_patiently(store, stored.key, begin, stop))
-            begin = stop
+            begin += len(chunk)
+            began = time.monotonic()
             if begin < end:
-                following = read_patiently(store, stored.key, begin, min(begin + _RANGE, end))
+                following = read_patiently(store, stored.key, begin, min(begin + size, end))
                 reading = asyncio.create_task(following, name=f"reading {stored.key}")
             yield chunk
+            is_slow = time.monotonic() - began > _SLOW
+            size = max(_RANGES[0], size // 4) if is_slow else min(_RANGES[2], size * 2)
     finally:
         if reading is not None:
             await cancel(reading)

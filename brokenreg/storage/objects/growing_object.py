@@ -20,6 +20,9 @@ from brokenreg.storage.objects.object_store import AGAIN, MOST_PARTS, PART, Obje
 logger = logging.getLogger(__name__)
 
 _MOST = PART * MOST_PARTS
+_CLOSING = 0.5
+"""Seconds for ending uploads when brokenreg stops."""
+
 _SLOTS = 4
 """Number of sessions that send at the same time, with up to 32 MiB in memory each."""
 
@@ -45,6 +48,12 @@ class Sending:
         """Wait until all uploads have ended."""
         while self._ending:
             await asyncio.wait(self._ending)
+
+    async def close(self) -> None:
+        """Wait a moment until all uploads have ended. The store's rule removes the others later."""
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=_CLOSING)
+        await cancel(*self._ending)
 
 
 async def _end(sending: asyncio.Task[None] | None, writer: PartWriter) -> None:

@@ -212,7 +212,7 @@ class PartWriter:
         if file is not None:
             async with _Operation(self._store, "end the upload of", self._key):
                 if self._writing is not None:
-                    await asyncio.wait([self._writing])
+                    await _ended(self._writing)
                 await file.__aexit__(StorageError, None, None)
 
     @contextmanager
@@ -220,6 +220,15 @@ class PartWriter:
         if self._file is None:
             raise self._store.error("write", self._key, "the upload has ended")
         yield self._file
+
+
+async def _ended(writing: asyncio.Future[int]) -> None:
+    """Wait for a write. If this is cancelled, because brokenreg is stopping, cancel the write."""
+    try:
+        await asyncio.wait([writing])
+    except asyncio.CancelledError:
+        writing.cancel()
+        raise
 
 
 def _connect(location: BlobLocation) -> S3Store | GCSStore | AzureStore:

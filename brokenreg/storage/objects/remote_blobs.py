@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -20,9 +19,6 @@ from brokenreg.storage.uploads import UploadStore
 
 REDIRECT_SECONDS = 300.0
 """Lifetime of a signed URL."""
-
-_CLOSING = 0.5
-"""Seconds for ending the uploads to the store when brokenreg stops."""
 
 
 class RemoteBlobs:
@@ -58,9 +54,7 @@ class RemoteBlobs:
         finally:
             await self.downloads.close()
             uploads.stop_sending()
-            with contextlib.suppress(TimeoutError):  # the store removes incomplete uploads by its own rule
-                async with asyncio.timeout(_CLOSING):
-                    await self.uploads.sending.all_ended()
+            await self.uploads.sending.close()
 
     async def collect(self, now: float, before: float) -> None:
         """Send blobs that only the data folder has, and remove garbage, as `ObjectGarbage.collect` does."""
