@@ -201,8 +201,8 @@ class Settings(BaseModel):
     verify_interval: Annotated[Annotated[float, _VERIFY] | None, or_off(parse_duration)] = option(
         "off",
         "DURATION|off",
-        "How often to compare all blobs with their digests, in the background. A corrupt blob is reported "
-        "and no longer served.",
+        "How often to compare all blobs in the data folder with their digests, in the background. A corrupt "
+        "blob is reported and no longer served.",
     )
     fabricate_limit: Size = option(
         "128GiB", "SIZE", "Maximum size of a fabricated image (layers x size).", gt=0
