@@ -15,6 +15,7 @@ from bench import (
     accuracy,
     attached,
     bulk,
+    database,
     floor,
     held,
     objects,
@@ -44,7 +45,9 @@ def main() -> None:
         "--held", type=int, default=10_000, help="responses that are held at once, for held"
     )
     arguments.add_argument("--minutes", type=float, default=20, help="how long a soak takes")
-    arguments.add_argument("--seconds", type=float, default=2, help="of each measurement, for floor")
+    arguments.add_argument(
+        "--seconds", type=float, default=2, help="of each measurement, for floor and database"
+    )
     arguments.add_argument(
         "--only",
         action="append",
@@ -129,6 +132,13 @@ def bench_proxy(console: Console, folder: Path, options: argparse.Namespace) -> 
     return _rows(headings, proxy.report(seconds))
 
 
+def bench_database(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """Measure pushes with SQLite and with PostgreSQL."""
+    with console.status(f"{options.rounds} rounds"):
+        figures = database.measure(folder, options.rounds, options.seconds)
+    return _rows((f"{options.rounds} rounds", "median", ""), database.report(figures))
+
+
 def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> Table:
     """Measure the cost of the panel, and how fast it reacts to keys."""
     with console.status(f"{options.rounds} pairs"):
@@ -184,6 +194,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
     "held": bench_held,
     "proxy": bench_proxy,
     "objects": bench_objects,
+    "database": bench_database,
     "panel": bench_panel,
     "attached": bench_attached,
     "start": bench_start,

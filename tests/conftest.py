@@ -4,6 +4,7 @@
   thread of this process. `own_process` is a process, for what only a process has: signals, an exit status,
   output, memory, descriptors. With options: `brokenreg(...)` of `tests.server`, `brokenreg_process(...)` of
   `tests.process`, which have the same interface.
+- `database_url`: an empty PostgreSQL database on the server `postgresql` (`tests.postgresql`).
 - `http`: an HTTP client of `registry`; `secure`, `http1`, `http2`, `each`, `any_http`: over every protocol.
 - `tests.running_registry`: push, add rules, read exchanges; `tests.raw_http`: HTTP by hand, and exactly what
   came back; `tests.connections`, `tests.tls_client`: the same for connections and TLS.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 
 import certifi
@@ -28,6 +30,7 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from tests.postgresql import PostgreSQLServer, running_server
 from tests.process import BrokenregProcess, brokenreg_process
 from tests.running_registry import Registry
 from tests.server import Brokenreg, brokenreg
@@ -46,6 +49,9 @@ _LONG = (
     "storage/test_cache_model",
 )
 """Files that take long come first, so that no process works alone at the end."""
+
+
+_databases = count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -110,6 +116,19 @@ def own_process(tmp_path: Path) -> Iterator[BrokenregProcess]:
     """A brokenreg in a process of its own, that the test has for itself."""
     with brokenreg_process(tmp_path / "data") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQLServer]:
+    """A PostgreSQL server for all tests that only need a database."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgresql: PostgreSQLServer) -> str:
+    """The URL of an empty PostgreSQL database."""
+    return postgresql.create_database(f"test_{next(_databases)}")
 
 
 @pytest.fixture

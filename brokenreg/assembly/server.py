@@ -15,6 +15,7 @@ from brokenreg import __version__
 from brokenreg.assembly.applications import Applications, authenticated
 from brokenreg.assembly.listeners import Listeners, quiet_handshakes
 from brokenreg.assembly.proxy import running_proxy
+from brokenreg.config.databases import read_database_url
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.registry_view import RegistryView
@@ -41,6 +42,7 @@ from brokenreg.runtime.status import Status
 from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.second_origin.origin import SecondOrigin
 from brokenreg.storage import Store
+from brokenreg.storage.errors import StorageError
 from brokenreg.traffic.log import ExchangeEvent, TrafficLog
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Server:
                     settings.verify_interval,
                     settings.blobs,
                     redirects=settings.blob_redirect,
+                    database=_database(settings),
                 )
             )
             identity, of_control = _identities(settings, store.folder.tls)
@@ -213,6 +216,16 @@ class Server:
             self.runtime.stopping.set()
             self.runtime.gate.disable()
             await listeners.drain()
+
+
+def _database(settings: Settings) -> str:
+    """Return the URL of the database. Raise `StorageError` or `OSError` if it cannot be read."""
+    if settings.database_file is None:
+        return settings.database
+    try:
+        return read_database_url(settings.database_file)
+    except ValueError as error:
+        raise StorageError(str(error)) from None
 
 
 def _identities(settings: Settings, folder: Path) -> tuple[Identity | None, Identity | None]:

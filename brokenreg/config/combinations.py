@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from brokenreg.config.addresses import is_host
+from brokenreg.config.databases import SQLITE
 from brokenreg.config.users import check_control_tokens
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def check_combinations(settings: Settings) -> None:
         raise ValueError("--token-lifetime requires tokens: add --auth token")
     if settings.blob_redirect and settings.blobs.is_folder:
         raise ValueError("--blob-redirect requires an object store: add --blobs")
+    if settings.database != SQLITE and settings.database_file is not None:
+        raise ValueError("--database excludes --database-file: remove either")
     check_control_tokens(settings.control, settings.control_token, settings.control_read_token)
 
 

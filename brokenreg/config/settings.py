@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from brokenreg.config.addresses import Address, plain_url
 from brokenreg.config.blob_location import BlobLocation
 from brokenreg.config.combinations import check_combinations
+from brokenreg.config.databases import SQLITE, database_url
 from brokenreg.config.options import check_different, from_text, option, or_off, within
 from brokenreg.config.upstreams import (
     Listen,
@@ -103,6 +104,16 @@ class Settings(BaseModel):
         False,
         "",
         "Redirect clients to the object store to read blobs. The URLs are valid for 5 minutes.",
+    )
+    database: Annotated[str, AfterValidator(database_url)] = option(
+        SQLITE,
+        "URL",
+        "Database of the index: sqlite: (a file in the data folder), or postgresql://NAME@HOST/DATABASE, "
+        "which several brokenregs can share.",
+        repr=False,
+    )
+    database_file: Path | None = option(
+        None, "FILE", "File with the URL of the database, if that contains a password."
     )
     scenario: tuple[Path, ...] = option(
         (), "FILE", "Scenario file (YAML or JSON), or profile:NAME, to load at startup; can be repeated."

@@ -11,7 +11,8 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _ONE = re.compile(_COMPONENT)
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+_REPLICA = re.compile(r"[0-9a-f]{8}")
+_UPLOAD_ID = re.compile(r"(?:[0-9a-f]{8}-)?[0-9a-f]{32}")
 
 MAX_NAME = 255
 """Maximum length of a repository name, in characters. Clients include the host in this limit."""
@@ -62,8 +63,16 @@ def check_tag(tag: str) -> str:
     return tag
 
 
+def is_replica_name(text: str) -> bool:
+    """Return whether `text` is a valid name of a process among those that share a database."""
+    return _REPLICA.fullmatch(text) is not None
+
+
 def check_upload_id(upload_id: str) -> str:
-    """Return `upload_id`, or raise `OCIError` 404 BLOB_UPLOAD_UNKNOWN (ours are 32 hex digits)."""
+    """Return `upload_id`, or raise `OCIError` 404 BLOB_UPLOAD_UNKNOWN.
+
+    Ours are 32 hex digits. If several processes share a database, the name of the process precedes them.
+    """
     if not _UPLOAD_ID.fullmatch(upload_id):
         raise OCIError(404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"unknown upload session {upload_id[:64]!r}")
     return upload_id

@@ -21,6 +21,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import get_token, post_token
 from brokenreg.registry.blobs import delete_blob, get_blob
+from brokenreg.registry.catching_up import caught_up, needs_newest
 from brokenreg.registry.listings import list_catalog, list_tags, ping
 from brokenreg.registry.manifests import delete_manifest, get_manifest, put_manifest
 from brokenreg.registry.referrers import list_referrers
@@ -98,7 +99,10 @@ def _quart_endpoints() -> QuartEndpoints:
 def _start(request: RegistryRequest) -> Response | Awaitable[Response]:
     """Return the response to a request, which may be an error, or an awaitable for it."""
     try:
-        return endpoint_of(request)(request)
+        respond = endpoint_of(request)
+        if request.store.index.is_shared and needs_newest(request):
+            return caught_up(request, respond)
+        return respond(request)
     except Exception as error:  # noqa: BLE001 - every error becomes a response in OCI form
         return error_response(as_oci_error(error))
 

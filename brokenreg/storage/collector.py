@@ -17,7 +17,7 @@ from brokenreg.concurrency import paced
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
-from brokenreg.storage.errors import ObjectStoreError
+from brokenreg.storage.errors import StorageError
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
@@ -69,7 +69,7 @@ class Collector:
         while True:
             try:
                 await self.collect()
-            except (OSError, ObjectStoreError) as error:
+            except (OSError, StorageError) as error:
                 logger.warning("garbage collection failed: %s; trying again in an hour", error)
             except Exception:  # any error, because without a collector the garbage would stay
                 logger.exception("garbage collection failed; trying again in an hour")
@@ -79,6 +79,7 @@ class Collector:
         """Make room in the cache, and remove garbage that is old enough at `now` (seconds since 1970)."""
         now = time.time() if now is None else now
         await self._cache.make_room()  # first: the index may need room to delete the rest
+        await self._index.catch_up()  # what another process has just linked is not garbage
         await self._correct_times(now)
         await self._drop_uploads(now - UPLOAD_AGE)
         await self._drop_manifests(now - MANIFEST_AGE)

@@ -23,6 +23,10 @@ class NewerIndexError(StorageError):
     """The index was written by a newer brokenreg."""
 
 
+class DatabaseUnreachableError(StorageError):
+    """The database does not respond. It may do so again later."""
+
+
 class FolderGoneError(StorageError):
     """The data folder that this process claimed is no longer at its path."""
 
@@ -69,6 +73,8 @@ def error_for_client(error: Exception) -> OCIError | None:
         return shutting_down()
     if isinstance(error, ObjectStoreError):
         return OCIError(503, ErrorCode.UNAVAILABLE, str(error), headers={"retry-after": "5"})
+    if isinstance(error, DatabaseUnreachableError):
+        return OCIError(503, ErrorCode.UNAVAILABLE, str(error), headers={"retry-after": "1"})
     if isinstance(error, StorageError):
         return OCIError(500, ErrorCode.UNAVAILABLE, str(error))
     if isinstance(error, OSError) and error.errno in TOO_MANY_FILES:

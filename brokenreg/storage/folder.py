@@ -2,6 +2,7 @@
 
 ```
 DATA/lock                     locked while brokenreg runs
+DATA/replica                  the name of this folder among those that share a database
 DATA/index.sqlite3            the index (and its -wal)
 DATA/blobs/<algorithm>/<hex>  complete, verified blobs
 DATA/uploads/<id>             the received bytes of a blob
@@ -15,13 +16,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from brokenreg.concurrency import ThreadPool
 from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import OCIError
-from brokenreg.oci.names import check_upload_id
+from brokenreg.oci.names import check_upload_id, is_replica_name
 from brokenreg.storage.errors import FolderGoneError, FolderLockedError, StorageClosedError, StorageError
 
 FILE_THREADS = ThreadPool("files", min(32, (os.cpu_count() or 1) + 4))
@@ -65,6 +67,20 @@ class DataFolder:
                 f"cannot use the data folder {self.root}: {error.strerror}; use --data DIR with a folder "
                 "that you can write to"
             ) from None
+
+    def replica_name(self) -> str:
+        """Return the name of this folder among those that share a database, 8 hex digits. Create it once."""
+        path = self.root / "replica"
+        with contextlib.suppress(FileNotFoundError):
+            name = path.read_text("ascii", "replace").strip()
+            if not is_replica_name(name):
+                raise StorageError(f"invalid name in {path}: use 8 hex digits, or remove the file")
+            return name
+        name = secrets.token_hex(4)
+        new = path.with_suffix(".new")
+        new.write_text(name, "ascii")
+        new.rename(path)
+        return name
 
     def release(self) -> None:
         """Release the lock. The lock file stays: if it were removed, two processes could hold the lock."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from cachetools import FIFOCache
@@ -16,7 +16,7 @@ from cachetools import FIFOCache
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import statements
 from brokenreg.storage.changes import BlobLinked, BlobsUnlinked, ManifestPut, ObjectsForgotten
-from brokenreg.storage.database import Database, Engine
+from brokenreg.storage.database import Connection, Database, Engine
 from brokenreg.storage.errors import StorageError, StorageFullError
 from brokenreg.storage.memory import Records
 from brokenreg.storage.objects import statements as object_statements
@@ -36,8 +36,11 @@ class Index(Records):
     def __init__(self, engine: Engine, place: str) -> None:
         super().__init__()
         self._place = place
-        self._engine = engine
-        self._database = Database(engine, self.apply)
+        self.upload_prefix = f"{engine.replica}-" if engine.replica else ""
+        """The beginning of the ids of all upload sessions of this process."""
+        self.is_shared = bool(engine.replica)
+        """True if other processes change the index too."""
+        self._database = Database(engine, self)
         # Faster to read than an LRUCache, which records the order of reads.
         self._bodies: FIFOCache[Digest, bytes] = FIFOCache(BODIES, getsizeof=len)
         self.recipes = Recipes(self._database)
@@ -50,19 +53,28 @@ class Index(Records):
         """
         index = cls(engine, place)
         await index._database.open()
-        try:
-            await index._database.read(index.load)
-            with contextlib.suppress(StorageFullError):  # it can be done at a later start
-                await index._database.write(statements.forget_sizes)
-        except (StorageError, ValueError) as error:
-            await index.close()
-            raise StorageError(engine.unreadable(error)) from None
+        with contextlib.suppress(StorageFullError):  # it can be done at a later start
+            await index._database.write(statements.forget_sizes)
         for other in index.object_places - {place}:
             await index.close()
             raise StorageError(
                 f'invalid --blobs "{place}": the blobs of this index are in {other}; use --blobs {other}'
             )
         return index
+
+    def load(self, connection: Connection) -> Callable[[], None]:
+        """Read the database in another thread. The returned function puts the result in place."""
+        records = Records()
+        records.add_all(connection, self.upload_prefix)
+        return partial(self.take_over, records)
+
+    async def catch_up(self) -> None:
+        """Wait until memory has all changes that were committed before this call, by whichever process.
+
+        Raise `StorageError` if the database cannot be reached.
+        """
+        if self.is_shared:
+            await self._database.catch_up()
 
     async def close(self) -> None:
         await self._database.close()

@@ -35,7 +35,10 @@ from brokenreg.storage.tags import SortedNames
 
 
 class Records:
-    """All repositories, and counts of digests across them. They change by `load` and `apply` only."""
+    """All repositories, and counts of digests across them.
+
+    Only `add_all`, `take_over` and `apply` change them.
+    """
 
     def __init__(self) -> None:
         self.version = 0
@@ -95,8 +98,8 @@ class Records:
         """Return the number of blobs that repositories have links to."""
         return len(self._linked)
 
-    def load(self, connection: Connection) -> None:
-        """Add everything that the database has."""
+    def add_all(self, connection: Connection, upload_prefix: str) -> None:
+        """Add everything that the database has, but only upload sessions whose ids have that prefix."""
         for namespace, repository, digest, media_type, size, facts, stored in connection.execute(
             "SELECT namespace, repository, digest, media_type, size, facts, stored FROM manifests"
         ):
@@ -116,15 +119,24 @@ class Records:
         for key in connection.execute("SELECT namespace, repository FROM pushed ORDER BY number"):
             self._note_push(key)
         for upload_id, namespace, repository, algorithm in connection.execute(
-            "SELECT id, namespace, repository, algorithm FROM uploads"
+            "SELECT id, namespace, repository, algorithm FROM uploads WHERE id LIKE ?", (f"{upload_prefix}%",)
         ):
             self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
-
         for digest, place, key, size, stored, problem in connection.execute(
             "SELECT digest, place, key, size, stored, problem FROM objects"
         ):
             self.objects[Digest(digest)] = StoredObject(key, size, stored, problem)
             self.object_places.add(place)
+
+    def take_over(self, other: Records) -> None:
+        """Take over everything from `other`."""
+        self.version += 1
+        for repository in other.repositories.values():
+            repository.revision = self.version
+        self.repositories, self.catalog, self.uploads = other.repositories, other.catalog, other.uploads
+        self._ever_pushed, self._configs, self._sizes = other._ever_pushed, other._configs, other._sizes
+        self._linked, self._pushed = other._linked, other._pushed
+        self.objects, self.object_places = other.objects, other.object_places
 
     def apply(self, change: Change) -> None:
         """Follow a committed change. Changes are applied in the order of their commits."""

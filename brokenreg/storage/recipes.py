@@ -21,7 +21,9 @@ _TRIMMED = 1024
 _NAMING = """
 SELECT key, value FROM recipes WHERE digest = ? UNION SELECT key, value FROM recipes WHERE config = ?
 """
-_TRIM = "DELETE FROM recipes WHERE key IN (SELECT key FROM recipes ORDER BY size, key DESC LIMIT ?)"
+_TRIM = (
+    "DELETE FROM recipes WHERE key IN (SELECT key FROM recipes ORDER BY size NULLS FIRST, key DESC LIMIT ?)"
+)
 _PUT = "INSERT INTO recipes (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 Record = tuple[str, str]

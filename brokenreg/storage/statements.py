@@ -54,7 +54,11 @@ ON CONFLICT (namespace, repository, digest) DO UPDATE SET linked = excluded.link
 _PUT_SIZE = """
 INSERT INTO blob_sizes (digest, size) VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET size = excluded.size
 """
-_PUT_NAME = "INSERT INTO pushed (namespace, repository) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_PUT_NAME = """
+INSERT INTO pushed (number, namespace, repository)
+SELECT coalesce(max(number), 0) + 1, CAST(? AS TEXT), CAST(? AS TEXT) FROM pushed WHERE TRUE
+ON CONFLICT (namespace, repository) DO NOTHING
+"""
 
 
 def read_body(connection: Connection, digest: Digest) -> bytes | None:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from brokenreg.concurrency import background
 from brokenreg.config.blob_location import BlobLocation
+from brokenreg.config.databases import SQLITE
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobFile, BlobStore
 from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.changes import BlobLinked
 from brokenreg.storage.collector import Collector
-from brokenreg.storage.database import SQLite
+from brokenreg.storage.database.urls import engine_for
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.integrity import Integrity
@@ -108,12 +109,14 @@ class Store:
         location: BlobLocation = _FOLDER,
         *,
         redirects: bool = False,
+        database: str = SQLITE,
     ) -> AsyncIterator[Store]:
         """Claim the data folder, load the index, and collect garbage now and every hour.
 
         Cached blobs have at most `cache_size` bytes. Unless `max_data` is None, all blobs and uploads in the
         folder have at most `max_data` bytes together: cached blobs are removed first, then writing fails with
-        EDQUOT. Unless `verify_interval` is None, all blobs are verified every `verify_interval` seconds.
+        EDQUOT. Unless `verify_interval` is None, all blobs are verified every `verify_interval` seconds. The
+        index is in the database with the URL `database`.
 
         If `location` is in an object store, the folder has only copies of the blobs: 20 GiB by default. With
         `redirects`, clients are sent to the object store to read blobs.
@@ -123,7 +126,7 @@ class Store:
         folder = DataFolder(root)
         folder.claim()
         try:
-            index = await Index.open(SQLite(folder.index), str(location))
+            index = await Index.open(engine_for(database, folder), str(location))
             try:
                 objects = None if location.is_folder else await ObjectStore.connected(location)
                 quota = Quota(_COPIES if max_data is None and objects is not None else max_data)

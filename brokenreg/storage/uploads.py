@@ -64,7 +64,7 @@ class UploadStore:
 
     def start_unlisted(self, key: RepositoryKey, algorithm: str) -> UploadSession:
         """Open a session for one request. It cannot be continued later."""
-        upload = self._session(UploadRow(uuid.uuid4().hex, key, algorithm))
+        upload = self._session(UploadRow(f"{self._index.upload_prefix}{uuid.uuid4().hex}", key, algorithm))
         self._sessions[upload.row.id] = upload
         return upload
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from brokenreg.config.databases import SQLITE
 from brokenreg.storage import Store
 from tests.process import brokenreg_process
 from tests.storage.object_stores import environment, s3_server
@@ -92,10 +93,14 @@ async def check(url: str, acknowledged: Acknowledged) -> None:
             assert digest_of(response.content) == response.headers["docker-content-digest"] == digest
 
 
-async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_nothing_acknowledged_is_lost(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
     data = tmp_path / "data"
-    await kill_and_check(data, ROUNDS)
-    await check_collected(data)
+    database = SQLITE if kind == "sqlite" else request.getfixturevalue("database_url")
+    await kill_and_check(data, ROUNDS, "--database", database)
+    await check_collected(data, database)
 
 
 async def test_nothing_acknowledged_is_lost_with_an_object_store(tmp_path: Path) -> None:
@@ -126,7 +131,7 @@ async def kill_and_check(data: Path, rounds: int, *options: str, **variables: st
                 await asyncio.sleep(chance.uniform(0.0, 0.5))  # the moment is what the test is about
                 running.process.send_signal(signal.SIGKILL)
                 await asyncio.gather(*clients)
-        if options:
+        if "--blobs" in options:
             for file in (data / "blobs" / "sha256").iterdir():
                 file.unlink()
         with brokenreg_process(data, *arguments, **variables) as running:
@@ -135,9 +140,9 @@ async def kill_and_check(data: Path, rounds: int, *options: str, **variables: st
     assert total > rounds, "the clients came to nothing; the test shows nothing"
 
 
-async def check_collected(data: Path) -> None:
+async def check_collected(data: Path, database: str) -> None:
     """Check that after a collection no temporary file is left, and every file is a blob of a repository."""
-    async with Store.open(data) as store:
+    async with Store.open(data, database=database) as store:
         await store.collector.collect(now=time.time() + 2 * DAY)
         linked = {
             str(digest) for repository in store.index.repositories.values() for digest in repository.links

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import postgresql
 from tests.clients import private
 from tests.clients.private import PROGRAMS, Client
 from tests.clients.programs import need
@@ -70,6 +71,8 @@ def shell_for(network: tuple[str, ...], request: pytest.FixtureRequest) -> Shell
                 _wrap(name, folder, env, network, stack)
             if page.name.startswith("examples/"):
                 shutil.copytree((ROOT / page.name).parent, env["HOME"], dirs_exist_ok=True)
+            if "postgresql-server" in used:
+                _wrap_server(folder)
             if "make" in used:
                 _clone(Path(env["HOME"]))
             files = folder / "files"
@@ -129,6 +132,17 @@ def _wrap(name: str, folder: Path, env: dict[str, str], network: tuple[str, ...]
     script = folder / "bin" / name
     path = f'PATH="{env["PATH"].split(os.pathsep, 1)[1]}"'
     script.write_text(f'#!/bin/sh\n{path} exec {program} {" ".join(options)} "$@"\n')
+    script.chmod(0o755)
+
+
+def _wrap_server(folder: Path) -> None:
+    """Put a command on the path that runs a PostgreSQL server with an empty database."""
+    try:
+        postgresql.programs()
+    except FileNotFoundError:
+        need("postgresql")
+    script = folder / "bin" / "postgresql-server"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -P -m bench.postgresql 5432\n')
     script.chmod(0o755)
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,11 @@ def inserting(name: str) -> Callable[[Connection], Changes]:
     return work
 
 
+def memory(apply: Callable[[Change], None] = lambda _: None) -> SimpleNamespace:
+    """Return a memory that loads nothing."""
+    return SimpleNamespace(load=lambda _: lambda: None, apply=apply)
+
+
 def change(name: str) -> Change:
     return TagDeleted(("", "app"), name)
 
@@ -43,7 +49,7 @@ def applied() -> list[Change]:
 
 @pytest.fixture
 async def database(tmp_path: Path, applied: list[Change]) -> AsyncIterator[Database]:
-    database = Database(SQLite(tmp_path / "index.sqlite3"), applied.append)
+    database = Database(SQLite(tmp_path / "index.sqlite3"), memory(applied.append))
     await database.open()
     yield database
     await database.close()
@@ -58,7 +64,7 @@ async def test_a_file_whose_mode_cannot_be_set_is_one_clear_error(
     monkeypatch.setattr(Path, "chmod", refuse)
     async with asyncio.timeout(PATIENCE):
         with pytest.raises(StorageError, match="cannot use the index"):
-            await Database(SQLite(tmp_path / "index.sqlite3"), lambda _: None).open()
+            await Database(SQLite(tmp_path / "index.sqlite3"), memory()).open()
 
 
 async def test_an_unexpected_error_is_raised_by_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +74,7 @@ async def test_an_unexpected_error_is_raised_by_open(tmp_path: Path, monkeypatch
     monkeypatch.setattr("brokenreg.storage.database.sqlite.prepare_schema", fail)
     async with asyncio.timeout(PATIENCE):
         with pytest.raises(RuntimeError, match="unforeseen"):
-            await Database(SQLite(tmp_path / "index.sqlite3"), lambda _: None).open()
+            await Database(SQLite(tmp_path / "index.sqlite3"), memory()).open()
 
 
 async def test_a_failing_apply_does_not_affect_other_jobs(tmp_path: Path) -> None:
@@ -79,7 +85,7 @@ async def test_a_failing_apply_does_not_affect_other_jobs(tmp_path: Path) -> Non
             raise KeyError("of one job")
         applied.append(committed)
 
-    database = Database(SQLite(tmp_path / "index.sqlite3"), apply)
+    database = Database(SQLite(tmp_path / "index.sqlite3"), memory(apply))
     await database.open()
     async with asyncio.timeout(PATIENCE):
         results = await asyncio.gather(
@@ -123,7 +129,7 @@ async def test_a_failing_commit_reaches_all_callers_and_the_thread_continues(
 
 
 async def test_a_closed_database_accepts_no_jobs(tmp_path: Path) -> None:
-    database = Database(SQLite(tmp_path / "index.sqlite3"), lambda _: None)
+    database = Database(SQLite(tmp_path / "index.sqlite3"), memory())
     await database.open()
     async with asyncio.timeout(PATIENCE):
         waiting = asyncio.gather(*(database.write(inserting(str(number))) for number in range(3)))
@@ -182,7 +188,7 @@ async def test_reads_do_not_fail_with_a_change_on_a_full_disk(
     """Both wait at the same time and share a transaction."""
     await database.close()
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=FullDisk))
-    database = Database(SQLite(tmp_path / "index.sqlite3"), lambda _: None)
+    database = Database(SQLite(tmp_path / "index.sqlite3"), memory())
     await database.open()
     may_go_on = threading.Event()
     blocking = asyncio.ensure_future(database.read(lambda _: may_go_on.wait(PATIENCE)))

@@ -7,15 +7,19 @@ import itertools
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 from unittest.mock import patch
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from brokenreg.oci.digests import Digest
-from brokenreg.storage.database import SQLite
+from brokenreg.storage.database import Engine, SQLite
+from brokenreg.storage.database.postgresql import PostgreSQL
 from brokenreg.storage.index import Index, UploadRow
+from tests.postgresql import PostgreSQLServer
 from tests.storage.contents import manifest_of, referring_to
 
 KEYS = [("", "a"), ("", "b"), ("ns", "a")]
@@ -36,14 +40,16 @@ blobs = st.sampled_from(BLOBS)
 class IndexMachine(RuleBasedStateMachine):
     """The model: dictionaries by repository. Several changes can run concurrently (`together`)."""
 
+    def engine(self) -> Engine:
+        return SQLite(Path(self.folder.name) / "index.sqlite3")
+
     @initialize()
     def begin(self) -> None:
         self.clock = patch("brokenreg.storage.index.time", SimpleNamespace(time=lambda: NOW))
         self.clock.start()
         self.folder = tempfile.TemporaryDirectory()
-        self.path = Path(self.folder.name) / "index.sqlite3"
         self.runner = asyncio.Runner()
-        self.index = self.runner.run(Index.open(SQLite(self.path)))
+        self.index = self.runner.run(Index.open(self.engine()))
         self.manifests = {key: {} for key in KEYS}
         self.tags = {key: {} for key in KEYS}
         self.links = {key: {} for key in KEYS}
@@ -89,7 +95,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(key=keys, algorithm=st.sampled_from(["sha256", "sha512"]))
     def open_upload(self, key, algorithm):
-        row = UploadRow(f"{next(self.ids):032x}", key, algorithm)
+        row = UploadRow(f"{self.index.upload_prefix}{next(self.ids):032x}", key, algorithm)
         self.runner.run(self.index.open_upload(row))
         self.uploads[row.id] = row
 
@@ -139,13 +145,16 @@ class IndexMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self):
         self.runner.run(self.index.close())
-        self.index = self.runner.run(Index.open(SQLite(self.path)))
+        self.index = self.runner.run(Index.open(self.engine()))
 
     @invariant()
     def memory_is_the_model(self):
-        if not hasattr(self, "index"):
-            return
-        shown = self.index.repositories
+        if hasattr(self, "index"):
+            self.is_the_model(self.index)
+            assert self.index.uploads == self.uploads
+
+    def is_the_model(self, index: Index) -> None:
+        shown = index.repositories
         for key in KEYS:
             if not (self.manifests[key] or self.tags[key] or self.links[key]):
                 assert key not in shown
@@ -155,11 +164,10 @@ class IndexMachine(RuleBasedStateMachine):
             assert shown[key].links == self.links[key]
             assert shown[key].tags.names == sorted(self.tags[key])
             assert shown[key].referring == self.referring(key)
-        assert self.index.catalog == sorted(name for namespace, name in shown if not namespace)
-        assert self.index.uploads == self.uploads
+        assert index.catalog == sorted(name for namespace, name in shown if not namespace)
         linked = {digest for links in self.links.values() for digest in links}
-        assert {digest for digest in BLOBS if self.index.is_linked(digest)} == linked
-        assert self.index.blob_count == len(linked)
+        assert {digest for digest in BLOBS if index.is_linked(digest)} == linked
+        assert index.blob_count == len(linked)
 
     def referring(self, key):
         found = {}
@@ -184,5 +192,42 @@ class IndexMachine(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
+class SharedIndexMachine(IndexMachine):
+    """The same in PostgreSQL, with a second index that follows the first."""
+
+    server: ClassVar[PostgreSQLServer]
+    databases = itertools.count()
+
+    @initialize()
+    def begin(self) -> None:
+        self.url = self.server.create_database(f"model_{next(self.databases)}")
+        super().begin()
+        self.other = self.runner.run(Index.open(PostgreSQL(self.url, "bbbbbbbb")))
+
+    def engine(self) -> Engine:
+        return PostgreSQL(self.url, "aaaaaaaa")
+
+    @invariant()
+    def the_other_follows(self) -> None:
+        if hasattr(self, "other"):
+            self.runner.run(self.other.catch_up())
+            self.is_the_model(self.other)
+            assert self.other.uploads == {}
+            assert self.other.repositories == self.index.repositories
+
+    def teardown(self) -> None:
+        if hasattr(self, "other"):
+            self.runner.run(self.other.close())
+        super().teardown()
+
+
+@pytest.fixture
+def server(postgresql: PostgreSQLServer) -> None:
+    SharedIndexMachine.server = postgresql
+
+
 TestIndex = IndexMachine.TestCase
 TestIndex.settings = settings(max_examples=40, stateful_step_count=25)
+
+TestSharedIndex = pytest.mark.usefixtures("server")(SharedIndexMachine.TestCase)
+TestSharedIndex.settings = settings(max_examples=15, stateful_step_count=25)

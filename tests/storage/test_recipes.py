@@ -8,12 +8,17 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from brokenreg import storage
-from brokenreg.storage.database import Database, SQLite
+from brokenreg.storage.database import Database, Engine, SQLite
+from brokenreg.storage.database.postgresql import PostgreSQL
 from brokenreg.storage.recipes import _NAMING, _TRIM, Recipes
+
+MEMORY = SimpleNamespace(load=lambda _: lambda: None)
+"""Recipes are in no memory."""
 
 
 def layer(number: int, size: int = 1) -> tuple[str, str]:
@@ -26,8 +31,24 @@ def image(number: int, size: int = 1) -> tuple[str, str]:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(SQLite(tmp_path / "index.sqlite3"), lambda _: None)
+async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
+    async with opened(SQLite(tmp_path / "index.sqlite3")) as database:
+        yield database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    if request.param == "sqlite":
+        engine: Engine = SQLite(tmp_path / "index.sqlite3")
+    else:
+        engine = PostgreSQL(request.getfixturevalue("database_url"), "aaaaaaaa")
+    async with opened(engine) as database:
+        yield database
+
+
+@contextlib.asynccontextmanager
+async def opened(engine: Engine) -> AsyncIterator[Database]:
+    database = Database(engine, MEMORY)
     await database.open()
     yield database
     await database.close()
@@ -76,10 +97,8 @@ async def test_records_of_an_older_version_are_found_by_digest(tmp_path: Path) -
             older.execute(f"CREATE TABLE {table} (namespace, repository, digest)")
         older.execute("PRAGMA user_version = 2")
     for number in (1, 2):
-        database = Database(SQLite(path), lambda _: None)
-        await database.open()
-        assert await Recipes(database).naming(f"sha256:1-{number}") == [layer(number)]
-        await database.close()
+        async with opened(SQLite(path)) as database:
+            assert await Recipes(database).naming(f"sha256:1-{number}") == [layer(number)]
         with contextlib.closing(sqlite3.connect(path)) as older, older:
             older.execute("INSERT OR REPLACE INTO recipes VALUES (?, ?)", layer(2))
 
@@ -88,9 +107,9 @@ async def test_records_of_an_older_version_are_found_by_digest(tmp_path: Path) -
     ("statement", "parameters"), [(_NAMING, ("sha256:x", "sha256:x")), (_TRIM, (1,))], ids=["naming", "trim"]
 )
 async def test_no_statement_reads_all_records(
-    database: Database, statement: str, parameters: tuple[object, ...]
+    sqlite: Database, statement: str, parameters: tuple[object, ...]
 ) -> None:
-    plan = await database.read(
+    plan = await sqlite.read(
         lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
     )
     steps = [row[3] for row in plan if "recipes" in row[3]]

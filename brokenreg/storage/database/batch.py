@@ -3,88 +3,102 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from brokenreg.storage.changes import Changes
 from brokenreg.storage.database.connection import Connection
 from brokenreg.storage.database.engine import Engine
+from brokenreg.storage.errors import DatabaseUnreachableError
 
 
 @dataclass(slots=True)
-class Reading:
-    """A job that changes nothing."""
+class Job:
+    """A job that changes nothing. Afterwards, it has a result or an error."""
 
     work: Callable[[Connection], Any]
     future: asyncio.Future[Any]
     result: Any = None
     error: Exception | None = None
 
-    @property
-    def changes(self) -> Changes:
-        return ()
+
+class Writing(Job):
+    """A job whose result is what it has changed."""
+
+    result: Changes
 
 
 @dataclass(slots=True)
-class Writing:
-    """A job that returns what it has changed."""
+class Following(Job):
+    """A request to fetch the changes of other processes."""
 
-    work: Callable[[Connection], Changes]
-    future: asyncio.Future[Any]
-    changes: Changes = ()
-    error: Exception | None = None
-
-    @property
-    def result(self) -> Changes:
-        return self.changes
+    is_started: bool = False
+    """Changes that are committed from now on may not be fetched."""
 
 
-Job = Reading | Writing
+def run_readers(engine: Engine, jobs: Sequence[Job], follow: Callable[[], None]) -> None:
+    """Run jobs that change nothing. Call `follow` once for all that request it."""
+    following = [job for job in jobs if isinstance(job, Following)]
+    for job in following:
+        job.is_started = True
+    if following:
+        _, error = _attempt(engine, follow)
+        for job in following:
+            job.error = error
+    for each in jobs:
+        if not isinstance(each, Following):
+            each.result, each.error = _attempt(engine, partial(_read, engine, each.work))
 
 
-def run_batch(engine: Engine, batch: list[Job]) -> None:
-    """Run all jobs. Each has its result or its error afterwards."""
-    for job in batch:
-        if isinstance(job, Reading):
-            _read(engine, job)
-    if writing := [job for job in batch if isinstance(job, Writing)]:
-        _commit(engine, writing)
+def _read(engine: Engine, work: Callable[[Connection], Any]) -> Any:
+    return work(engine.connection)
 
 
-def _read(engine: Engine, job: Reading) -> None:
+def _attempt(engine: Engine, read: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """Return the result or the error of `read`, which is called again if the engine recovers."""
     try:
-        job.result = job.work(engine.connection)
+        try:
+            return read(), None
+        except Exception as error:
+            if not engine.recovers(error):
+                raise
+            return read(), None
     except Exception as error:  # noqa: BLE001 - passed to the caller that awaits the job
-        job.error = engine.named(error)
+        return None, engine.named(error)
 
 
-def _commit(engine: Engine, jobs: list[Writing]) -> None:
+def run_writers(engine: Engine, jobs: Sequence[Writing], *, may_retry: bool = True) -> None:
     """Run the jobs in one transaction. If the commit fails, run each in its own: some may succeed."""
     try:
-        engine.begin()
+        connection = engine.begin()
         if len(jobs) == 1:  # no savepoint: if it fails, the whole transaction is undone
-            jobs[0].changes = jobs[0].work(engine.connection)
+            jobs[0].result = jobs[0].work(connection)
         else:
             for job in jobs:
-                _write(engine, job)
-        engine.commit([change for job in jobs for change in job.changes])
+                _write(engine, connection, job)
+        engine.commit([change for job in jobs if job.error is None for change in job.result])
     except Exception as error:  # noqa: BLE001 - passed to the callers that await the batch
         engine.rollback()
-        if len(jobs) == 1:
-            jobs[0].error = engine.named(error)
+        for job in jobs:
+            job.result, job.error = (), None
+        if may_retry and engine.recovers(error):
+            run_writers(engine, jobs, may_retry=False)
+        elif len(jobs) == 1 or isinstance(engine.named(error), DatabaseUnreachableError):
+            for job in jobs:
+                job.error = engine.named(error)
         else:
             for job in jobs:
-                job.changes, job.error = (), None
-                _commit(engine, [job])
+                run_writers(engine, [job])
 
 
-def _write(engine: Engine, job: Writing) -> None:
+def _write(engine: Engine, connection: Connection, job: Writing) -> None:
     """Run one job inside the transaction. If it fails, only its own changes are undone."""
-    engine.connection.execute("SAVEPOINT job")
+    connection.execute("SAVEPOINT job")
     try:
-        job.changes = job.work(engine.connection)
+        job.result = job.work(connection)
     except Exception as error:  # noqa: BLE001 - passed to the caller that awaits the job
         job.error = engine.named(error)
-        engine.connection.execute("ROLLBACK TO SAVEPOINT job")
-    engine.connection.execute("RELEASE SAVEPOINT job")
+        connection.execute("ROLLBACK TO SAVEPOINT job")
+    connection.execute("RELEASE SAVEPOINT job")

@@ -13,13 +13,13 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from brokenreg.storage.changes import Change, Changes
-from brokenreg.storage.database.batch import Job, Reading, Writing, run_batch
+from brokenreg.storage.database.batch import Following, Job, Writing, run_readers, run_writers
 from brokenreg.storage.database.connection import Connection
 from brokenreg.storage.database.engine import Engine
-from brokenreg.storage.errors import StorageClosedError
+from brokenreg.storage.errors import StorageClosedError, StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -27,17 +27,31 @@ _T = TypeVar("_T")
 
 _MAX_BATCH = 256
 
+_SLICE = 500
+"""Maximum number of changes that are applied before other tasks run."""
+
+
+class Memory(Protocol):
+    """What follows the database in memory."""
+
+    def load(self, connection: Connection) -> Callable[[], None]:
+        """Read everything, in the thread. The returned function puts it in place, on the event loop."""
+
+    def apply(self, change: Change) -> None:
+        """Apply a change, on the event loop. Changes come in the order of their commits."""
+
 
 class Database:
-    """Runs functions against the index. Call `open` first and `close` last.
+    """Runs functions against the index, and lets memory follow. Call `open` first and `close` last.
 
-    `apply` applies a change to memory. It is called on the event loop, in the order of commits, before
-    `write` returns, even if its caller was cancelled.
+    A change is applied to memory before `write` returns, even if its caller was cancelled.
     """
 
-    def __init__(self, engine: Engine, apply: Callable[[Change], None]) -> None:
+    def __init__(self, engine: Engine, memory: Memory) -> None:
         self._engine = engine
-        self._apply = apply
+        self._memory = memory
+        self._catching_up: Following | None = None
+        self._is_woken = False
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="brokenreg-index", daemon=True)
@@ -46,7 +60,7 @@ class Database:
         self._is_closed = False
 
     async def open(self) -> None:
-        """Open the engine. Raise `StorageError`."""
+        """Open the engine, and load memory. Raise `StorageError`."""
         self._thread.start()
         await self._opened
 
@@ -59,7 +73,7 @@ class Database:
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Run `work`, which only reads, and return its result. Raise what it raises, or `StorageError`."""
-        result: _T = await self._done(Reading(work, self._loop.create_future()))
+        result: _T = await self._done(Job(work, self._loop.create_future()))
         return result
 
     async def write(self, work: Callable[[Connection], Changes]) -> Changes:
@@ -72,32 +86,97 @@ class Database:
         changes: Changes = await self._done(Writing(work, self._loop.create_future()))
         return changes
 
+    async def catch_up(self) -> None:
+        """Wait until memory has all changes that other processes committed before this call.
+
+        Concurrent calls share a query. Raise `StorageError` if the database cannot be reached.
+        """
+        following = self._catching_up
+        if following is None or following.is_started:
+            following = self._catching_up = self._following()
+            self._put(following)
+        await asyncio.shield(following.future)
+
+    def _following(self) -> Following:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        future.add_done_callback(asyncio.Future.exception)  # it may be that no caller waits any more
+        return Following(lambda _: None, future)
+
     async def _done(self, job: Job) -> Any:
+        self._put(job)
+        return await job.future
+
+    def _put(self, job: Job) -> None:
         if self._is_closed:
             raise StorageClosedError
         self._jobs.put(job)
-        return await job.future
+
+    def _wake(self) -> None:
+        """Fetch the changes of other processes soon. Any thread may call this."""
+        if not self._is_woken:
+            self._is_woken = True
+            self._jobs.put(self._following())
 
     def _run(self) -> None:
         try:
             self._engine.open()
+            put_in_place = self._loaded()
         except Exception as error:  # noqa: BLE001 - raised by `open`, which would wait forever otherwise
             self._loop.call_soon_threadsafe(self._end, error)
             return
         try:
+            self._loop.call_soon_threadsafe(put_in_place)
             self._loop.call_soon_threadsafe(self._opened.set_result, None)
+            self._engine.watch(self._wake)
             self._run_batches()
         finally:
             self._engine.close()
             self._loop.call_soon_threadsafe(self._end)
 
+    def _loaded(self) -> Callable[[], None]:
+        """Read everything for memory. Raise `StorageError` with advice if that is not possible."""
+        try:
+            with self._engine.snapshot() as connection:
+                return self._memory.load(connection)
+        except Exception as error:
+            self._engine.close()
+            named = self._engine.named(error)
+            if isinstance(named, (StorageError, ValueError)):
+                raise StorageError(self._engine.unreadable(named)) from None
+            raise
+
     def _run_batches(self) -> None:
         is_last = False
         while not is_last:
             batch, is_last = self._next_batch()
-            if batch:
-                run_batch(self._engine, batch)
-                self._loop.call_soon_threadsafe(self._finish, batch, self._engine.committed())
+            writers = [job for job in batch if isinstance(job, Writing)]
+            readers = [job for job in batch if not isinstance(job, Writing)]
+            if readers:
+                self._is_woken = False
+                run_readers(self._engine, readers, self._follow)
+                self._hand_over(readers)
+            if writers:
+                run_writers(self._engine, writers)
+                if self._engine.is_behind:
+                    with contextlib.suppress(Exception):  # the next job that follows reports the error
+                        self._follow()
+                self._hand_over(writers)
+
+    def _follow(self) -> None:
+        """Fetch the changes of other processes, or load everything if there are too many."""
+        self._engine.follow()
+        if self._engine.is_behind:
+            with self._engine.snapshot() as connection:
+                put_in_place = self._memory.load(connection)
+            self._loop.call_soon_threadsafe(put_in_place)
+
+    def _hand_over(self, jobs: Sequence[Job]) -> None:
+        """Let the event loop apply what was committed, then give the jobs their results."""
+        committed = self._engine.committed()
+        while len(committed) > _SLICE:
+            self._loop.call_soon_threadsafe(self._finish, (), committed[:_SLICE])
+            committed = committed[_SLICE:]
+        self._loop.call_soon_threadsafe(self._finish, jobs, committed)
 
     def _next_batch(self) -> tuple[list[Job], bool]:
         """Wait for a job, and return all waiting jobs and whether the database is closing."""
@@ -122,13 +201,13 @@ class Database:
                     job.future.set_exception(StorageClosedError())
         self._ended.set_result(None)
 
-    def _finish(self, batch: list[Job], committed: Sequence[Change]) -> None:
-        """Apply the committed changes to memory, then give all jobs their results."""
+    def _finish(self, jobs: Sequence[Job], committed: Sequence[Change]) -> None:
+        """Apply the committed changes to memory, then give the jobs their results."""
         errors = {id(change): error for change in committed if (error := self._applied(change)) is not None}
-        for job in batch:
+        for job in jobs:
             if job.future.done():  # the caller was cancelled
                 continue
-            error = job.error or (_first(errors, job.changes) if errors else None)
+            error = job.error or (_first(errors, job) if errors else None)
             if error is None:
                 job.future.set_result(job.result)
             else:
@@ -137,13 +216,14 @@ class Database:
     def _applied(self, change: Change) -> Exception | None:
         """Apply a change to memory, and return the error if that fails. Other changes are still applied."""
         try:
-            self._apply(change)
+            self._memory.apply(change)
         except Exception as error:
             logger.exception("a change was committed but not applied to memory; restart brokenreg to load it")
             return error
         return None
 
 
-def _first(errors: dict[int, Exception], changes: Changes) -> Exception | None:
-    """Return the error of the first of these changes that has one, or None."""
+def _first(errors: dict[int, Exception], job: Job) -> Exception | None:
+    """Return the error of the first of a job's changes that has one, or None."""
+    changes: Changes = job.result if isinstance(job, Writing) else ()
     return next((errors[id(change)] for change in changes if id(change) in errors), None)

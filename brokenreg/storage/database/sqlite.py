@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brokenreg.storage.changes import Change
+from brokenreg.storage.database.connection import Connection
+from brokenreg.storage.database.engine import Engine
 from brokenreg.storage.database.sqlite_schema import prepare_schema
 from brokenreg.storage.errors import FolderGoneError, StorageError, StorageFullError, is_no_room
 
@@ -21,16 +23,20 @@ _OUR_MISTAKES = (
 """SQLite errors that are caused by a mistake in this program."""
 
 
-class SQLite:
+class SQLite(Engine):
     """The engine of an index file. It is created if missing."""
 
-    connection: sqlite3.Connection
+    _connection: sqlite3.Connection
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._identity: tuple[int, int] | None = None
         self._changed_before = 0
         self._committed: Sequence[Change] = ()
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
 
     def open(self) -> None:
         """Open the file. Raise `StorageError` if it cannot be used, or `NewerIndexError` if it is too new."""
@@ -51,28 +57,29 @@ class SQLite:
             raise StorageError(
                 f"cannot use the index {self._path}: {error}; {_advice(self.named(error))}"
             ) from None
-        self.connection = connection
+        self._connection = connection
         self._identity = self._current_identity()
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # all acknowledged changes are already on disk
-            self.connection.close()
+            self._connection.close()
 
-    def begin(self) -> None:
-        self._changed_before = self.connection.total_changes
-        self.connection.execute("BEGIN IMMEDIATE")
+    def begin(self) -> Connection:
+        self._changed_before = self._connection.total_changes
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Commit. Raise `FolderGoneError` if the file is no longer at its path."""
-        self.connection.execute("COMMIT")
-        is_changed = self.connection.total_changes != self._changed_before
+        self._connection.execute("COMMIT")
+        is_changed = self._connection.total_changes != self._changed_before
         if is_changed and self._current_identity() != self._identity:
             raise FolderGoneError
         self._committed = [*self._committed, *changes]
 
     def rollback(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
-            self.connection.execute("ROLLBACK")
+            self._connection.execute("ROLLBACK")
 
     def committed(self) -> Sequence[Change]:
         committed, self._committed = self._committed, ()
