@@ -43,10 +43,11 @@ PARTS = (
 METHODS = {name for part in PARTS for name, _ in inspect.getmembers(part, inspect.isfunction)}
 NAMES = {each.name for each in fields(Runtime)} - {"settings", "status", "diagnostics"}
 READING = {
-    "all_rules", "book", "can_hold", "find", "get", "head", "held", "index_repetitions", "is_config",
-    "is_quarantined", "layers_of", "made", "manifest_body", "modified", "names", "namespaces", "newest", "of",
-    "open", "quarantined_size", "referrers", "repository", "request_header", "resolve", "response_header",
-    "scenario", "size", "subscribe", "summary", "verdicts", "why_missing",
+    "all_rules", "book", "can_hold", "corrupt_size", "find", "get", "head", "held", "index_repetitions",
+    "intact_object", "is_config", "is_quarantined", "layers_of", "made", "manifest_body", "modified",
+    "names", "namespaces", "newest", "of", "open", "open_whole", "path", "quarantined_size", "referrers",
+    "repository", "request_header", "resolve", "response_header", "scenario", "size", "subscribe",
+    "summary", "verdicts", "why_missing",
 }  # fmt: skip
 """Methods of these parts that change nothing that users see. A method that is not here needs an operation."""
 
