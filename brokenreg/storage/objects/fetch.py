@@ -15,6 +15,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.errors import ObjectMissingError, ObjectStoreError
 from brokenreg.storage.incoming import IncomingBlob, Overflow
+from brokenreg.storage.objects.memory_budget import MemoryBudget
 from brokenreg.storage.objects.object_store import AGAIN, PART, ObjectStore
 from brokenreg.storage.records import StoredObject
 from brokenreg.storage.uploads import UploadStore
@@ -37,20 +38,13 @@ _MOST_FAILURES = 3
 """Maximum number of consecutive failed reads of one fetch. obstore has repeated each of them already."""
 
 
-class ReadingSlots(asyncio.Semaphore):
-    """Limits the memory of all fetches: each slot is for one part of 8 MiB until it is in the file."""
-
-    def __init__(self, count: int = 16) -> None:
-        super().__init__(count)
-
-
 class Fetch(IncomingBlob):
     """The transfer of one object."""
 
     def __init__(
         self,
         store: ObjectStore,
-        slots: ReadingSlots,
+        memory: MemoryBudget,
         uploads: UploadStore,
         blobs: BlobStore,
         digest: Digest,
@@ -63,7 +57,7 @@ class Fetch(IncomingBlob):
         self.found: Digest | None = None
         """The digest of the content, if it is wrong."""
         self._store = store
-        self._slots = slots
+        self._memory = memory
         self._blobs = blobs
         self._stored = stored
 
@@ -84,7 +78,7 @@ class Fetch(IncomingBlob):
             raise lost(error) from error
 
     async def _parts(self) -> AsyncGenerator[bytes, None]:
-        """Yield the object in parts, while the next ones are read. Each has a slot until it is written."""
+        """Yield the object in parts, while the next ones are read. Their memory is reserved until then."""
         reading: deque[asyncio.Task[bytes]] = deque()
         begin, end = 0, min(_FIRST, self._stored.size)
         try:
@@ -97,21 +91,21 @@ class Fetch(IncomingBlob):
                 self._begin()
                 yield part
                 reading.popleft()
-                self._slots.release()
+                self._memory.give_back(len(part))
         finally:
             await cancel(*reading)
             for each in reading:
                 if not each.cancelled() and each.exception() is None:
-                    self._slots.release()
+                    self._memory.give_back(len(each.result()))
         self._begin()
 
     async def _read(self, begin: int, end: int) -> bytes:
-        """Return a part, and keep its slot."""
-        await self._slots.acquire()
+        """Return a part, for which memory stays reserved."""
+        await self._memory.take(end - begin)
         try:
             return await read_patiently(self._store, self._stored.key, begin, end)
         except BaseException:
-            self._slots.release()
+            self._memory.give_back(end - begin)
             raise
 
     def _begin(self) -> None:

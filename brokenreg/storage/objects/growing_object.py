@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import mmap
 import os
 import time
 from pathlib import Path
@@ -15,7 +16,8 @@ from brokenreg.concurrency import cancel
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage.errors import ObjectStoreError
 from brokenreg.storage.folder import FILE_THREADS
-from brokenreg.storage.objects.object_store import AGAIN, MOST_PARTS, PART, ObjectStore, PartWriter
+from brokenreg.storage.objects.memory_budget import MemoryBudget
+from brokenreg.storage.objects.object_store import AGAIN, MOST_PARTS, PART, Content, ObjectStore, PartWriter
 
 logger = logging.getLogger(__name__)
 
@@ -23,19 +25,19 @@ _MOST = PART * MOST_PARTS
 _CLOSING = 0.5
 """Seconds for ending uploads when brokenreg stops."""
 
-_SLOTS = 4
-"""Number of sessions that send at the same time, with up to 32 MiB in memory each."""
+_MEMORY = 64 * 1024 * 1024
+"""Maximum number of bytes that all sessions have in memory, to send them."""
 
 _TOGETHER = 4
 """Number of parts that one session sends in parallel."""
 
 
 class Sending:
-    """What all sessions share: slots that limit the memory for parts, and uploads that are being ended."""
+    """What all sessions share: the memory for parts, and the uploads that are being ended."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
-        self.slots = asyncio.Semaphore(_SLOTS)
+        self.memory = MemoryBudget(_MEMORY)
         self._ending: set[asyncio.Task[None]] = set()
 
     def end(self, sending: asyncio.Task[None] | None, writer: PartWriter) -> None:
@@ -129,13 +131,14 @@ class GrowingObject:
                 await self._sending
                 self._sending = None
             if self._writer is None and self._size <= PART:
-                async with self._shared.slots:
+                async with self._shared.memory.reserved(self._size):
                     await self._shared.store.put(self.key, await self._read(self._size))
                 return
             await self._send_parts()
             writer = self._open()
-            async with self._shared.slots:
-                await writer.write(await self._read(self._size - self._sent))
+            rest = self._size - self._sent
+            async with self._shared.memory.reserved(rest):
+                await writer.write(await self._read(rest))
                 await writer.complete()
             self._writer = None
         except BaseException:
@@ -146,17 +149,17 @@ class GrowingObject:
         """Send all whole parts that the file has, some at a time."""
         writer = self._open()
         while (parts := (self._size - self._sent) // PART) > 0:
-            async with self._shared.slots:
-                data = await self._read(min(parts, _TOGETHER) * PART)
-                await writer.write(data)
-                self._sent += len(data)
+            count = min(parts, _TOGETHER) * PART
+            async with self._shared.memory.reserved(count):
+                await writer.write(await self._read(count))
+                self._sent += count
 
     def _open(self) -> PartWriter:
         if self._writer is None:
             self._writer = self._shared.store.writer(self.key)
         return self._writer
 
-    async def _read(self, count: int) -> bytes:
+    async def _read(self, count: int) -> Content:
         """Return the next bytes of the file."""
         return await FILE_THREADS.run(_read, self._path, self._sent, count)
 
@@ -167,12 +170,15 @@ def _note_result(sending: asyncio.Task[None]) -> None:
         sending.exception()
 
 
-def _read(path: Path | str, offset: int, count: int) -> bytes:
+def _read(path: Path | str, offset: int, count: int) -> Content:
+    """Return bytes in memory that is freed immediately after use. The heap would keep most of it."""
+    if not count:
+        return b""
+    data = mmap.mmap(-1, count)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data = os.pread(descriptor, count, offset)
+        if os.preadv(descriptor, [data], offset) != count:
+            raise OSError(f"{path} became shorter while it was sent")
     finally:
         os.close(descriptor)
-    if len(data) != count:
-        raise OSError(f"{path} became shorter while it was sent")
     return data

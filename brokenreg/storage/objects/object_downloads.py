@@ -14,14 +14,18 @@ from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.errors import ObjectMissingError, ObjectStoreError
 from brokenreg.storage.folder import FILE_THREADS
 from brokenreg.storage.index import Index
-from brokenreg.storage.objects.fetch import Fetch, ReadingSlots, lost, ranges, read_patiently
+from brokenreg.storage.objects.fetch import Fetch, lost, ranges, read_patiently
 from brokenreg.storage.objects.local_copies import LocalCopies
+from brokenreg.storage.objects.memory_budget import MemoryBudget
 from brokenreg.storage.objects.object_store import PART, ObjectStore
 from brokenreg.storage.records import StoredObject
 from brokenreg.storage.uploads import UploadStore
 
 logger = logging.getLogger(__name__)
 
+
+_MEMORY = 64 * 1024 * 1024
+"""Maximum number of bytes that all fetches have in memory."""
 
 _LOST = "the object store has lost it"
 
@@ -37,7 +41,7 @@ class ObjectDownloads:
         self._blobs = blobs
         self._copies = copies
         self._uploads = uploads
-        self._slots = ReadingSlots()
+        self._memory = MemoryBudget(_MEMORY)
         self._fetches: dict[Digest, Fetch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._wrong: dict[Digest, Digest] = {}
@@ -50,7 +54,7 @@ class ObjectDownloads:
         if fetch is None:
             if self._is_closed:
                 raise shutting_down()
-            fetch = Fetch(self._store, self._slots, self._uploads, self._blobs, digest, stored)
+            fetch = Fetch(self._store, self._memory, self._uploads, self._blobs, digest, stored)
             self._fetches[digest] = fetch
             task = asyncio.create_task(self._run(digest, stored, fetch), name=f"fetching {digest}")
             self._tasks.add(task)

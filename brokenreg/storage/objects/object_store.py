@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
 from brokenreg.config.blob_location import BlobLocation
@@ -21,6 +22,9 @@ from brokenreg.storage.errors import ObjectMissingError, ObjectStoreError, Stora
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
     from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store
+
+Content = bytes | mmap
+"""Bytes to be written."""
 
 PART = 8 * 1024 * 1024
 """Size of the parts in which large objects are written and read, in bytes."""
@@ -73,7 +77,7 @@ class ObjectStore:
             break
         return store
 
-    async def put(self, key: str, data: bytes) -> None:
+    async def put(self, key: str, data: Content) -> None:
         """Write a whole object of at most `PART` bytes."""
         import obstore
 
@@ -187,7 +191,7 @@ class PartWriter:
         self._file: AsyncWritableFile | None = store.open_writer(key)
         self._writing: asyncio.Future[int] | None = None
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: Content) -> None:
         """Send data as parts in parallel, and wait until the store has them.
 
         All but the last data must be a multiple of `PART`.
