@@ -10,12 +10,14 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 
 from brokenreg.concurrency import paced
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.changes import BlobLinked
+from brokenreg.storage.folder import FILE_THREADS
 from brokenreg.storage.index import Index
 from brokenreg.storage.objects.garbage import FOLDER, ObjectGarbage
 from brokenreg.storage.objects.growing_object import GrowingObject, Sending
@@ -66,16 +68,24 @@ class ObjectUploads:
             await self._send_missing()
 
     async def _send_missing(self) -> None:
-        linked = {digest for each in self._index.repositories.values() for digest in each.links}
-        sizes = {digest: size for digest in linked if (size := self._blobs.size(digest)) is not None}
-        missing = [digest for digest in sizes if self._index.intact_object(digest) is None]
-        if missing:
-            logger.info("sending %s to %s", counted(len(missing), "blob"), self._store.location)
-        async for digest in paced(missing):
+        missing: set[Digest] = set()
+        async for repository in paced(list(self._index.repositories.values())):
+            missing.update(each for each in repository.links if self._index.intact_object(each) is None)
+        stored = await FILE_THREADS.run(self._in_folder, missing)
+        if stored:
+            logger.info("sending %s to %s", counted(len(stored), "blob"), self._store.location)
+        for digest in stored:
             with self._blobs.pin(digest):
-                await self._send(digest, sizes[digest])
+                await self._send(digest)
 
-    async def _send(self, digest: Digest, size: int) -> None:
+    def _in_folder(self, digests: Collection[Digest]) -> list[Digest]:
+        """Return those that the data folder has. Blocks."""
+        return [digest for digest in digests if self._blobs.size(digest) is not None]
+
+    async def _send(self, digest: Digest) -> None:
+        size = self._blobs.size(digest)
+        if size is None:  # it was removed in the meantime
+            return
         growing = self.growing(uuid.uuid4().hex, self._blobs.path(digest))
         await growing.complete(size)
         await self._index.add_object(digest, StoredObject(growing.key, size, time.time()))
