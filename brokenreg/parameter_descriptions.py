@@ -57,7 +57,8 @@ def _choices(schema: dict[str, Any]) -> list[str]:
 
 
 _SIZE = "a size such as 64KiB"
-_KINDS = {"1m30s": "a duration such as 1m30s", "64KiB": _SIZE, "50%": "a share such as 50%"}
+_SHARE = "a share such as 50%"
+_KINDS = {"1m30s": "a duration such as 1m30s", "64KiB": _SIZE, "50%": _SHARE}
 """Texts by which the pattern of a parameter shows what kind of value it has, and the names of these kinds."""
 
 _NO_LIMIT = 2**31 - 1
@@ -100,6 +101,8 @@ def default_of(parameter: ParameterDescription) -> str:
     value = parameter.default
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and _SHARE in _kinds_of(parameter):
+        return f"{value:.0%}"
     if isinstance(value, int) and _SIZE in _kinds_of(parameter):
         return written_size(value)
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

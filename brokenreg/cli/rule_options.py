@@ -69,7 +69,7 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
     options: list[Callable[[Callable[..., None]], Callable[..., None]]] = [
         click.argument("fault"),
         click.argument("parameters", nargs=-1),
-        click.option("--name", metavar="TEXT", help="Name the rule. The name also affects its draws."),
+        click.option("--name", metavar="TEXT", help="Name the rule. The name also affects its random draws."),
         match_options,
         click.option("--skip", type=WHOLE_NUMBER, metavar="N", help="Skip the first N matches."),
         click.option("--times", type=WHOLE_NUMBER, metavar="N", help="Apply the fault at most N times."),

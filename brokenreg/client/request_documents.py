@@ -26,7 +26,7 @@ class Match(TypedDict, total=False):
         "referrers",
         "catalog",
     ]
-    """what is requested; by default the default endpoint of the fault"""
+    """what is requested; by default the default endpoint of the fault, or any in an override"""
 
     layer: int
     """number of the layer in its manifest"""
@@ -61,7 +61,7 @@ class RuleFields(TypedDict, total=False):
     """The fields of a rule except for its fault. Missing ones have their default values."""
 
     name: str
-    """name of the rule, which also affects its draws"""
+    """name of the rule, which also affects its random draws"""
 
     match: Match
     """what the rule matches; by default everything at the default endpoint of its fault"""

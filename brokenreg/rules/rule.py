@@ -133,7 +133,7 @@ class Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
-        None, description="name of the rule, which also affects its draws"
+        None, description="name of the rule, which also affects its random draws"
     )
     match: Match = Field(
         Match(),

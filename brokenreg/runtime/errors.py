@@ -65,7 +65,7 @@ class ReadOnlyError(OperationError):
     """The user may only look (`Access.READ`). Nothing was changed."""
 
     def __init__(self) -> None:
-        super().__init__("the access is read-only")
+        super().__init__("your access is read-only")
 
 
 class FailedError(OperationError):

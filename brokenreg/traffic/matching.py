@@ -93,7 +93,8 @@ class Match(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     endpoint: EndpointName | None = Field(
-        None, description="what is requested; by default the default endpoint of the fault"
+        None,
+        description="what is requested; by default the default endpoint of the fault, or any in an override",
     )
     layer: int | None = Field(None, ge=1, le=10_000, description="number of the layer in its manifest")
     repository: Globs | None = Field(

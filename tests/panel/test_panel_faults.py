@@ -196,7 +196,9 @@ async def test_an_override_is_applied_to_every_request_until_it_is_disabled(tmp_
         assert "FAULT 404 armed" in screen or "404" in screen
         assert "FAULT 404 armed" in await it.press("escape")
         assert await it.get("/v2/") == 404
-        await it.press("!", "e", "end", "backspace")
+        await it.press("!", "e")
+        assert line_with(it.pilot.app, " endpoint ").split()[2] == "any"
+        await it.press("end", "backspace")
         await it.typed("9")
         await it.press("enter", "escape")
         assert await it.get("/v2/") == 409

@@ -270,7 +270,7 @@ async def test_an_operation_that_is_called_nevertheless_gives_a_notice(
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await go_to("faults", panel, pilot, runtime)
             await look(pilot, "space")
-            assert "nothing was changed: the access is read-only" in said(panel)
+            assert "nothing was changed: your access is read-only" in said(panel)
             assert panel.is_running
 
 

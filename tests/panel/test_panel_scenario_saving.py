@@ -61,7 +61,10 @@ async def test_what_a_client_did_can_be_required_again(
         assert "[ ] the client requests a manifest again" in screen
         assert "[ ] 3 layers arrive completely" in screen
         assert "[ ] at most 3 requests for layers" in screen
-        await it.press("tab", "ctrl+a", "G", "space")
+        await it.press("tab", "ctrl+a")
+        assert "tab File name  space Exclude" in text(it.pilot.app)
+        await it.press("G", "space")
+        assert "tab File name  space Include" in text(it.pilot.app)
         assert "[ ] at most 3 requests for layers" in text(it.pilot.app)
         await it.press("enter")
         await settled(it.pilot)
@@ -84,7 +87,7 @@ async def test_a_name_is_suggested_that_no_file_has(tmp_path: Path, monkeypatch:
         for name in ("scenario.yaml", "scenario-2.yaml", "scenario-3.yaml"):
             assert name in await offered(it)
             screen = await it.press("tab")
-            assert name != "scenario.yaml" or "no rule was applied to a pull or push" in screen
+            assert name != "scenario.yaml" or "no pull or push in this namespace" in screen
             assert "enter Save  esc Cancel" in screen
             await it.press("enter")
             assert f"saved 1 rule to {name}" in await settled(it.pilot)

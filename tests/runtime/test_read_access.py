@@ -49,6 +49,6 @@ async def test_read_access_says_so(tmp_path: Path) -> None:
         full, read = (Operations(server.runtime, access) for access in (Access.FULL, Access.READ))
         assert (full.may_change, read.may_change) == (True, False)
         full.add_breakpoint("status:5xx")
-        with pytest.raises(ReadOnlyError, match="the access is read-only"):
+        with pytest.raises(ReadOnlyError, match="your access is read-only"):
             read.clear_breakpoints()
         assert len(server.runtime.gate.breakpoints) == 1

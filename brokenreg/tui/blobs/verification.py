@@ -30,7 +30,7 @@ class Verification:
         """Show the progress."""
         if (blob := self._blob) is not None:
             done = 100 * self._read // max(1, blob.size)
-            self._say(blob, f"verifying, {done}% of {format_size(blob.size)}; {{blobs.verify}} stops")
+            self._say(blob, f"verifying, {done}% of {format_size(blob.size)}; {{blobs.verify}} stops it")
 
     async def run(self, blob: Blob) -> None:
         """Read a blob and show whether its digest is right. Cancel this to stop."""

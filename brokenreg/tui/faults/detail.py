@@ -51,7 +51,7 @@ def _parts(namespace: str, active: ActiveRule) -> Iterator[_Part]:
     if rule.after:
         yield from _fact("After", rule.after)
     yield "\nMatch\n", "bold"
-    yield from _fact("  endpoint", "every endpoint" if rule.override else rule.endpoint)
+    yield from _fact("  endpoint", rule.endpoint)
     for name, value in rule.match.model_dump(exclude_none=True, exclude={"endpoint"}).items():
         yield from _fact(f"  {name}", value)
     for fault in rule.fault:

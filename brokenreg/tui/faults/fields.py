@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from brokenreg.faults.catalogue import Fault
+from brokenreg.oci.target import Endpoint
 from brokenreg.parameter_descriptions import ParameterDescription, default_of, parameters_of, usage_of
 from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.traffic.matching import Match
@@ -43,13 +44,14 @@ class Field:
         return f"{self.group or 'rule'}-{self.name}"
 
 
-def fields_of(kind: type[Fault]) -> list[Field]:
-    """Return all fields of a rule with that fault."""
+def fields_of(kind: type[Fault], *, override: bool = False) -> list[Field]:
+    """Return all fields of a rule or an override with that fault."""
+    endpoint = "any" if override and kind.default_endpoint != Endpoint.CONNECT else kind.default_endpoint
     often = {each.name: each for each in parameters_of(Rule)}
     return [
         *(_field("fault", each, "not set") for each in parameters_of(kind)),
         *(
-            _field("match", each, kind.default_endpoint if each.name == "endpoint" else "any")
+            _field("match", each, endpoint if each.name == "endpoint" else "any")
             for each in parameters_of(Match)
         ),
         *(_field("", often[name], "unlimited" if name == "times" else "not set") for name in _OFTEN),
@@ -61,9 +63,15 @@ def _field(group: str, described: ParameterDescription, absent: str) -> Field:
     default = "required" if described.required else default_of(described) or absent
     name = described.name
     globs = _GLOBS.get(name, "") if group == "match" else ""
-    usage = "" if globs else usage_of(described)
+    usage = "" if globs else "only in a scenario file" if _is_nested(described) else usage_of(described)
     choices = described.choices or (["true", "false"] if isinstance(described.default, bool) else [])
     return Field(group, name, _help(described, usage), globs or usage, default, tuple(choices))
+
+
+def _is_nested(described: ParameterDescription) -> bool:
+    """Return whether a value is a list or a mapping, which a line of text cannot be."""
+    schema = described.json_schema
+    return any(each.get("type") in ("array", "object") for each in (schema, *schema.get("anyOf", ())))
 
 
 def _help(described: ParameterDescription, usage: str) -> str:

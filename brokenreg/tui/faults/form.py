@@ -75,7 +75,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         self._like = like
         self._before, self._current = rule, current
         self._match = None if rule is None else rule.match
-        self._fields = {field.id: field for field in fields_of(kind)}
+        self._fields = {field.id: field for field in fields_of(kind, override=override)}
         self._texts = {} if rule is None else dict(texts_of(rule))
 
     def content(self) -> ComposeResult:
@@ -116,7 +116,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         """Explain the field that has the focus."""
         field = self._fields[event.widget.id or ""]
         seen = (
-            f"\nSeen: {', '.join(self._seen[field.id])} (right accepts the suggestion)"
+            f"\nSeen: {', '.join(self._seen[field.id])} (the right arrow accepts the suggestion)"
             if self._seen.get(field.id)
             else ""
         )

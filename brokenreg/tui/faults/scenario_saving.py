@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -61,10 +62,17 @@ class SaveDialogue(SavingDialogue):
     def on_mount(self) -> None:
         self.run_worker(self._look())
 
+    @property
+    def footer_titles(self) -> Mapping[str, str]:
+        """Return where `tab` goes, and whether `space` excludes the selected expectation."""
+        go = {"seen.go": "File name"} if self._listing.has_focus else {}
+        tick = {"seen.tick": "Exclude"} if self._listing.selected in self._ticked else {}
+        return {**super().footer_titles, **go, **tick}
+
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         if action in ("go", "tick", "tick_all") and not self._seen:
-            return "no expectations: no rule was applied to a pull or push"
+            return "no expectations: no pull or push in this namespace"
         return super().disabled_reason(action)
 
     def action_go(self) -> None:
@@ -104,8 +112,8 @@ class SaveDialogue(SavingDialogue):
         self._seen = seen_expectations(run, [*self._runtime.rules.book(self._namespace)])
         if self._seen:
             product = visible(run[0].user_agent.partition(" ")[0]) or "a client"
-            requests = f"{counted(len(run), 'request')} of {product}, exchanges {run[0].id} to {run[-1].id}"
-            self._from.update(f"Expectations from {requests}:")
+            places = f"exchanges {run[0].id} to {run[-1].id}" if len(run) > 1 else f"exchange {run[0].id}"
+            self._from.update(f"Expectations from {counted(len(run), 'request')} of {product}, {places}:")
             self._listing.styles.height = min(len(self._seen), _LINES)
             self._show()
         self.refresh_bindings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -42,6 +42,11 @@ class ImageChoice(Choice, inherit_bindings=False):
     def content(self) -> ComposeResult:
         yield from super().content()
         yield self._shown
+
+    @property
+    def footer_titles(self) -> Mapping[str, str]:
+        """Return what `enter` does with the command."""
+        return {"choose.choose": "Copy"}
 
     def moved(self) -> None:
         """Show the command for the image under the cursor."""

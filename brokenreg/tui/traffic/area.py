@@ -114,7 +114,7 @@ class TrafficArea(TabArea, Marking):
             case "replay" | "export" | "copy" if self._chosen is None:
                 return self._why_no_exchange()
             case "expand" if self._table.transfer is None:
-                return "the cursor is on no pull or push"
+                return "the cursor is not on a pull or push"
             case "filter" if self._bar.is_open:
                 return "the filter is already open"
             case "filters" if not self._bar.has_earlier:

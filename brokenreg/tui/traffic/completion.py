@@ -67,7 +67,7 @@ def advice(text: str, values: Values) -> str:
     term = text[_start_of_last(text) :].removeprefix("-")
     key, colon, _ = term.partition(":")
     if not term:
-        return "status:5xx ep:layer -client:skopeo repo:library/* held:true | fault:*"
+        return "status:5xx ep:layer -client:skopeo repo:library/* method:GET | fault:*"
     if colon:
         key = SHORT.get(key.lower(), key.lower())
         if len(offered) > 1:

@@ -264,7 +264,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             length += len(piece)
             if length - reported >= _REPORTED_EVERY:
                 reported = length
-                self._say(f"saving, {format_size(length)} so far; {{naming.cancel}} stops")
+                self._say(f"saving, {format_size(length)} so far; {{naming.cancel}} stops it")
 
     def on_input_changed(self) -> None:
         self._confirmed = ""

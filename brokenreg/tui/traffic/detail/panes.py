@@ -88,7 +88,7 @@ def _why_not_in_file(exchange: Exchange) -> str:
     if not _has_messages(exchange):
         return ONLY_A_LINE
     is_foreign = exchange.saved is not None and not exchange.saved.is_own
-    return "not in the file, or neither a manifest, a list nor an error" if is_foreign else ""
+    return "not in the file, or not a manifest, list or error" if is_foreign else ""
 
 
 def _made_way() -> str:
