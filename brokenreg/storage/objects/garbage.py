@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from brokenreg.concurrency import paced
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.errors import ObjectStoreError
+from brokenreg.storage.folder import FILE_THREADS
 from brokenreg.storage.index import Index
 from brokenreg.storage.objects.object_store import ObjectStore
 
@@ -69,7 +70,8 @@ class ObjectGarbage:
 
     async def _remove_orphans(self, before: float) -> None:
         """Remove objects of our form that are older than `before` and unknown: of crashes, for example."""
-        known = {stored.key for stored in self._index.objects.values()}
+        objects = list(self._index.objects.values())
+        known = await FILE_THREADS.run(lambda: {stored.key for stored in objects})
         count = 0
         async for page in self._store.list(FOLDER):
             keys = [
