@@ -37,8 +37,8 @@ Remembered = TypeVar("Remembered")
 class RuleMemory:
     """What the faults of one rule remember between exchanges: one object per class."""
 
-    def __init__(self) -> None:
-        self.since = time.time()
+    def __init__(self, since: float | None = None) -> None:
+        self.since = time.time() if since is None else since
         """When the rule took effect, in seconds since the epoch."""
         self._objects: dict[type[object], object] = {}
 

@@ -38,15 +38,25 @@ def record(exchange: Exchange, outcome: RuleOutcome) -> None:
 class ActiveRule:
     """A rule in effect, with its counters. `source` says where it is from: `rules.yaml:12`, a path, ..."""
 
-    def __init__(self, rule: Rule, rule_id: int, source: str) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        rule_id: int,
+        source: str,
+        since: float | None = None,
+        *,
+        is_required: bool = False,
+    ) -> None:
         self.rule = rule
         self.id = rule_id
         self.source = source
-        self.memory = RuleMemory()
-        self.since = time.time()
+        self.since = time.time() if since is None else since
         """When the rule took effect, in seconds since the epoch."""
-        self.is_required = False
+        self.memory = RuleMemory(self.since)
+        self.is_required = is_required
         """Whether the rule is of a scenario, and not optional."""
+        self.is_awaited = False
+        """Whether another rule names this one in `after`."""
         self.awaited: ActiveRule | None = None
         """The rule in `after`; None without `after`, or if that rule was removed."""
         self.matched = 0
@@ -59,6 +69,22 @@ class ActiveRule:
     def label(self) -> str:
         """Return the name by which exchanges refer to the rule."""
         return self.rule.name or (f"rule {self.id}" if self.id else self.source)
+
+    @property
+    def identity(self) -> str:
+        """Return what tells this rule from all others, at all replicas."""
+        return f"{self.id} {self.since!r}"
+
+    @property
+    def counts_decide(self) -> bool:
+        """Return whether it depends on counts whether this or another rule is applied."""
+        rule = self.rule
+        is_limited = rule.skip > 0 or rule.times is not None or rule.probability < 1
+        return is_limited or rule.match.attempt is not None or rule.after is not None or self.is_awaited
+
+    def count_key(self, exchange: Exchange) -> str:
+        """Return the key of the count that an exchange belongs to."""
+        return self._counts.key(exchange)
 
     @cached_property
     def evaluated(self) -> EvaluatedRule:
@@ -125,21 +151,34 @@ class ActiveRule:
 
         The draw depends on the name of the rule, or on `position` if it has no name.
         """
+        faults = self.applicable(exchange, attempt, places)
+        if not faults:
+            return None
+        rule, count = self.rule, self._counts.of(exchange)
+        count.matched += 1
+        is_due = count.matched > rule.skip and (rule.times is None or count.applied < rule.times)
+        draw, is_drawn = self.draw(exchange, seed, position, attempt) if is_due else (0, False)
+        count.applied += is_drawn
+        self.matched += 1
+        self.applied += is_drawn
+        return self.hit(exchange, faults, draw, count, is_due=is_due, is_applied=is_drawn)
+
+    def applicable(self, exchange: Exchange, attempt: int, places: Places) -> list[Fault]:
+        """Return the faults that can be applied; none if the exchange does not match after all."""
         if self.rule.after is not None and (self.awaited is None or not self.awaited.applied):
             record(exchange, RuleOutcome(self.evaluated, OutcomeKind.WAITING))
-            return None
+            return []
         match = self.rule.match
         if match.attempt is not None and match.attempt != attempt:
             record(exchange, RuleOutcome(self.evaluated, OutcomeKind.OTHER_ATTEMPT, attempt=attempt))
-            return None
+            return []
         if match.layer is not None and match.layer not in places():
             record(exchange, RuleOutcome(self.evaluated, OutcomeKind.OTHER_LAYER))
-            return None
+            return []
         faults = self._applicable_faults(exchange)
         if not faults:
             record(exchange, RuleOutcome(self.evaluated, OutcomeKind.INAPPLICABLE))
-            return None
-        return self._draw(exchange, faults, seed, position, attempt)
+        return faults
 
     def _applicable_faults(self, exchange: Exchange) -> list[Fault]:
         """Return the faults that can be applied. Record in the timeline why the others cannot."""
@@ -152,32 +191,34 @@ class ActiveRule:
                 faults.append(fault)
         return faults
 
-    def _draw(
-        self, exchange: Exchange, faults: list[Fault], seed: int, position: str, attempt: int
+    def draw(self, exchange: Exchange, seed: int, position: str, attempt: int) -> tuple[int, bool]:
+        """Return 64 bits that depend on the request, and whether the rule is applied by its probability."""
+        draw = draw_of(seed, self.rule.name or position, exchange, attempt)
+        probability = self.rule.probability
+        return draw, probability >= 1 or draw < probability * 2**64
+
+    def hit(
+        self,
+        exchange: Exchange,
+        faults: list[Fault],
+        draw: int,
+        count: Count,
+        *,
+        is_due: bool,
+        is_applied: bool,
     ) -> RuleHit | None:
-        """Count a match, and return the hit if `skip`, `times` and the draw allow it."""
-        rule = self.rule
-        count = self._counts.of(exchange)
-        count.matched += 1
-        self.matched += 1
+        """Record the outcome of a match that was counted, and return the hit if the rule is applied.
+
+        `is_due` says that it is past its `skip` and has `times` left.
+        """
         kind = OutcomeKind.APPLIED
-        draw = 0
-        if count.matched <= rule.skip:
-            kind = OutcomeKind.SKIPPED
-        elif rule.times is not None and count.applied >= rule.times:
-            kind = OutcomeKind.EXHAUSTED
-        else:
-            draw = draw_of(seed, rule.name or position, exchange, attempt)
-            if rule.probability < 1 and draw >= rule.probability * 2**64:
-                kind = OutcomeKind.NOT_DRAWN
-        if kind is OutcomeKind.APPLIED:
-            count.applied += 1
-            self.applied += 1
+        if not is_due:
+            kind = OutcomeKind.SKIPPED if count.matched <= self.rule.skip else OutcomeKind.EXHAUSTED
+        elif not is_applied:
+            kind = OutcomeKind.NOT_DRAWN
         outcome = RuleOutcome(self.evaluated, kind, count.matched, count.applied)
         record(exchange, outcome)
-        if kind is not OutcomeKind.APPLIED:
-            return None
-        return RuleHit(self, faults, draw, exchange, outcome, count)
+        return RuleHit(self, faults, draw, exchange, outcome, count) if is_applied else None
 
 
 @dataclass(slots=True)
@@ -191,6 +232,8 @@ class RuleHit:
     exchange: Exchange
     outcome: RuleOutcome
     count: Count
+    undone: Callable[[], None] | None = None
+    """Called by `undo` if the count is shared with other replicas."""
     _without_effect: int = 0
 
     def note_no_effect(self) -> None:
@@ -203,6 +246,8 @@ class RuleHit:
         """Stop counting the rule as applied, because none of its faults had an effect."""
         self.count.applied -= 1
         self.active.applied -= 1
+        if self.undone is not None:
+            self.undone()
         undone = replace(self.outcome, kind=OutcomeKind.NO_EFFECT, applied=self.outcome.applied - 1)
         exchange = self.exchange
         exchange.rule_outcomes = tuple(

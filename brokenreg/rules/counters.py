@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +38,11 @@ class Counts:
 
     def of(self, exchange: Exchange) -> Count:
         """Return the count that an exchange belongs to."""
-        return self._counts.setdefault(shorten(self._key(exchange)), Count())
+        return self._counts.setdefault(self.key(exchange), Count())
+
+    def key(self, exchange: Exchange) -> str:
+        """Return the key of the count that an exchange belongs to."""
+        return shorten(self._key(exchange))
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the keys that are counted separately."""
@@ -62,10 +67,12 @@ class Counts:
 class Attempts:
     """Counts requests with the same method, path faults, repository and reference.
 
-    The counts do not depend on the rules, or on which of them was applied.
+    The counts do not depend on the rules, or on which of them was applied. `id` tells them from counts that
+    began at another time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counts_id: str = "") -> None:
+        self.id = counts_id or new_id()
         # Ordered by the latest request. `LRUCache` would take five times as long.
         self._counts: OrderedDict[tuple[str, ...], int] = OrderedDict()
 
@@ -85,6 +92,16 @@ class Attempts:
         """Forget the counts of a namespace, so that they start again from 1."""
         for key in [key for key in self._counts if key[0] == namespace]:
             del self._counts[key]
+
+
+def request_key(exchange: Exchange) -> str:
+    """Return the key of the requests whose attempts are counted together."""
+    return shorten("\x1f".join(_requested(exchange)))
+
+
+def new_id() -> str:
+    """Return an id that no other counts have, at any replica."""
+    return uuid.uuid4().hex
 
 
 def client_of(exchange: Exchange) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from brokenreg.oci.durations import parse_duration
+from brokenreg.rules.counters import new_id
 from brokenreg.rules.expectations import Expectation, Verdict, VerdictKind
 from brokenreg.rules.expected_order import OrderedMatches
 from brokenreg.traffic.comparisons import parse_comparison
@@ -23,9 +24,10 @@ Requests = Literal["none"]
 
 
 class Expectations:
-    """The expectations of one namespace."""
+    """The expectations of one namespace. `id` tells them from those that were loaded at another time."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts_id: str = "") -> None:
+        self.id = counts_id or new_id()
         self._counted: list[_Counted] = []
         self.requests: Requests | None = None
         """Set if no request may arrive."""
@@ -39,6 +41,14 @@ class Expectations:
         """Add expectations, which count exchanges from now on."""
         self._counted += [_counted(expectation) for expectation in expectations]
         self.requests = requests or self.requests
+
+    def adopted(
+        self, counts_id: str, expectations: Sequence[Expectation], requests: Requests | None
+    ) -> Expectations:
+        """Return the expectations of another replica with the counts so far, or new ones with another id."""
+        found = self if self.id == counts_id else Expectations(counts_id)
+        found.load(expectations[len(found._counted) :], requests)
+        return found
 
     def observe(self, exchange: Exchange) -> None:
         """Count an exchange that has ended."""

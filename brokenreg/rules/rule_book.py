@@ -2,60 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.active_rule import ActiveRule, RuleHit, places_of
+from brokenreg.rules.book_state import BookState, RuleState
 from brokenreg.rules.client_expectation import ClientExpectation
 from brokenreg.rules.counters import Attempts
 from brokenreg.rules.expectation_counts import Expectations
 from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.registry_needs import RegistryNeeds
 from brokenreg.rules.rule import FieldError, Rule
+from brokenreg.rules.rule_ids import RuleIds
+from brokenreg.rules.rule_index import RuleIndex
 from brokenreg.rules.rule_snapshots import BookSnapshot, ChangedSinceError, ScenarioState, merged
 from brokenreg.rules.rule_verdicts import rule_verdicts
 from brokenreg.rules.scenario import MAX_RULES, Scenario, SourcedScenario, check_order
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Positions
 
-_MAX_KEYS = 4096
-_MAX_KEY = 1024
-"""Maximum length of a key, in characters. Clients choose the texts, and thousands of keys are kept."""
-
-_Candidates: TypeAlias = list[tuple[ActiveRule, str]]
-
-
-class RuleIndex:
-    """The enabled rules of a book, in the order in which they are evaluated.
-
-    Exchanges that are equal in everything that rules match have the same candidates, which are looked up only
-    once. So a hundred rules cost a request only some microseconds.
-    """
-
-    def __init__(self, rules: Iterable[ActiveRule]) -> None:
-        self._rules = [(active, str(place)) for place, active in enumerate(rules, start=1)]
-        by_name = {active.rule.name: active for active, _ in reversed(self._rules)}
-        for active, _ in self._rules:
-            active.awaited = by_name.get(active.rule.after) if active.rule.after is not None else None
-        facets = {
-            name: facet for active, _ in self._rules for name, facet in active.rule.match.facets().items()
-        }
-        self._facets = tuple(facets.values())
-        self._candidates: dict[Hashable, _Candidates] = {}
-
-    def of(self, exchange: Exchange) -> _Candidates:
-        """Return the rules for which `may_match` is true, each with its position for the draw."""
-        facets = [facet(exchange) for facet in self._facets]
-        key = (exchange.target.endpoint, exchange.method, *facets)
-        found = self._candidates.get(key)
-        if found is None:
-            found = [(active, place) for active, place in self._rules if active.may_match(exchange)]
-            if len(exchange.method) + sum(map(len, facets)) <= _MAX_KEY:
-                if len(self._candidates) >= _MAX_KEYS:
-                    self._candidates.clear()
-                self._candidates[key] = found
-        return found
+_versions = count(1)
 
 
 class RuleBook:
@@ -64,7 +31,7 @@ class RuleBook:
     Attempts are counted while it has rules, and start again from 1 after the last rule is removed.
     """
 
-    def __init__(self, namespace: str, seed: int, positions: Positions, ids: Iterator[int]) -> None:
+    def __init__(self, namespace: str, seed: int, positions: Positions, ids: RuleIds) -> None:
         self.seed = self._first_seed = seed
         self.name: str | None = None
         """The name of the scenario that was loaded last."""
@@ -73,6 +40,8 @@ class RuleBook:
         """What the scenario expects of the client."""
         self.registry = RegistryNeeds()
         """What the scenarios need of the registry. It has all of it."""
+        self.version = next(_versions)
+        """Changes whenever the book does."""
         self._namespace = namespace
         self._positions = positions
         self._ids = ids
@@ -105,9 +74,9 @@ class RuleBook:
         check_order([each.rule for each in self._rules] + [rule], len(self._rules))
         if len(self._rules) >= MAX_RULES:
             raise FieldError((), f"the limit of {MAX_RULES} rules is reached; remove some")
-        active = ActiveRule(rule, next(self._ids), source)
+        active = ActiveRule(rule, self._ids.take(), source)
         self._rules.append(active)
-        self._index = None
+        self._note_change()
         return active
 
     def get(self, rule_id: int) -> ActiveRule | None:
@@ -125,7 +94,7 @@ class RuleBook:
         for place, active in enumerate(self._rules):
             if active.id == rule_id:
                 self._rules[place] = ActiveRule(rule, rule_id, source)
-                self._index = None
+                self._note_change()
                 return self._rules[place]
         return None
 
@@ -135,7 +104,7 @@ class RuleBook:
         is_found = len(left) < len(self._rules)
         if left:
             self._rules = left
-            self._index = None
+            self._note_change()
         else:
             self.clear()
         return is_found
@@ -146,7 +115,7 @@ class RuleBook:
         if active is None:
             return False
         active.rule = active.rule.model_copy(update={"enabled": enabled})
-        self._index = None
+        self._note_change()
         return True
 
     def move(self, rule_id: int, by: int) -> bool:
@@ -162,7 +131,7 @@ class RuleBook:
         place = peers.index(active)
         peers.insert(min(max(0, place + by), len(peers) - 1), peers.pop(place))
         self._rules = peers + others
-        self._index = None
+        self._note_change()
         return True
 
     def load(self, sourced: SourcedScenario) -> None:
@@ -181,7 +150,7 @@ class RuleBook:
             self._check(rule, "rules", place)
             check_order(sourced.scenario.rules, place, "rules", place)
         prepared = [
-            ActiveRule(rule, next(self._ids), source)
+            ActiveRule(rule, self._ids.take(), source)
             for rule, source in zip(sourced.scenario.rules, sourced.sources, strict=True)
         ]
         for active in prepared:
@@ -204,7 +173,7 @@ class RuleBook:
         self.client = sourced.scenario.client or self.client
         self.registry = self.registry.merged(sourced.scenario.registry)
         self._rules += prepared
-        self._index = None
+        self._note_change()
         self.expectations.load(sourced.scenario.expect, sourced.scenario.requests)
 
     def scenario(self) -> Scenario:
@@ -232,7 +201,7 @@ class RuleBook:
         """Remove all rules."""
         self._rules = []
         self._attempts = Attempts()
-        self._index = None
+        self._note_change()
 
     def snapshot(self) -> BookSnapshot:
         """Return the current rules with their counters, and what else a scenario sets."""
@@ -262,7 +231,36 @@ class RuleBook:
             state = before.scenario
             self.name, self.seed, self.expectations = state.name, state.seed, state.expectations
             self.client, self.registry = state.client, state.registry
+        self._note_change()
+
+    def state(self, switched_off: Iterable[int]) -> BookState:
+        """Return what other replicas need to have the same rules. `switched_off` are ids of rules."""
+        return BookState(
+            tuple(RuleState(each.id, each.source, each.since, each.is_required, each.rule) for each in self),
+            self.scenario().model_copy(update={"rules": ()}),
+            self.expectations.id,
+            self._attempts.id,
+            self._ids.next,
+            tuple(switched_off),
+        )
+
+    def adopt(self, state: BookState) -> None:
+        """Have the rules of a state. Rules that are the same keep their counters, and so do expectations."""
+        known = {(each.id, each.since): each for each in self._rules}
+        self._rules = [each.applied_to(known.get((each.id, each.since))) for each in state.rules]
+        self._note_change()
+        self._ids.skip_to(state.next_id)
+        scenario = state.scenario
+        self.name, self.client = scenario.name, scenario.client
+        self.seed = self._first_seed if scenario.seed is None else scenario.seed
+        self.registry = scenario.registry or RegistryNeeds()
+        self.expectations = self.expectations.adopted(state.expectations, scenario.expect, scenario.requests)
+        if self._attempts.id != state.attempts:
+            self._attempts = Attempts(state.attempts)
+
+    def _note_change(self) -> None:
         self._index = None
+        self.version = next(_versions)
 
     def _check(self, rule: Rule, *within: str | int) -> None:
         if self._namespace and rule.endpoint == Endpoint.CONNECT:
@@ -271,15 +269,28 @@ class RuleBook:
                 f"{rule.fault[0].name} is applied before the namespace is known; leave the namespace out",
             )
 
+    @property
+    def attempts_id(self) -> str:
+        """Return what identifies the counts of attempts, at all replicas."""
+        return self._attempts.id
+
+    def count_attempt(self, exchange: Exchange) -> int:
+        """Count a request, and return its number, from 1."""
+        return self._attempts.count(exchange)
+
+    def candidates(self, exchange: Exchange) -> list[tuple[ActiveRule, str]]:
+        """Return the rules that an exchange may match in their order, each with its position for the draw."""
+        if self._index is None:
+            self._index = RuleIndex(self)
+        return self._index.of(exchange)
+
     def evaluate(self, exchange: Exchange) -> RuleHit | None:
         """Evaluate the rules in order until one is applied, and return its hit."""
         if not self._rules:
             return None
         attempt = self._attempts.count(exchange)
-        if self._index is None:
-            self._index = RuleIndex(self)
         places = places_of(exchange, self._positions)
-        for active, position in self._index.of(exchange):
+        for active, position in self.candidates(exchange):
             hit = active.evaluate(exchange, self.seed, position, attempt, places)
             if hit is not None:
                 return hit

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import count
 
 from cachetools import LRUCache
 
 from brokenreg.rules.active_rule import ActiveRule, RuleHit, places_of
+from brokenreg.rules.book_state import BookState
 from brokenreg.rules.counters import Attempts, client_of, shorten
 from brokenreg.rules.path_rules import PathRule
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.rule_ids import RuleIds
 from brokenreg.rules.rule_snapshots import RulesSnapshot
 from brokenreg.rules.scenario import MAX_RULES, ScenarioError, SourcedScenario
 from brokenreg.traffic.exchange import Exchange
@@ -39,13 +40,13 @@ class RuleBooks:
             raise ScenarioError(f"{counted(total, 'rule')} in all scenario files: use at most {MAX_RULES}")
         self._seed = seed
         self._initial = initial
-        self._positions = positions
-        self._ids = count(1)
+        self.positions = positions
+        self._ids = RuleIds()
         self._books: dict[str, RuleBook] = {}
         self._paths: LRUCache[tuple[str, str, str], ActiveRule] = LRUCache(_MAX_PATHS)
         self._attempts = Attempts()
-        self._switched_off: frozenset[int] = frozenset()
-        """Ids of the rules that `switch_all` disabled."""
+        self._switched_off: frozenset[tuple[str, int]] = frozenset()
+        """The rules that `switch_all` disabled, by namespace and id."""
         self.reset("")
 
     def book(self, namespace: str) -> RuleBook:
@@ -56,8 +57,12 @@ class RuleBooks:
         book = self._books.get(namespace)
         if book is None:
             self._make_place()
-            book = self._books[namespace] = RuleBook(namespace, self._seed, self._positions, self._ids)
+            book = self._books[namespace] = RuleBook(namespace, self._seed, self.positions, self._ids)
         return book
+
+    def existing(self, namespace: str) -> RuleBook | None:
+        """Return the book of a namespace; None if it has none, and therefore no rules."""
+        return self._books.get(namespace)
 
     def _make_place(self) -> None:
         if len(self._books) < MAX_NAMESPACES:
@@ -72,7 +77,7 @@ class RuleBooks:
 
     def evaluate(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[RuleHit]:
         """Return the hits of the path rules, which combine; if there are none, the hit of a rule."""
-        hits = self._evaluate_path(exchange, path_rules) if path_rules else []
+        hits = self.evaluate_path(exchange, path_rules)
         book = self._books.get(exchange.target.namespace)
         if hits or book is None:
             return hits
@@ -110,7 +115,7 @@ class RuleBooks:
         if not self._switched_off:
             return []
         disabled = ((name, active) for name, active in self.all_rules() if not active.rule.enabled)
-        return [(name, active) for name, active in disabled if active.id in self._switched_off]
+        return [(name, active) for name, active in disabled if (name, active.id) in self._switched_off]
 
     def switch_all(self) -> tuple[list[tuple[str, ActiveRule]], bool]:
         """Disable every armed rule and override. If no rule is armed, enable those that this disabled last.
@@ -119,10 +124,40 @@ class RuleBooks:
         """
         armed = [(name, active) for name, active in self.all_rules() if active.is_armed]
         switched = armed or self.switched_off
-        self._switched_off = frozenset(active.id for _, active in armed)
+        self._switched_off = frozenset((name, active.id) for name, active in armed)
         for name, active in switched:
             self._books[name].set_enabled(active.id, enabled=not armed)
         return switched, not armed
+
+    def version_of(self, namespace: str) -> int:
+        """Return a number that changes with every change of a namespace's rules; 0 without a book."""
+        book = self._books.get(namespace)
+        return 0 if book is None else book.version
+
+    def is_blank(self, namespace: str) -> bool:
+        """Return whether a namespace is as one that was never used."""
+        book = self._books.get(namespace)
+        return book is None or book.is_blank
+
+    def state(self, namespace: str) -> BookState:
+        """Return the rules of a namespace as other replicas adopt them. Raise `FieldError` as `book` does."""
+        return self.book(namespace).state(
+            rule_id for name, rule_id in self._switched_off if name == namespace
+        )
+
+    def adopt(self, namespace: str, state: BookState | None) -> None:
+        """Have the rules that a namespace has at another replica; None if it is not used there.
+
+        Raise `FieldError` as `book` does.
+        """
+        others = {each for each in self._switched_off if each[0] != namespace}
+        if state is None:
+            if (book := self._books.pop(namespace, None)) is not None:
+                book.clear()  # for code that still holds a reference to it
+            self._switched_off = frozenset(others)
+        else:
+            self.book(namespace).adopt(state)
+            self._switched_off = frozenset(others | {(namespace, each) for each in state.switched_off})
 
     def snapshot(self, namespaces: Iterable[str]) -> RulesSnapshot:
         """Return what the rules of these namespaces are now, to undo a change. Raise `FieldError`."""
@@ -165,15 +200,18 @@ class RuleBooks:
 
     def layers_of(self, exchange: Exchange) -> list[int]:
         """Return the positions of the requested layer in its manifests, from 1."""
-        return sorted(set(places_of(exchange, self._positions)()))
+        return sorted(set(places_of(exchange, self.positions)()))
 
-    def _evaluate_path(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[RuleHit]:
+    def evaluate_path(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[RuleHit]:
+        """Return the hits of the path rules, which combine."""
+        if not path_rules:
+            return []
         hits = []
         book = self._books.get(exchange.target.namespace)
         seed = self._seed if book is None else book.seed
         has_profile = any(each.profile for each in path_rules)
         attempt = self._attempts.count(exchange, _client(exchange) if has_profile else "")
-        places = places_of(exchange, self._positions)
+        places = places_of(exchange, self.positions)
         applied: set[str] = set()
         for path_rule in path_rules:
             rule = path_rule.rule

@@ -44,10 +44,10 @@ class BookSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class RulesSnapshot:
-    """The rules of some namespaces at one moment, and the ids of those that were disabled together."""
+    """The rules of some namespaces at one moment, and which were disabled together (by namespace and id)."""
 
     books: Mapping[str, BookSnapshot]
-    switched_off: frozenset[int]
+    switched_off: frozenset[tuple[str, int]]
 
 
 class ChangedSinceError(Exception):

@@ -14,6 +14,7 @@ from brokenreg.rules.expected_order import MAX_MATCHES, OrderedMatches
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.rule_books import RuleBooks
+from brokenreg.rules.rule_ids import RuleIds
 from brokenreg.rules.scenario import SourcedScenario, scenario_of, written
 from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.traffic.exchange import Exchange
@@ -25,7 +26,7 @@ MANIFEST = "endpoint:manifest"
 
 def book_of(document: dict[str, Any]) -> RuleBook:
     scenario = scenario_of(document)
-    book = RuleBook("", 1, lambda target: (), iter(range(1, 99)))
+    book = RuleBook("", 1, lambda target: (), RuleIds())
     book.load(SourcedScenario(scenario, ("s:1",) * len(scenario.rules)))
     return book
 
