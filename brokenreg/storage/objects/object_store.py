@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from brokenreg.config.blob_location import BlobLocation
 from brokenreg.redaction import redact_text
 from brokenreg.storage.errors import ObjectMissingError, ObjectStoreError, StorageError
+from brokenreg.wording import counted
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
@@ -95,7 +96,7 @@ class ObjectStore:
         async with self._limit("read", key):
             data = bytes(await obstore.get_range_async(self._store, key, start=begin, end=end))
         if len(data) != end - begin:
-            raise self.error("read", key, f"got {len(data)} bytes instead of {end - begin}")
+            raise self.error("read", key, f"got {counted(len(data), 'byte')} instead of {end - begin}")
         return data
 
     async def delete(self, keys: Sequence[str]) -> None:
