@@ -99,6 +99,15 @@ class ObjectsForgotten:
     forgotten: tuple[tuple[Digest, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """A document that all processes share was published, or deleted if `body` is None."""
+
+    name: str
+    revision: int
+    body: str | None
+
+
 Change = (
     ManifestPut
     | ManifestDeleted
@@ -110,6 +119,7 @@ Change = (
     | UploadsClosed
     | ObjectStored
     | ObjectsForgotten
+    | StateChanged
 )
 
 Changes = Sequence[Change]

@@ -14,14 +14,17 @@ from functools import partial
 from cachetools import FIFOCache
 
 from brokenreg.oci.digests import Digest
-from brokenreg.storage import statements
+from brokenreg.storage import shared_states, statements
 from brokenreg.storage.changes import BlobLinked, BlobsUnlinked, ManifestPut, ObjectsForgotten
+from brokenreg.storage.counting import Counting
 from brokenreg.storage.database import Connection, Database, Engine
 from brokenreg.storage.errors import StorageError, StorageFullError
 from brokenreg.storage.memory import Records
 from brokenreg.storage.objects import statements as object_statements
 from brokenreg.storage.recipes import Recipes
 from brokenreg.storage.records import Manifest, RepositoryKey, StoredObject, UploadRow, is_cache
+from brokenreg.storage.replica_table import ReplicaTable
+from brokenreg.storage.shared_states import Publication
 
 BODIES = 16 * 1024 * 1024
 """Maximum memory for the bytes of recent manifests. One has at most `MAX_MANIFEST`."""
@@ -36,14 +39,18 @@ class Index(Records):
     def __init__(self, engine: Engine, place: str) -> None:
         super().__init__()
         self._place = place
+        self.replica = engine.replica
+        """The name of this process among those that share the database; empty if it is not shared."""
         self.upload_prefix = f"{engine.replica}-" if engine.replica else ""
         """The beginning of the ids of all upload sessions of this process."""
         self.is_shared = bool(engine.replica)
         """True if other processes change the index too."""
+        self._engine = engine
         self._database = Database(engine, self)
         # Faster to read than an LRUCache, which records the order of reads.
         self._bodies: FIFOCache[Digest, bytes] = FIFOCache(BODIES, getsizeof=len)
         self.recipes = Recipes(self._database)
+        self.replicas = ReplicaTable(self._database)
 
     @classmethod
     async def open(cls, engine: Engine, place: str = "file:") -> Index:
@@ -78,6 +85,18 @@ class Index(Records):
 
     async def close(self) -> None:
         await self._database.close()
+
+    async def publish(self, publications: Sequence[Publication]) -> int:
+        """Publish documents to all processes that share the database, and return the new revision.
+
+        Raise `StateConflictError`, and publish none of them, if another process was faster.
+        """
+        await self._database.write(lambda connection: shared_states.publish(connection, publications))
+        return self.states.revision
+
+    def counting(self) -> Counting:
+        """Return the counts that decide. Close them before the index."""
+        return Counting(self._engine)
 
     def recent_manifest_body(self, digest: Digest) -> bytes | None:
         """Return the bytes of a manifest if they are in memory."""

@@ -16,6 +16,7 @@ from brokenreg.storage.changes import (
     ManifestPut,
     ObjectsForgotten,
     ObjectStored,
+    StateChanged,
     TagDeleted,
     TimesCorrected,
     UploadOpened,
@@ -31,6 +32,7 @@ from brokenreg.storage.records import (
     UploadRow,
     is_cache,
 )
+from brokenreg.storage.shared_states import SharedStates
 from brokenreg.storage.tags import SortedNames
 
 
@@ -57,6 +59,7 @@ class Records:
         """The objects of blobs in the object store, if there is one."""
         self.object_places: set[str] = set()
         """The places that the objects were in when the index was loaded: one, or none without objects."""
+        self.states = SharedStates()
 
     def repository(self, key: RepositoryKey) -> Repository | None:
         return self.repositories.get(key)
@@ -127,6 +130,7 @@ class Records:
         ):
             self.objects[Digest(digest)] = StoredObject(key, size, stored, problem)
             self.object_places.add(place)
+        self.states.read(connection)
 
     def take_over(self, other: Records) -> None:
         """Take over everything from `other`."""
@@ -137,6 +141,7 @@ class Records:
         self._ever_pushed, self._configs, self._sizes = other._ever_pushed, other._configs, other._sizes
         self._linked, self._pushed = other._linked, other._pushed
         self.objects, self.object_places = other.objects, other.object_places
+        self.states.replace(other.states)
 
     def apply(self, change: Change) -> None:
         """Follow a committed change. Changes are applied in the order of their commits."""
@@ -166,6 +171,8 @@ class Records:
                 repository = self.repositories.get(key)
                 for times in (repository.links, repository.requested) if repository else ():
                     times.update({digest: now for digest, when in times.items() if when > now})
+            case StateChanged():
+                self.states.apply(change)
             case UploadOpened(row):
                 self.uploads[row.id] = row
             case UploadsClosed(upload_ids):

@@ -264,4 +264,6 @@ async def test_text_is_compared_by_bytes(database_url: str, postgresql: PostgreS
     ).split()
     content = {"changes.batch", "changes.body", "manifests.facts", "manifests.media_type", "recipes.value"}
     objects = {f"objects.{name}" for name in ("digest", "place", "key", "problem")}  # compared for equality
-    assert set(columns) == content | objects | {"uploads.algorithm"}
+    fleet = {"shared_states.name", "shared_states.body", "rule_counts.rule", "rule_counts.key"}
+    replicas = {f"replicas.{name}" for name in ("name", "address", "host")}
+    assert set(columns) == content | objects | fleet | replicas | {"uploads.algorithm"}

@@ -58,6 +58,10 @@ class Engine(ABC):
     def unreadable(self, error: Exception) -> str:
         """Return one line that says why the index cannot be loaded, and what to do."""
 
+    def connect(self) -> Connection:
+        """Return another connection, for another thread. Raise `StorageError` or what `named` names."""
+        raise NotImplementedError("only one process and one thread use this database")
+
     def snapshot(self) -> contextlib.AbstractContextManager[Connection]:
         """Yield a connection that reads one state of the database, from which `follow` continues."""
         return contextlib.nullcontext(self.connection)

@@ -31,8 +31,27 @@ CREATE TABLE objects (
 )
 """
 
-MIGRATIONS = (Migration(2, (_OBJECTS,)),)
-"""2: where the blobs are that are in an object store, and why one of them is not served."""
+_STATES = "CREATE TABLE shared_states (name TEXT PRIMARY KEY, revision BIGINT NOT NULL, body TEXT NOT NULL)"
+_REPLICAS = """
+CREATE TABLE replicas (name TEXT PRIMARY KEY, address TEXT NOT NULL, host TEXT NOT NULL, beat BIGINT NOT NULL)
+"""
+_COUNTS = """
+CREATE TABLE rule_counts (
+    rule TEXT NOT NULL, key TEXT NOT NULL,
+    matched BIGINT NOT NULL, applied BIGINT NOT NULL,
+    is_applied BIGINT NOT NULL,
+    used DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (rule, key)
+)
+"""
+
+MIGRATIONS = (
+    Migration(2, (_OBJECTS,)),
+    Migration(3, (_STATES, _REPLICAS, _COUNTS)),
+)
+"""2: where the blobs are that are in an object store, and why one of them is not served.
+3: documents and counts that several brokenregs share, and where these are.
+"""
 
 _TABLE = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, needs BIGINT NOT NULL)"
 

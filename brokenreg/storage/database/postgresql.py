@@ -20,7 +20,7 @@ from brokenreg.storage.database.connection import Connection
 from brokenreg.storage.database.engine import Engine
 from brokenreg.storage.database.link import Link
 from brokenreg.storage.database.listener import CHANNEL, Listener
-from brokenreg.storage.database.postgresql_connection import SilentError, Statements, named, reason
+from brokenreg.storage.database.postgresql_connection import SilentError, Statements, connect, named, reason
 from brokenreg.storage.database.postgresql_schema import prepare_schema
 from brokenreg.storage.database.stored_changes import decode, encode
 from brokenreg.storage.errors import DatabaseUnreachableError, StorageError
@@ -94,6 +94,9 @@ class PostgreSQL(Engine):
         if self._listener is not None:
             self._listener.stop()
         self._link.disconnect()
+
+    def connect(self) -> Connection:
+        return Statements(connect(self._url))
 
     def watch(self, wake: Callable[[], None]) -> None:
         self._listener = Listener(self._url, self.replica, wake)

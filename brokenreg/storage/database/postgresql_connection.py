@@ -76,6 +76,9 @@ class Statements:
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
         return self.raw.execute(_translated(sql), parameters)
 
+    def close(self) -> None:
+        self.raw.close()
+
     def executemany(self, sql: str, parameters: Sequence[Sequence[Any]], /) -> Cursor:
         cursor = self.raw.cursor()
         cursor.executemany(_translated(sql), parameters)

@@ -15,6 +15,7 @@ from brokenreg.storage.changes import (
     ManifestPut,
     ObjectsForgotten,
     ObjectStored,
+    StateChanged,
     TagDeleted,
     TimesCorrected,
     UploadOpened,
@@ -44,6 +45,8 @@ def encode(change: Change) -> str | None:
             return _json("object-stored", digest, stored.key, stored.size, stored.stored, stored.problem)
         case ObjectsForgotten(forgotten):
             return _json("objects-forgotten", forgotten)
+        case StateChanged(name, revision, body):
+            return _json("state-changed", name, revision, body)
         case UploadOpened() | UploadsClosed():
             return None
 
@@ -74,6 +77,8 @@ def decode(body: str) -> Change | None:
             return ObjectStored(Digest(digest), StoredObject(key, size, stored, problem))
         case ["objects-forgotten", forgotten]:
             return ObjectsForgotten(tuple((Digest(digest), key) for digest, key in forgotten))
+        case ["state-changed", name, revision, body]:
+            return StateChanged(name, revision, body)
         case _:
             return None
 
