@@ -10,6 +10,8 @@ from brokenreg.assembly.panels import Panels
 from brokenreg.config.settings import Settings
 from brokenreg.control import Control
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.fleet.endpoints import Adopt
+from brokenreg.fleet.fleet import Fleet
 from brokenreg.http.asgi import Handler
 from brokenreg.late_imports import Late
 from brokenreg.listening.inbound_connection import AcceptedConnections
@@ -26,8 +28,12 @@ from brokenreg.second_origin.credential_trap import CredentialSearch
 from brokenreg.second_origin.object_store import ObjectStore
 from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.exchange import Origin
+from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.recorder import Recorder
 from brokenreg.wire.application import Application, served_by
+
+_FEW = 1
+"""Number of exchanges in a log that is never read."""
 
 
 def authenticated(
@@ -44,7 +50,9 @@ def authenticated(
 class Applications:
     """Creates the application of each listener around one registry."""
 
-    def __init__(self, runtime: Runtime, services: Services, view: RegistryView) -> None:
+    def __init__(
+        self, runtime: Runtime, services: Services, view: RegistryView, fleet: Fleet | None = None
+    ) -> None:
         settings = runtime.settings
         self._runtime = runtime
         self._services = services
@@ -52,12 +60,15 @@ class Applications:
         self._aliases = frozenset(upstream.name for upstream in settings.upstream)
         self._hosts = tuple(filter(None, (*settings.allow_host, settings.public_host)))
         self._registry = Registry(services)
+        self._content = self._registry if fleet is None else fleet.forwarding(self._registry)
+        """The registry as clients see it: with the upload sessions of all replicas."""
         injector = Injector(
-            authenticated(self._registry, settings, services.tokens, view.address),
+            authenticated(self._content, settings, services.tokens, view.address),
             PathRules(runtime.images),
             runtime.rules,
             runtime.gate,
             view,
+            None if runtime.shared_rules is None else runtime.shared_rules.evaluation,
         )
         self._faulty_registry = RegistryGuard(injector, self._hosts)
         recorder = ConnectionRecorder(runtime.log)
@@ -82,10 +93,24 @@ class Applications:
     def second_origin(self) -> Application:
         """Return the application of the second origin: the registry without faults, only for signed URLs."""
         log, trap = self._runtime.log, self._runtime.trap
-        guard = RegistryGuard(ObjectStore(self._registry, self._origin), self._hosts)
+        guard = RegistryGuard(ObjectStore(self._content, self._origin), self._hosts)
         searched = CredentialSearch(guard, trap, self._origin.token)
         recorder = Recorder(searched, log, self._is_config, Base(self._aliases), Origin.SECOND)
         return Application(recorder.answer, AcceptedConnections(ConnectionRecorder(log, Origin.SECOND)))
+
+    def fleet(self, fleet: Fleet, adopt: Adopt) -> Application:
+        """Return the application of the fleet listener: the registry without rules, login and log.
+
+        The replica that forwards a request logs it.
+        """
+        recorder = Recorder(
+            fleet.receiving(self._registry, adopt),
+            TrafficLog(_FEW),
+            self._is_config,
+            Base(self._aliases),
+            own_names=self._hosts,
+        )
+        return Application(recorder.answer)
 
     def control(self, address: str) -> Application:
         """Return the control API; `address` is where it listens."""

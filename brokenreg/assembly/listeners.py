@@ -32,7 +32,12 @@ GRACE = 0.7
 """Seconds that exchanges in flight have to finish on shutdown, before they are cut."""
 
 _BACKLOG = 4096
-_OPTIONS = {"registry": "--listen", "second origin": "--second-origin", "control API": "--control"}
+_OPTIONS = {
+    "registry": "--listen",
+    "second origin": "--second-origin",
+    "control API": "--control",
+    "fleet listener": "--fleet-network",
+}
 """The option that says where a listener is, by its name."""
 
 
@@ -168,18 +173,26 @@ class Listeners:
     registry: tuple[Listener, ...]
     second_origin: Listener
     control: Listener | None
+    fleet: Listener | None
+    """Receives the calls of other replicas; None without a fleet."""
     dead_port: int
     """A port at the host of the second origin that refuses connections."""
 
     @classmethod
     @contextlib.asynccontextmanager
     async def bound(
-        cls, settings: Settings, certificate: Certificate | None, of_control: Certificate | None
+        cls,
+        settings: Settings,
+        certificate: Certificate | None,
+        of_control: Certificate | None,
+        *,
+        of_fleet: Address | None = None,
     ) -> AsyncIterator[Listeners]:
         """Bind all addresses. Leaving the block cuts exchanges in flight and closes all sockets.
 
         Unless the settings say otherwise, the second origin has the host and the certificate of the first
-        registry listener. Raise `ListenError`.
+        registry listener. `of_fleet` is where replicas call this one, or None without a fleet. Raise
+        `ListenError`.
         """
         bound: list[Listener] = []
 
@@ -196,8 +209,9 @@ class Listeners:
             control = None
             if settings.control is not None:
                 control = bind("control API", settings.control, of_control, uses_reserve=True)
+            fleet = None if of_fleet is None else bind("fleet listener", of_fleet, None, uses_reserve=True)
             with _dead_port(place) as dead_port:
-                yield cls(registry, second_origin, control, dead_port)
+                yield cls(registry, second_origin, control, fleet, dead_port)
         except AddressError as error:
             raise await explained(error) from None
         finally:
@@ -208,6 +222,8 @@ class Listeners:
         yield self.second_origin
         if self.control is not None:
             yield self.control
+        if self.fleet is not None:
+            yield self.fleet
 
     def addresses(self) -> list[tuple[str, int]]:
         """Return host and port of each listener."""

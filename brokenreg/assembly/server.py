@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from brokenreg import __version__
 from brokenreg.assembly.applications import Applications, authenticated
+from brokenreg.assembly.fleet import fleet_address, running_fleet, taking_part
 from brokenreg.assembly.listeners import Listeners, quiet_handshakes
 from brokenreg.assembly.proxy import running_proxy
 from brokenreg.config.databases import read_database_url
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.fleet.fleet import Fleet
 from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.images.images import Images
@@ -36,8 +38,10 @@ from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import ScenarioError, SourcedScenario
+from brokenreg.rules.shared_evaluation import SharedEvaluation
 from brokenreg.runtime.preparation import check_registry, expects_repetitions
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.runtime.shared_rules import SharedRules
 from brokenreg.runtime.status import Status
 from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.second_origin.origin import SecondOrigin
@@ -87,14 +91,16 @@ class Server:
             )
             identity, of_control = _identities(settings, store.folder.tls)
             certificates = [None if each is None else each.certificate for each in (identity, of_control)]
-            listeners = await enter(Listeners.bound(settings, *certificates))
+            of_fleet = fleet_address(settings)
+            listeners = await enter(Listeners.bound(settings, *certificates, of_fleet=of_fleet))
+            fleet = await enter(running_fleet(settings, store, listeners.fleet))
             proxy = await enter(running_proxy(settings, store, listeners.addresses, environ))
             recipes = store.index.recipes
             fabricator = Fabricator(recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
             images = Images(fabricator, OddImages(recipes))
             lifetimes.push_async_callback(images.close)
             await fabricator.load()
-            server = cls(settings, diagnostics, store, identity, listeners, proxy, images)
+            server = cls(settings, diagnostics, store, identity, listeners, proxy, images, fleet)
             server.authority = _authority(settings, identity, of_control)
             await enter(server._serving())
             yield server
@@ -108,9 +114,11 @@ class Server:
         listeners: Listeners,
         proxy: Proxy,
         images: Images,
+        fleet: Fleet | None = None,
     ) -> None:
         self._started = time.monotonic()
         self._listeners = listeners
+        self._fleet = fleet
         self.authority: Path | None = None
         """The CA file that clients must trust; None without a certificate that was created here."""
         self.log = TrafficLog(memory=settings.log_memory)
@@ -138,10 +146,15 @@ class Server:
         )
         scenarios = _scenarios(settings)
         rules = RuleBooks(settings.seed, view.positions, scenarios)
+        gate = Gate(self.log)
+        shared = None
+        if fleet is not None:
+            missing, evaluation = fleet.acknowledgements.missing, SharedEvaluation(rules, fleet.counting)
+            shared = SharedRules(rules, gate.breakpoints, self.log, store.index, missing, evaluation)
         self.runtime = Runtime(
             settings=settings,
             log=self.log,
-            gate=Gate(self.log),
+            gate=gate,
             rules=rules,
             store=store,
             images=images,
@@ -150,11 +163,14 @@ class Server:
             diagnostics=diagnostics,
             status=self.status,
             stopping=asyncio.Event(),
+            shared_rules=shared,
         )
         self.log.subscribe(rules.observe, ExchangeEvent.ENDED)
         if expects_repetitions(each.scenario for each in scenarios):
             self.log.keep_repetitions()
-        self._applications = Applications(self.runtime, Services(store, images, catalog, tokens, proxy), view)
+        self._applications = Applications(
+            self.runtime, Services(store, images, catalog, tokens, proxy), view, fleet
+        )
 
     @property
     def registry_urls(self) -> list[str]:
@@ -175,6 +191,8 @@ class Server:
         late = [*self._applications.late, KEYSTREAM_LIBRARY, self.runtime.images.odd.catalogue]
         if isinstance(upstreams := self.runtime.proxy.client, LateUpstreams):
             late.append(upstreams.client)
+        if self._fleet is not None:
+            late.append(self._fleet.calls.client)
         with quick_imports():
             await asyncio.gather(*(each.get() for each in late))
 
@@ -205,17 +223,18 @@ class Server:
     async def _serving(self) -> AsyncIterator[None]:
         """Serve on all listeners. Leaving the block stops them, after a moment for requests in flight."""
         listeners, applications = self._listeners, self._applications
-        for listener, place in zip(listeners.registry, self.runtime.settings.listen, strict=True):
-            listener.start(applications.registry(place.upstream or "", self.control_url))
-        listeners.second_origin.start(applications.second_origin())
-        if listeners.control is not None:
-            listeners.control.start(applications.control(str(listeners.control.address)))
-        try:
-            yield
-        finally:
-            self.runtime.stopping.set()
-            self.runtime.gate.disable()
-            await listeners.drain()
+        async with taking_part(self._fleet, self.runtime.shared_rules, applications, listeners.fleet):
+            for listener, place in zip(listeners.registry, self.runtime.settings.listen, strict=True):
+                listener.start(applications.registry(place.upstream or "", self.control_url))
+            listeners.second_origin.start(applications.second_origin())
+            if listeners.control is not None:
+                listeners.control.start(applications.control(str(listeners.control.address)))
+            try:
+                yield
+            finally:
+                self.runtime.stopping.set()
+                self.runtime.gate.disable()
+                await listeners.drain()
 
 
 def _database(settings: Settings) -> str:

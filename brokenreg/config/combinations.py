@@ -23,6 +23,12 @@ def check_combinations(settings: Settings) -> None:
         raise ValueError("--token-lifetime requires tokens: add --auth token")
     if settings.blob_redirect and settings.blobs.is_folder:
         raise ValueError("--blob-redirect requires an object store: add --blobs")
+    if settings.fleet_network is not None and settings.fleet_key is None:
+        raise ValueError("--fleet-network requires a fleet: add --fleet-key KEY")
+    if settings.fleet_key is not None and settings.database == SQLITE and settings.database_file is None:
+        raise ValueError(
+            "--fleet-key requires a database that several brokenregs share: add --database postgresql://..."
+        )
     if settings.database != SQLITE and settings.database_file is not None:
         raise ValueError("--database excludes --database-file: remove either")
     check_control_tokens(settings.control, settings.control_token, settings.control_read_token)

@@ -14,6 +14,7 @@ from brokenreg.config.addresses import Address, plain_url
 from brokenreg.config.blob_location import BlobLocation
 from brokenreg.config.combinations import check_combinations
 from brokenreg.config.databases import SQLITE, database_url
+from brokenreg.config.fleet import Network, long_key, parse_network
 from brokenreg.config.options import check_different, from_text, option, or_off, within
 from brokenreg.config.upstreams import (
     Listen,
@@ -114,6 +115,15 @@ class Settings(BaseModel):
     )
     database_file: Path | None = option(
         None, "FILE", "File with the URL of the database, if that contains a password."
+    )
+    fleet_key: Annotated[str, AfterValidator(long_key)] | None = option(
+        None,
+        "KEY",
+        "Secret that all brokenregs with the same database have in common. With it, they act as one.",
+        repr=False,
+    )
+    fleet_network: Annotated[Network, from_text(parse_network)] | None = option(
+        None, "CIDR", "Network in which they call each other.  [default: 127.0.0.0/8]"
     )
     scenario: tuple[Path, ...] = option(
         (), "FILE", "Scenario file (YAML or JSON), or profile:NAME, to load at startup; can be repeated."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
+from functools import cache, partial
 
 from pydantic import ValidationError
 from quart import Quart, Response, request
@@ -183,8 +183,10 @@ def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
         api_request = APIRequest(
             operations, path, query, content, request.mimetype, request.headers.get("accept", "")
         )
-        response = await route.handler(runtime, api_request)
-        return _secured(response)
+        if route.is_shared and runtime.shared_rules is not None:
+            change = partial(route.handler, runtime, api_request)
+            return _secured(await runtime.shared_rules.change(change))
+        return _secured(await route.handler(runtime, api_request))
 
     return view
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
@@ -87,9 +89,10 @@ def _all(runtime: Runtime) -> BreakpointStates:
 
 _ALL = "/v1/breakpoints"
 _ID = {"id": "id of the breakpoint, as returned by POST /v1/breakpoints"}
+_changing = partial(Route, is_shared=True)
 ROUTES = (
     Route("GET", _ALL, list_breakpoints, answer=BreakpointStates),
-    Route(
+    _changing(
         "POST",
         _ALL,
         add_breakpoint,
@@ -98,7 +101,7 @@ ROUTES = (
         status=201,
         example='{"expression": "endpoint:layer status:2xx"}',
     ),
-    Route("PUT", _ALL, switch_breakpoints, body=Switch, answer=BreakpointStates, example='{"on": false}'),
-    Route("DELETE", _ALL, clear_breakpoints, status=204),
-    Route("DELETE", f"{_ALL}/<int:id>", delete_breakpoint, status=204, problems=(404,), parameters=_ID),
+    _changing("PUT", _ALL, switch_breakpoints, body=Switch, answer=BreakpointStates, example='{"on": false}'),
+    _changing("DELETE", _ALL, clear_breakpoints, status=204),
+    _changing("DELETE", f"{_ALL}/<int:id>", delete_breakpoint, status=204, problems=(404,), parameters=_ID),
 )

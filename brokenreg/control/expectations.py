@@ -12,7 +12,7 @@ from brokenreg.rules.expectation_counts import Expectations
 from brokenreg.rules.expectations import Expectation, Verdict
 from brokenreg.rules.rule_verdicts import RECENT, rule_verdicts
 from brokenreg.runtime.errors import RefusedError
-from brokenreg.runtime.lookups import find_rule
+from brokenreg.runtime.lookups import find_rule, refresh_counts
 from brokenreg.runtime.preparation import prepare_expectation
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.second_origin.credential_trap import leaked_kinds
@@ -27,13 +27,16 @@ _SLICE = 100
 async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
     """List the expectations and required rules of the scenario, and whether each one is met so far."""
     namespace = request.one_namespace()
-    return json_response(runtime.rules.book(namespace).verdicts(_recent(runtime, namespace)))
+    book = runtime.rules.book(namespace)
+    await refresh_counts(runtime, book)
+    return json_response(book.verdicts(_recent(runtime, namespace)))
 
 
 async def judge_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Return whether a rule was applied as often as its `times` says, or at least once; if not, why not."""
     namespace = request.one_namespace()
     rule = find_rule(runtime, namespace, request.id)
+    await refresh_counts(runtime, [rule])
     return json_response(next(rule_verdicts([rule], _recent(runtime, namespace))))
 
 

@@ -16,6 +16,8 @@ from brokenreg.rules.rule import FAULT, fault_schema
 
 _REF = "#/components/schemas/{model}"
 _OWN_PROBLEMS = (400, 401, 403, 421)
+_OF_FLEETS = (409, 503, 504)
+"""What routes that change the rules of a fleet can respond with."""
 
 
 def openapi(documented: Sequence[Route]) -> dict[str, Any]:
@@ -76,7 +78,12 @@ def _problems(route: Route) -> dict[str, Any]:
     return {
         str(status): {"description": "The request failed; `detail` says why.", "content": content}
         for status in sorted(
-            {*_OWN_PROBLEMS, *route.problems, *((413, 415) if route.body is not None else ())}
+            {
+                *_OWN_PROBLEMS,
+                *route.problems,
+                *((413, 415) if route.body is not None else ()),
+                *(_OF_FLEETS if route.is_shared else ()),
+            }
         )
     }
 

@@ -17,6 +17,8 @@ from brokenreg.runtime.errors import (
     OperationError,
     ReadOnlyError,
     RefusedError,
+    UnacknowledgedError,
+    UnavailableError,
 )
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,9 @@ _STATUSES: tuple[tuple[type[OperationError], int], ...] = (
     (ReadOnlyError, 403),
     (NotFoundError, 404),
     (RefusedError, 409),
+    (UnavailableError, 503),
     (FailedError, 500),
+    (UnacknowledgedError, 504),
 )
 _HINTS = {
     Kind.BLOB: "GET /v1/blobs lists all blobs",
@@ -124,7 +128,7 @@ def _of_operation(error: OperationError) -> APIError:
         detail = "the --control-read-token gives read-only access: send the --control-token"
     elif isinstance(error, InvalidError):
         field, problem = error.field, error.problem
-    elif isinstance(error, FailedError):
+    elif isinstance(error, FailedError) and not isinstance(error, UnavailableError):
         logger.error("an operation failed", exc_info=error)
     return APIError(
         next(status for kind, status in _STATUSES if isinstance(error, kind)),

@@ -150,6 +150,7 @@ class Route:
 
     `query` names the parameters of `Query` that the route accepts. `body` and `answer` are the types of the
     documents, or None. `reads` is true if the route changes nothing, although its method is not GET.
+    `is_shared` is true if it changes rules or breakpoints, which all replicas of a fleet share.
     `problems` are the error statuses that only some routes have. `example` is a valid body.
     """
 
@@ -165,6 +166,7 @@ class Route:
     problems: tuple[int, ...] = ()
     example: str | None = None
     reads: bool = False
+    is_shared: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property

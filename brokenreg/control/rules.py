@@ -15,7 +15,7 @@ from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.scenario import MAX_RULES, Scenario, SourcedScenario, scenario_of, written
 from brokenreg.rules.scenario_text import decode_scenario, write_scenario
-from brokenreg.runtime.lookups import find_rule
+from brokenreg.runtime.lookups import find_rule, refresh_counts
 from brokenreg.runtime.runtime import Runtime
 
 SOURCE = "control API"
@@ -62,7 +62,9 @@ def rule_state(active: ActiveRule) -> dict[str, object]:
 
 async def list_rules(runtime: Runtime, request: APIRequest) -> Response:
     """List the rules in the order in which they are evaluated, with their counters."""
-    return await json_list(rule_state(active) for active in runtime.rules.book(request.one_namespace()))
+    book = runtime.rules.book(request.one_namespace())
+    await refresh_counts(runtime, book)
+    return await json_list(rule_state(active) for active in book)
 
 
 async def add_rule(runtime: Runtime, request: APIRequest) -> Response:
@@ -81,6 +83,7 @@ async def clear_rules(runtime: Runtime, request: APIRequest) -> Response:
 async def get_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Return a rule with its counters."""
     active = find_rule(runtime, request.one_namespace(), request.id)
+    await refresh_counts(runtime, [active])
     return json_response(rule_state(active))
 
 
@@ -149,19 +152,23 @@ async def _scenario_response(book: RuleBook, request: APIRequest) -> Response:
 _BOTH = (YAML, JSON)
 _RULES, _RULE = "/v1/rules", "/v1/rules/<int:id>"
 _for_all = partial(Route, query=("namespace",))
+_changing_all = partial(_for_all, is_shared=True)
 _for_one = partial(
     _for_all, problems=(404,), parameters={"id": "id of the rule, as returned by POST /v1/rules"}
 )
+_changing_one = partial(_for_one, is_shared=True)
 ROUTES = (
     _for_all("GET", _RULES, list_rules, answer=list[RuleState]),
-    _for_all("POST", _RULES, add_rule, body=Rule, answer=RuleState, status=201, example=_EXAMPLE),
-    _for_all("DELETE", _RULES, clear_rules, status=204),
+    _changing_all("POST", _RULES, add_rule, body=Rule, answer=RuleState, status=201, example=_EXAMPLE),
+    _changing_all("DELETE", _RULES, clear_rules, status=204),
     _for_one("GET", _RULE, get_rule, answer=RuleState),
-    _for_one("PUT", _RULE, replace_rule, body=Rule, answer=RuleState, example=_DISABLED),
-    _for_one("PATCH", _RULE, change_rule, body=RuleChange, answer=RuleState, example='{"enabled": false}'),
-    _for_one("DELETE", _RULE, delete_rule, status=204),
+    _changing_one("PUT", _RULE, replace_rule, body=Rule, answer=RuleState, example=_DISABLED),
+    _changing_one(
+        "PATCH", _RULE, change_rule, body=RuleChange, answer=RuleState, example='{"enabled": false}'
+    ),
+    _changing_one("DELETE", _RULE, delete_rule, status=204),
     _for_all("GET", "/v1/scenario", get_scenario, answer=Scenario, answer_types=_BOTH),
-    _for_all(
+    _changing_all(
         "PUT",
         "/v1/scenario",
         replace_scenario,

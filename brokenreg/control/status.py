@@ -26,5 +26,5 @@ async def reset(runtime: Runtime, request: APIRequest) -> Response:
 
 ROUTES = (
     Route("GET", "/v1/status", get_status, query=("namespace",), answer=Status),
-    Route("POST", "/v1/reset", reset, query=("namespace",), status=204),
+    Route("POST", "/v1/reset", reset, query=("namespace",), status=204, is_shared=True),
 )

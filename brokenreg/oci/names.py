@@ -12,7 +12,7 @@ _ONE = re.compile(_COMPONENT)
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _REPLICA = re.compile(r"[0-9a-f]{8}")
-_UPLOAD_ID = re.compile(r"(?:[0-9a-f]{8}-)?[0-9a-f]{32}")
+_UPLOAD_ID = re.compile(r"(?:([0-9a-f]{8})-)?[0-9a-f]{32}")
 
 MAX_NAME = 255
 """Maximum length of a repository name, in characters. Clients include the host in this limit."""
@@ -76,3 +76,9 @@ def check_upload_id(upload_id: str) -> str:
     if not _UPLOAD_ID.fullmatch(upload_id):
         raise OCIError(404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"unknown upload session {upload_id[:64]!r}")
     return upload_id
+
+
+def replica_of_upload(upload_id: str) -> str:
+    """Return the name of the replica that has an upload session; an empty string outside of a fleet."""
+    match = _UPLOAD_ID.fullmatch(upload_id)
+    return match[1] or "" if match is not None else ""

@@ -15,10 +15,12 @@ from brokenreg.listening.inbound_connection import AcceptDecision, InboundConnec
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import read_token_form
-from brokenreg.registry.responses import error_response, respond_error
+from brokenreg.registry.responses import as_oci_error, error_response, respond_error
 from brokenreg.rules.active_rule import RuleHit
 from brokenreg.rules.path_rules import PathRules
 from brokenreg.rules.rule_books import RuleBooks
+from brokenreg.rules.shared_evaluation import SharedEvaluation
+from brokenreg.storage.errors import StorageError
 from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import exchange_of
@@ -29,12 +31,19 @@ from brokenreg.wire.stream import stream_of
 class Injector:
     """Evaluates the rules for each request, and wraps the registry in the faults that are applied.
 
-    It stands between the recorder and the registry.
+    It stands between the recorder and the registry. In a fleet, `shared` evaluates rules whose counts decide.
     """
 
     def __init__(
-        self, handler: Handler, paths: PathRules, rules: RuleBooks, gate: Gate, registry_view: RegistryView
+        self,
+        handler: Handler,
+        paths: PathRules,
+        rules: RuleBooks,
+        gate: Gate,
+        registry_view: RegistryView,
+        shared: SharedEvaluation | None = None,
     ) -> None:
+        self._shared = shared
         self._handler = handler
         self._paths = paths
         self._rules = rules
@@ -90,11 +99,26 @@ class Injector:
             try:
                 is_special = target.faults or target.is_reserved
                 path_rules = self._paths.rules(target, exchange.method) if is_special else ()
-                hits = self._rules.evaluate(exchange, path_rules)
+                if self._shared is None or not self._shared.decides(exchange):
+                    hits = self._rules.evaluate(exchange, path_rules)
+                elif not (hits := self._rules.evaluate_path(exchange, path_rules)):
+                    return partial(self._inject_counted, self._shared, exchange, scope, receive)
             except OCIError as error:  # an invalid path
                 return error_response(error)
         handler = self._with_faults(exchange, hits) if hits else self._handler
         return handler(scope, receive)
+
+    async def _inject_counted(
+        self, shared: SharedEvaluation, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Evaluate rules with the counts of the fleet, and let the registry respond within the faults."""
+        try:
+            hits = await shared.evaluate(exchange)
+        except StorageError as error:
+            await respond_error(send, as_oci_error(error))
+        else:
+            handler = self._with_faults(exchange, hits) if hits else self._handler
+            await complete(handler(scope, receive), send)
 
     def _with_faults(self, exchange: Exchange, hits: list[RuleHit]) -> Handler:
         """Return the registry wrapped in the faults of these hits."""

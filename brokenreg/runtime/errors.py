@@ -5,7 +5,7 @@ The control API returns them as problem+json, and the panel shows the message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -14,7 +14,8 @@ from brokenreg.gate.passage import NotHeldError
 from brokenreg.oci.errors import OCIError
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.scenario import ScenarioError
-from brokenreg.storage.errors import StorageError
+from brokenreg.storage.errors import DatabaseUnreachableError, StorageError
+from brokenreg.wording import listed
 
 _NAME_SHOWN = 200
 
@@ -52,6 +53,16 @@ class RefusedError(OperationError):
     """The item exists, but its state does not allow the operation."""
 
 
+class UnacknowledgedError(OperationError):
+    """The change was made, but some replicas did not acknowledge it in time."""
+
+    def __init__(self, replicas: Sequence[str]) -> None:
+        super().__init__(
+            f"the change was made, but {listed(replicas).replace(' or ', ' and ')} did not acknowledge it "
+            "within 2 s: requests to other replicas may still be served without it"
+        )
+
+
 class InvalidError(OperationError):
     """A value is invalid. `problem` says why, `field` says where, and the message says both."""
 
@@ -69,7 +80,11 @@ class ReadOnlyError(OperationError):
 
 
 class FailedError(OperationError):
-    """The data folder could not be read or written."""
+    """The data folder or the database could not be read or written."""
+
+
+class UnavailableError(FailedError):
+    """The database cannot be reached at the moment."""
 
 
 @contextmanager
@@ -87,6 +102,8 @@ def operation_errors() -> Iterator[None]:
         raise InvalidError(error.message) from None
     except NotHeldError as error:
         raise RefusedError(str(error)) from None
+    except DatabaseUnreachableError as error:
+        raise UnavailableError(str(error)) from error
     except StorageError as error:
         raise FailedError(str(error)) from error
     except OSError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from brokenreg.gate.edits import EditableHead
 from brokenreg.oci.digests import Digest
 from brokenreg.rules.active_rule import ActiveRule
@@ -17,6 +19,13 @@ def find_rule(runtime: Runtime, namespace: str, rule_id: int) -> ActiveRule:
     if active is None:
         raise NotFoundError(Kind.RULE, rule_id)
     return active
+
+
+async def refresh_counts(runtime: Runtime, rules: Iterable[ActiveRule]) -> None:
+    """In a fleet, let rules whose counts decide show those of all replicas. Raise `OperationError`."""
+    if runtime.shared_rules is not None:
+        with operation_errors():
+            await runtime.shared_rules.evaluation.refresh(rules)
 
 
 def corrupting_rules(runtime: Runtime, digest: Digest) -> list[tuple[str, ActiveRule]]:

@@ -12,6 +12,7 @@ from brokenreg.gate.gate import Gate
 from brokenreg.images.images import Images
 from brokenreg.proxy.proxy import Proxy
 from brokenreg.rules.rule_books import RuleBooks
+from brokenreg.runtime.shared_rules import SharedRules
 from brokenreg.runtime.status import Status
 from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.storage import Store
@@ -26,7 +27,8 @@ class Runtime:
     """The parts of a running brokenreg. Use `operations` to change them.
 
     `status()` returns the current status. `stopping` is set when the server is about to stop. `diagnostics`
-    holds the newest lines of the server's own log.
+    holds the newest lines of the server's own log. `shared_rules` makes rules and breakpoints those of a
+    fleet; None without one.
     """
 
     settings: Settings
@@ -40,6 +42,7 @@ class Runtime:
     diagnostics: Diagnostics
     status: Callable[[], Status]
     stopping: asyncio.Event
+    shared_rules: SharedRules | None = None
 
     @property
     def registry_urls(self) -> Sequence[str]:

@@ -48,6 +48,15 @@ class ResponseCutShort:
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardedToReplica:
+    """The request was forwarded to the replica of the fleet that has the upload session."""
+
+    kind: ClassVar = "forwarded"
+    replica: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialReceived:
     """The second origin received a credential. `credential` is its kind, never the secret."""
 
@@ -87,6 +96,7 @@ HTTPEvent = (
     | RequestBodyReceived
     | HeadersSent
     | ResponseCutShort
+    | ForwardedToReplica
     | CredentialReceived
     | FirstRequestReceived
     | ExchangeEnded

@@ -44,6 +44,8 @@ def _http(event: on.HTTPEvent) -> str:
             return "headers sent"
         case on.ResponseCutShort(reason):
             return f"cut short: {reason}"
+        case on.ForwardedToReplica(replica, address):
+            return f"forwarded to replica {replica} ({address})"
         case on.CredentialReceived(credential):
             return f"credential received: {credential}"
         case on.FirstRequestReceived():

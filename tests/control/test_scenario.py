@@ -167,7 +167,7 @@ def test_reset_of_one_namespace_keeps_breakpoints(registry: Brokenreg, control: 
 async def test_a_reset_meanwhile_does_not_lose_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread reads the scenario, which takes effect after the reset."""
     books = RuleBooks(0, lambda _: ())
-    runtime: Any = SimpleNamespace(rules=books, log=TrafficLog(), settings=Settings())
+    runtime: Any = SimpleNamespace(rules=books, log=TrafficLog(), settings=Settings(), shared_rules=None)
     prepare = RuleBook.prepare
 
     def prepare_during_a_reset(book: RuleBook, sourced: SourcedScenario) -> list[ActiveRule]:

@@ -92,6 +92,8 @@ class Changes:
             yield commands
         finally:
             self.__commands = None
+            if (shared := self._runtime.shared_rules) is not None:
+                shared.note_change()
         if on_change is not None:
             change = RulesChange(before, rules.snapshot(namespaces)) if namespaces else None
             on_change(Change(tuple(commands), change))

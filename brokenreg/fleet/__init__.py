@@ -1,0 +1,1 @@
+"""Several brokenregs that act as one registry: how they find and call each other."""

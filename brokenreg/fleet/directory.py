@@ -1,0 +1,40 @@
+"""The replicas of a fleet, and where each of them receives calls."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from brokenreg.config.addresses import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One process of a fleet. `address` is where it receives calls, and `host` is the name of its machine."""
+
+    name: str
+    address: Address
+    host: str = ""
+
+    def __str__(self) -> str:
+        return f"replica {self.name} ({self.address})"
+
+
+def new_name() -> str:
+    """Return the name of a replica: 8 hexadecimal digits, chosen anew whenever a process starts."""
+    return secrets.token_hex(4)
+
+
+class Directory(Protocol):
+    """Knows the live replicas of the fleet."""
+
+    async def find(self, name: str) -> Replica | None:
+        """Return a live replica, or None if there is none with that name."""
+
+    async def live(self) -> list[Replica]:
+        """Return all live replicas, sorted by name."""
+
+    def announcing(self, own: Replica) -> AbstractAsyncContextManager[None]:
+        """Announce a replica to the others during a block."""

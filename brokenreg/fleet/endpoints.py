@@ -1,0 +1,52 @@
+"""What a replica does for others: the requests that its fleet listener serves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from brokenreg.fleet.calls import LISTENER
+from brokenreg.http.asgi import Handled, Handler, Receive, Scope, Send, complete, header
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.target import Endpoint
+from brokenreg.registry.responses import as_oci_error, error_response, ready_response
+from brokenreg.traffic.recorder import target_of, with_target
+
+REVISION = "/fleet/revisions/%d"
+"""The path of a revision of the shared states. A 204 says that the replica has adopted it."""
+
+_REVISION = re.compile(r"/fleet/revisions/([0-9]{1,18})")
+
+Adopt = Callable[[int], Awaitable[bool]]
+"""Catches up, and returns whether this replica has adopted that revision."""
+
+
+class ReplicaEndpoints:
+    """Serves the calls of other replicas: requests for upload sessions by `registry`, and `/fleet/...`."""
+
+    def __init__(self, registry: Handler, adopt: Adopt) -> None:
+        self._registry = registry
+        self._adopt = adopt
+
+    def __call__(self, scope: Scope, receive: Receive) -> Handled:
+        """Handle a call."""
+        if match := _REVISION.fullmatch(scope["path"]):
+            return partial(self._acknowledge, int(match[1]))
+        return self._serve_upload(scope, receive)
+
+    def _serve_upload(self, scope: Scope, receive: Receive) -> Handled:
+        """Serve a forwarded request. Names are resolved as at the listener that the client uses."""
+        listener = (header(scope, LISTENER.encode("ascii")) or b"").decode("latin-1")
+        target = target_of(scope).at_listener(listener)
+        if target.endpoint is not Endpoint.UPLOAD or not target.reference:
+            message = "replicas serve only upload sessions to each other"
+            return error_response(OCIError(404, ErrorCode.UNSUPPORTED, message))
+        return self._registry(with_target(scope, target), receive)
+
+    async def _acknowledge(self, revision: int, send: Send) -> None:
+        try:
+            response = ready_response(204 if await self._adopt(revision) else 409)
+        except Exception as error:  # noqa: BLE001 - every error becomes a response
+            response = error_response(as_oci_error(error))
+        await complete(response, send)

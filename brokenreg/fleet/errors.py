@@ -1,0 +1,33 @@
+"""Failures of calls between replicas. The message of each is one line."""
+
+from __future__ import annotations
+
+from brokenreg.storage.errors import StorageError
+
+
+class CallRefusedError(Exception):
+    """A received call has no valid signature; the message says what is wrong with it."""
+
+
+class NameTakenError(StorageError):
+    """Another live replica has the same name."""
+
+
+class ReplicaError(Exception):
+    """A call to another replica failed."""
+
+
+class ReplicaGoneError(ReplicaError):
+    """The other replica does not exist any more, or its connection was lost before it responded."""
+
+
+class ReplicaEndedError(ReplicaGoneError):
+    """The other replica refuses connections, so its process has ended."""
+
+
+class ReplicaSilentError(ReplicaError):
+    """The other replica did not respond within a time limit."""
+
+
+class UntrustedReplicaError(ReplicaError):
+    """The other side did not prove that it has the key of the fleet, or its response is too large."""

@@ -1,0 +1,56 @@
+"""What a replica needs to take part in a fleet."""
+
+from __future__ import annotations
+
+import contextlib
+
+from brokenreg.config.fleet import Network
+from brokenreg.fleet.acknowledgements import Acknowledgements
+from brokenreg.fleet.calls import Calls
+from brokenreg.fleet.directory import Directory, Replica
+from brokenreg.fleet.endpoints import REVISION, Adopt, ReplicaEndpoints
+from brokenreg.fleet.errors import NameTakenError, ReplicaError
+from brokenreg.fleet.reception import CallReceiver
+from brokenreg.fleet.signing import CallSigner
+from brokenreg.fleet.upload_forwarding import UploadForwarder
+from brokenreg.http.asgi import Handler
+from brokenreg.storage.counting import Counting
+from brokenreg.wording import quoted
+
+
+class Fleet:
+    """The part of one replica, `own`, in a fleet. `directory` knows the others."""
+
+    def __init__(
+        self, own: Replica, key: str, network: Network, directory: Directory, counting: Counting
+    ) -> None:
+        self.counting = counting
+        self.own = own
+        self.directory = directory
+        self._network = network
+        self._signer = CallSigner(key, own)
+        self.calls = Calls(self._signer, network)
+        self.acknowledgements = Acknowledgements(own.name, directory, self.calls)
+
+    async def check_name(self) -> None:
+        """Raise `NameTakenError` if another live replica has the name of this one: its folder was copied."""
+        other = await self.directory.find(self.own.name)
+        if other is None or other.address == self.own.address:
+            return
+        with contextlib.suppress(ReplicaError):  # it has ended without removing its row
+            await self.calls.call(other, "GET", REVISION % 0)
+            raise NameTakenError(
+                f"{other} of the machine {quoted(other.host)} has the same name: the data folder was copied; "
+                "remove the file DATA/replica in one of the two"
+            )
+
+    def forwarding(self, registry: Handler) -> Handler:
+        """Return the registry, but requests for the upload sessions of other replicas are forwarded."""
+        return UploadForwarder(registry, self.own.name, self.directory, self.calls)
+
+    def receiving(self, registry: Handler, adopt: Adopt) -> Handler:
+        """Return a handler for the calls of other replicas, which use `registry` without rules or login.
+
+        `adopt` catches up with shared states.
+        """
+        return CallReceiver(ReplicaEndpoints(registry, adopt), self._signer, self._network)
