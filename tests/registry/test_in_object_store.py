@@ -226,3 +226,19 @@ def hold(until: threading.Event) -> Failure:
         return reply
 
     return fail
+
+
+async def test_the_control_api_lists_and_verifies_objects(
+    registry: Brokenreg, http: httpx.AsyncClient, s3: S3
+) -> None:
+    content = uuid.uuid4().bytes * 5000
+    digest = await push_blob(http, "objects/verified", content)
+    remove_copies(registry)
+    path = f"{registry.control}/v1/blobs/{digest}"
+    assert (await http.get(path)).json()["size"] == len(content)
+    assert (await http.post(f"{path}/verify")).json()["intact"] is True
+    (key,) = [key for key, size in s3.objects(PREFIX).items() if size == len(content)]
+    s3.replace(PREFIX, key, content[::-1])
+    assert (await http.post(f"{path}/verify")).json()["intact"] is False
+    missing = await http.get(f"/v2/objects/verified/blobs/{digest}")
+    assert "its object has the digest" in error_of(missing, 404)["message"]

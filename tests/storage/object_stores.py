@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import obstore
 import pytest
@@ -62,15 +63,15 @@ class S3:
             return response.read().decode().count("<UploadId>")
 
     def replace(self, prefix: str, key: str, content: bytes) -> None:
-        url = f"{self.url}/{BUCKET}/{prefix}/{key}"
-        headers = {"content-type": "application/octet-stream"}
-        urllib.request.urlopen(urllib.request.Request(url, content, headers, method="PUT")).close()
+        obstore.put(self._store(prefix), key, content)
 
     def remove(self, prefix: str, key: str) -> None:
-        store = S3Store(
-            BUCKET, prefix=prefix, endpoint=self.url, client_options={"allow_http": True}, region="us-east-1"
-        )
-        obstore.delete(store, key)
+        obstore.delete(self._store(prefix), key)
+
+    def _store(self, prefix: str) -> S3Store:
+        keys: Any = {"access_key_id": "name", "secret_access_key": "hidden-in-tests"}
+        options: Any = {"allow_http": True}
+        return S3Store(BUCKET, prefix=prefix, endpoint=self.url, client_options=options, **keys)
 
 
 @contextmanager
