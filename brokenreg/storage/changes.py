@@ -56,6 +56,15 @@ class BlobLinked:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkTouched:
+    """A client requested a blob of a repository at `when` (seconds since the epoch)."""
+
+    key: RepositoryKey
+    digest: Digest
+    when: float
+
+
+@dataclass(frozen=True, slots=True)
 class BlobsUnlinked:
     """Repositories may no longer serve these blobs."""
 
@@ -113,6 +122,7 @@ Change = (
     | ManifestDeleted
     | TagDeleted
     | BlobLinked
+    | LinkTouched
     | BlobsUnlinked
     | TimesCorrected
     | UploadOpened

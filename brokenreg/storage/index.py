@@ -6,6 +6,7 @@ Reads use memory, except for manifest bytes and recipes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -29,6 +30,9 @@ from brokenreg.storage.shared_states import Publication
 BODIES = 16 * 1024 * 1024
 """Maximum memory for the bytes of recent manifests. One has at most `MAX_MANIFEST`."""
 
+_TOUCHED = 12 * 3600.0
+"""Seconds within which only the first request for a blob is written to a shared database."""
+
 _UNLINKED = 256
 """Maximum number of links that are deleted in one transaction."""
 
@@ -51,6 +55,7 @@ class Index(Records):
         self._bodies: FIFOCache[Digest, bytes] = FIFOCache(BODIES, getsizeof=len)
         self.recipes = Recipes(self._database)
         self.replicas = ReplicaTable(self._database)
+        self._touching: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def open(cls, engine: Engine, place: str = "file:") -> Index:
@@ -198,9 +203,21 @@ class Index(Records):
     def touch_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
         """Note that a client has requested a blob: it may be about to push a manifest that mentions it.
 
-        The time is only in memory. After a restart, the blob may be removed a day earlier.
+        The time is only in memory. After a restart, the blob may be removed a day earlier. If another process
+        can remove the blob, the time is also written to the database twice a day.
         """
-        self.repositories[key].links[digest] = when
+        links = self.repositories[key].links
+        if self.is_shared and when // _TOUCHED > links[digest] // _TOUCHED:
+            writing = asyncio.create_task(self._touch(key, digest, when))
+            self._touching.add(writing)
+            writing.add_done_callback(self._touching.discard)
+        links[digest] = when
+
+    async def _touch(self, key: RepositoryKey, digest: Digest, when: float) -> None:
+        with contextlib.suppress(StorageError):  # the blob may be removed earlier
+            await self._database.write(
+                lambda connection: statements.touch_link(connection, key, digest, when)
+            )
 
     def touch_manifest(self, key: RepositoryKey, digest: Digest, when: float) -> None:
         """Note that a manifest was requested. The time is only in memory."""

@@ -12,6 +12,7 @@ from brokenreg.storage.changes import (
     BlobLinked,
     BlobsUnlinked,
     Change,
+    LinkTouched,
     ManifestDeleted,
     ManifestPut,
     ObjectsForgotten,
@@ -164,6 +165,9 @@ class Records:
                     self._sizes[digest] = size
                 if upload_id is not None:
                     self.uploads.pop(upload_id, None)
+            case LinkTouched(key, digest, when):
+                links = self.repositories[key].links
+                links[digest] = max(links[digest], when)
             case BlobsUnlinked(removed):
                 for key, digest in removed:
                     self._remove_link(key, digest)

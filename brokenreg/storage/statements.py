@@ -13,6 +13,7 @@ from brokenreg.storage.changes import (
     BlobLinked,
     BlobsUnlinked,
     Changes,
+    LinkTouched,
     ManifestDeleted,
     ManifestPut,
     TagDeleted,
@@ -121,6 +122,14 @@ def link_blob(connection: Connection, link: BlobLinked) -> Changes:
     if link.upload_id is not None:
         connection.execute("DELETE FROM uploads WHERE id = ?", (link.upload_id,))
     return (link,)
+
+
+def touch_link(connection: Connection, key: RepositoryKey, digest: Digest, when: float) -> Changes:
+    """Set the time of a link to `when`, unless it is later or the link was deleted."""
+    touched = connection.execute(
+        f"UPDATE links SET linked = ? WHERE {_IS_LINK} AND linked < ?", (when, *key, digest, when)
+    )
+    return (LinkTouched(key, digest, when),) if touched.rowcount else ()
 
 
 def unlink_blobs(

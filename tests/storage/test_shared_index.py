@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -15,7 +16,7 @@ from brokenreg.storage.errors import NewerIndexError, StorageError
 from brokenreg.storage.index import Index
 from brokenreg.storage.records import UploadRow
 from tests.postgresql import PostgreSQLServer
-from tests.storage.contents import manifest_of
+from tests.storage.contents import DAY, manifest_of
 
 KEY = ("", "team/app")
 PATIENCE = 20.0
@@ -123,6 +124,23 @@ async def test_changes_at_both_are_applied_in_the_same_order(pair: tuple[Watched
     first, second = pair
     assert tags(first) == tags(second) != {}
     assert first.repositories == second.repositories
+
+
+async def test_a_blob_that_is_requested_at_one_is_not_garbage_for_the_other(
+    pair: tuple[Watched, Watched],
+) -> None:
+    """A client that found it may be about to push a manifest that mentions it."""
+    first, second = pair
+    now = time.time()
+    await first.link_blob(KEY, BLOB, now - 3 * DAY)
+    await second.catch_up()
+    first.touch_link(KEY, BLOB, now)
+    await second.until(lambda: second.repositories[KEY].links[BLOB] == now)
+    assert await second.unlink_blobs(KEY, [BLOB], unused_since=now - DAY) == 0
+    first.touch_link(KEY, BLOB, now + 0.001)  # once is enough for half a day
+    await second.unlink_blobs(KEY, [BLOB])
+    await first.catch_up()
+    assert not first.is_linked(BLOB)
 
 
 async def test_upload_sessions_belong_to_one_process(database_url: str) -> None:

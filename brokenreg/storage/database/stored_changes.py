@@ -11,6 +11,7 @@ from brokenreg.storage.changes import (
     BlobLinked,
     BlobsUnlinked,
     Change,
+    LinkTouched,
     ManifestDeleted,
     ManifestPut,
     ObjectsForgotten,
@@ -37,6 +38,8 @@ def encode(change: Change) -> str | None:
             return _json("tag-deleted", key, tag)
         case BlobLinked(key, digest, linked, size, _):
             return _json("blob-linked", key, digest, linked, size)
+        case LinkTouched(key, digest, when):
+            return _json("link-touched", key, digest, when)
         case BlobsUnlinked(links):
             return _json("blobs-unlinked", links)
         case TimesCorrected(key, now):
@@ -69,6 +72,8 @@ def decode(body: str) -> Change | None:
             return TagDeleted(_pair(key), tag)
         case ["blob-linked", key, digest, linked, size]:
             return BlobLinked(_pair(key), Digest(digest), linked, size)
+        case ["link-touched", key, digest, when]:
+            return LinkTouched(_pair(key), Digest(digest), when)
         case ["blobs-unlinked", links]:
             return BlobsUnlinked(tuple((_pair(key), Digest(digest)) for key, digest in links))
         case ["times-corrected", key, now]:
