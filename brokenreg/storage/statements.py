@@ -55,10 +55,10 @@ ON CONFLICT (namespace, repository, digest) DO UPDATE SET linked = excluded.link
 _PUT_SIZE = """
 INSERT INTO blob_sizes (digest, size) VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET size = excluded.size
 """
+_IS_NAME_KNOWN = "SELECT 1 FROM pushed WHERE namespace = ? AND repository = ?"
 _PUT_NAME = """
 INSERT INTO pushed (number, namespace, repository)
-SELECT coalesce(max(number), 0) + 1, CAST(? AS TEXT), CAST(? AS TEXT) FROM pushed WHERE TRUE
-ON CONFLICT (namespace, repository) DO NOTHING
+SELECT coalesce(max(number), 0) + 1, CAST(? AS TEXT), CAST(? AS TEXT) FROM pushed
 """
 
 
@@ -177,7 +177,9 @@ def forget_sizes(connection: Connection) -> Changes:
 
 def _note_push(connection: Connection, key: RepositoryKey) -> None:
     """Remember the name of a repository that was pushed to, up to `MOST_NAMES`."""
-    if not is_cache(key) and connection.execute(_PUT_NAME, key).rowcount:
-        connection.execute(
-            "DELETE FROM pushed WHERE number <= (SELECT max(number) FROM pushed) - ?", (MOST_NAMES,)
-        )
+    if is_cache(key) or connection.execute(_IS_NAME_KNOWN, key).fetchone():
+        return
+    connection.execute(_PUT_NAME, key)
+    connection.execute(
+        "DELETE FROM pushed WHERE number <= (SELECT max(number) FROM pushed) - ?", (MOST_NAMES,)
+    )
