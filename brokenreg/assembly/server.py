@@ -15,8 +15,9 @@ from brokenreg import __version__
 from brokenreg.assembly.applications import Applications, authenticated
 from brokenreg.assembly.fleet import fleet_address, running_fleet, taking_part
 from brokenreg.assembly.listeners import Listeners, quiet_handshakes
+from brokenreg.assembly.process_arguments import hide_argument
 from brokenreg.assembly.proxy import running_proxy
-from brokenreg.config.databases import read_database_url
+from brokenreg.config.databases import passwords_in, read_database_url
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.registry_view import RegistryView
@@ -240,6 +241,8 @@ class Server:
 def _database(settings: Settings) -> str:
     """Return the URL of the database. Raise `StorageError` or `OSError` if it cannot be read."""
     if settings.database_file is None:
+        for password in passwords_in(settings.database):
+            hide_argument(password)
         return settings.database
     try:
         return read_database_url(settings.database_file)

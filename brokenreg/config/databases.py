@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from brokenreg.redaction import redact_text
+from brokenreg.redaction import announces_secret, redact_text
 from brokenreg.wording import quoted
 
 SQLITE = "sqlite:"
@@ -22,6 +23,15 @@ def database_url(text: str) -> str:
             "postgresql://NAME@HOST/DATABASE"
         )
     return text
+
+
+def passwords_in(url: str) -> list[str]:
+    """Return the passwords in a URL of `database_url`, spelled as they are there."""
+    parts = urlsplit(url)
+    login, _, _ = parts.netloc.rpartition("@")
+    parameters = (each.partition("=") for each in parts.query.split("&"))
+    found = [login.partition(":")[2], *(value for name, _, value in parameters if announces_secret(name))]
+    return [each for each in found if each]
 
 
 def read_database_url(path: Path) -> str:

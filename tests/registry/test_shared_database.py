@@ -191,6 +191,17 @@ def test_the_password_appears_nowhere(tmp_path: Path, database_url: str) -> None
     assert "wrong-one" not in shown
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the arguments can be changed in /proc")
+def test_the_list_of_processes_shows_no_password(tmp_path: Path, database_url: str) -> None:
+    url = f"{database_url}?password=a-secret&sslmode=disable"
+    with brokenreg_process(tmp_path / "data", "--database", url) as running:
+        assert httpx.get(f"{running.url}/v2/_catalog").status_code == 200
+        arguments = Path(f"/proc/{running.process.pid}/cmdline").read_text()
+    assert "a-secret" not in arguments
+    assert "postgresql://brokenreg:********@127.0.0.1" in arguments
+    assert "?password=********&sslmode=disable" in arguments
+
+
 def refusal(tmp_path: Path, *arguments: str, **environment: str) -> str:
     """Return what a brokenreg that cannot start prints."""
     command = [sys.executable, "-m", "brokenreg", "serve", *serve_command(tmp_path / "data", *arguments)]

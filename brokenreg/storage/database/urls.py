@@ -14,9 +14,11 @@ def engine_for(url: str, folder: DataFolder) -> Engine:
     if url == SQLITE:
         return SQLite(folder.index)
     try:
-        from brokenreg.storage.database.postgresql import PostgreSQL
+        import psycopg  # noqa: F401 - is it there?
     except ImportError:
         raise StorageError(
             '--database postgresql:// needs psycopg: run pip install "brokenreg[fleet]"'
         ) from None
+    from brokenreg.storage.database.postgresql import PostgreSQL
+
     return PostgreSQL(url, folder.replica_name())
