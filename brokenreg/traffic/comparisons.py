@@ -1,4 +1,4 @@
-"""Comparisons in filters: `>=500`, `<2s`, `1KiB-1MiB`, or one value."""
+"""Comparisons in filters: `>=500`, `<2s`, `1KiB-1MiB`, `5xx`, or one value."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ Number = Callable[[str], float]
 
 _COMPARISON = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
 _OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+
+_STATUS_DIGITS = 3
+_STATUS = re.compile(r"([1-9])xx|([0-9]{3})(?:-([0-9]{3}))?|(none)", re.IGNORECASE)
 
 
 def parse_comparison(text: str, number: Number) -> Test | None:
@@ -32,6 +35,27 @@ def parse_comparison(text: str, number: Number) -> Test | None:
     except ValueError:
         return None
     return (lambda value: first <= value <= last) if first <= last else None
+
+
+def parse_status(text: str) -> Callable[[int | None], bool] | None:
+    """Return the test for a status (`404`, `5xx`, `500-503`, `>=400`, `none`), or None if it is invalid."""
+    match = _STATUS.fullmatch(text)
+    if match is None:
+        passes = parse_comparison(text, _status_code) if text[:1] in "<>" else None
+        return None if passes is None else lambda status: status is not None and passes(status)
+    if match[4]:
+        return lambda status: status is None
+    if match[1]:
+        first, last = int(match[1]) * 100, int(match[1]) * 100 + 99
+    else:
+        first, last = int(match[2]), int(match[3] or match[2])
+    return lambda status: status is not None and first <= status <= last
+
+
+def _status_code(text: str) -> int:
+    if len(text) != _STATUS_DIGITS:
+        raise ValueError
+    return whole(text)
 
 
 def whole(text: str) -> int:

@@ -19,7 +19,7 @@ from brokenreg.oci.sizes import parse_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.redaction import REDACTED
 from brokenreg.traffic.bodies import Bodies
-from brokenreg.traffic.comparisons import Number, parse_comparison, whole
+from brokenreg.traffic.comparisons import Number, parse_comparison, parse_status, whole
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.upstream_events import Cache
 
@@ -125,27 +125,9 @@ def _compared(number_of: NumberOf, number: Number) -> Callable[[str], Filter | N
     return parse
 
 
-def _status_code(text: str) -> int:
-    if len(text) != _STATUS_DIGITS:
-        raise ValueError
-    return whole(text)
-
-
-_STATUS_DIGITS = 3
-_STATUS = re.compile(r"([1-9])xx|([0-9]{3})(?:-([0-9]{3}))?|(none)", re.IGNORECASE)
-
-
 def _status(value: str) -> Filter | None:
-    match = _STATUS.fullmatch(value)
-    if match is None:
-        return _compared(lambda exchange: exchange.status, _status_code)(value) if value[:1] in "<>" else None
-    if match[4]:
-        return lambda exchange: exchange.status is None
-    if match[1]:
-        first, last = int(match[1]) * 100, int(match[1]) * 100 + 99
-    else:
-        first, last = int(match[2]), int(match[3] or match[2])
-    return lambda exchange: exchange.status is not None and first <= exchange.status <= last
+    test = parse_status(value)
+    return None if test is None else lambda exchange: test(exchange.status)
 
 
 _BLOB = "blob"

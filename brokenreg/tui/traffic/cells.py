@@ -10,7 +10,7 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.connections import no_request_reason
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.text import ELLIPSIS, beginning, fit, fit_end, visible
-from brokenreg.tui.traffic.transfer import Kind, Transfer, is_miss
+from brokenreg.tui.traffic.transfer import Kind, Transfer, announced, body_bytes, is_miss
 
 _DIGEST_SHOWN = 6
 _NAME_AT_LEAST = 6
@@ -268,3 +268,20 @@ def progress_bar(done: int, whole: int, width: int = 9) -> str:
     room = width - len(words)
     full, part = divmod(int(share * room * 8), 8)
     return f"{'█' * full}{_EIGHTHS[part] if part else ''}".ljust(room, _BEFORE) + words
+
+
+def elapsed(transfer: Transfer, seconds: float | None, now: float) -> str:
+    """Return the duration of a transfer, or that until `now`; a hyphen if the end of a request is unknown."""
+    if seconds is not None:
+        return duration_word(seconds)
+    if any(each.end_is_unknown for each in transfer.members):
+        return "-"
+    return duration_word(max(0.0, now - transfer.members[0].started), False)
+
+
+def progress(exchange: Exchange) -> str:
+    """Return how much of the body has passed in flight, or nothing if that is unknown."""
+    whole = announced(exchange)
+    if exchange.ended is None and whole and exchange.method != "HEAD" and body_bytes(exchange):
+        return progress_bar(body_bytes(exchange), whole)
+    return ""

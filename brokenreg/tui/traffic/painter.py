@@ -17,7 +17,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.text import fit
 from brokenreg.tui.theme import cursor_style
 from brokenreg.tui.traffic import cells, outcome
-from brokenreg.tui.traffic.cells import progress_bar, span_bar
+from brokenreg.tui.traffic.cells import span_bar
 from brokenreg.tui.traffic.columns import CLIENT_READ, MS, SIZE, STATUS, Columns, Wishes
 from brokenreg.tui.traffic.marks import MARK, Marks
 from brokenreg.tui.traffic.rows import Row, Rows
@@ -25,8 +25,6 @@ from brokenreg.tui.traffic.transfer import (
     Kind,
     Summary,
     Transfer,
-    announced,
-    body_bytes,
     is_miss,
     known_end,
     summarise,
@@ -193,7 +191,7 @@ class Painter:
         """Return its progress, or that its content was not found; on a wide screen, the cache's result."""
         if is_miss(exchange, kind):
             return "not found"
-        return _progress(exchange) or (str(exchange.cache or "") if width >= _WIDE else "")
+        return cells.progress(exchange) or (str(exchange.cache or "") if width >= _WIDE else "")
 
     def _transfer_words(self, transfer: Transfer, rows: Rows, mark: str, width: int) -> _Words:
         summary = self._summary(transfer)
@@ -222,7 +220,7 @@ class Painter:
             size=cells.share_word(summary.sent, summary.announced)
             if is_moving
             else cells.bytes_word(summary.sent),
-            elapsed=_elapsed(transfer, summary.seconds, now),
+            elapsed=cells.elapsed(transfer, summary.seconds, now),
             note=blobs,
             note_style="quiet",
             bar=bar,
@@ -283,23 +281,6 @@ class Painter:
         return self._widget.get_component_rich_style(f"traffic--{name}")
 
 
-def _elapsed(transfer: Transfer, seconds: float | None, now: float) -> str:
-    """Return the duration of a transfer, or that until `now`; a hyphen if the end of a request is unknown."""
-    if seconds is not None:
-        return cells.duration_word(seconds)
-    if any(each.end_is_unknown for each in transfer.members):
-        return "-"
-    return cells.duration_word(max(0.0, now - transfer.members[0].started), False)
-
-
 def _column(text: str, width: int) -> str:
     """Return a text and a space, or nothing for a column that is not shown."""
     return f"{fit(text, width)} " if width else ""
-
-
-def _progress(exchange: Exchange) -> str:
-    """Return how much of the body has passed in flight, or nothing if that is unknown."""
-    whole = announced(exchange)
-    if exchange.ended is None and whole and exchange.method != "HEAD" and body_bytes(exchange):
-        return progress_bar(body_bytes(exchange), whole)
-    return ""
