@@ -44,6 +44,7 @@ _LONG = (
     "docs/test_how_to",
     "docs/test_examples",
     "assembly/test_crash",
+    "fleet/test_crash",
     "clients/",
     "assembly/test_shutdown",
     "storage/test_cache_model",
