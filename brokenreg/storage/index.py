@@ -19,7 +19,7 @@ from brokenreg.storage import shared_states, statements
 from brokenreg.storage.changes import BlobLinked, BlobsUnlinked, ManifestPut, ObjectsForgotten
 from brokenreg.storage.counting import Counting
 from brokenreg.storage.database import Connection, Database, Engine
-from brokenreg.storage.errors import StorageError, StorageFullError
+from brokenreg.storage.errors import DatabaseUnreachableError, StorageError, StorageFullError
 from brokenreg.storage.memory import Records
 from brokenreg.storage.objects import statements as object_statements
 from brokenreg.storage.recipes import Recipes
@@ -65,7 +65,7 @@ class Index(Records):
         """
         index = cls(engine, place)
         await index._database.open()
-        with contextlib.suppress(StorageFullError):  # it can be done at a later start
+        with contextlib.suppress(StorageFullError, DatabaseUnreachableError):  # a later start can do it
             await index._database.write(statements.forget_sizes)
         for other in index.object_places - {place}:
             await index.close()
