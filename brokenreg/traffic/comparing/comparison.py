@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -136,17 +137,22 @@ async def compare(left: Sequence[Exchange], right: Sequence[Exchange], kept: Kep
         return (await compare(right, left, kept)).mirrored()
     sides = [[each async for each in Subjects(kept).read(side[:MOST])] for side in (left, right)]
     keys = joint_keys(*([subject for _, subject in side] for side in sides))
+    await asyncio.sleep(0)  # each of these steps takes milliseconds, with thousands of requests
     ours, theirs = [await _attempts(side, of_side) for side, of_side in zip(sides, keys, strict=True)]
     names = [*ours], [*theirs]
     spans = {key: (_span(ours[key]), _span(theirs[key])) for key in ours if key in theirs}
+    await asyncio.sleep(0)
+    alignment = align(*names)
+    await asyncio.sleep(0)
     rows: list[Row] = []
-    async for aligned in paced(align(*names)):
+    async for aligned in paced(alignment):
         lefts = [] if aligned.left is None else ours[names[0][aligned.left]]
         rights = [] if aligned.right is None else theirs[names[1][aligned.right]]
         first = len(rows)
         rows += [row async for row in _rows(lefts, rights, kept)]
         overall = [*_attempts_differ(lefts, rights), *_order_differs(aligned, names[0], spans)]
         rows[first] = replace(rows[first], differences=(*rows[first].differences, *overall))
+    await asyncio.sleep(0)
     return Comparison(tuple(rows), _totals(left), _totals(right))
 
 
