@@ -58,12 +58,13 @@ async def test_the_header_names_the_file_and_its_time(har: Path) -> None:
         assert "LIVE" not in header
 
 
-@pytest.mark.parametrize("key", ["!", "n", "N", "r", "0", "p"])
+@pytest.mark.parametrize("key", ["!", "i", "n", "N", "r", "0", "p"])
 async def test_what_changes_something_is_refused_with_the_reason(har: Path, key: str) -> None:
     async with viewing(har) as pilot:
         await look(pilot, key)
         assert "this panel is read-only" in said(pilot.app)
         assert "Fail next" not in lines(pilot.app)[-1]
+        assert "Breakpoints" not in lines(pilot.app)[-1]
 
 
 async def test_the_other_tabs_say_what_they_need(har: Path) -> None:

@@ -13,7 +13,8 @@ from brokenreg.oci.mediatypes import ManifestFacts
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.traffic.grouping import Transfers
-from brokenreg.tui.traffic.transfer import IDLE, MEMBERS, Kind, Transfer, summarise
+from brokenreg.tui.traffic.summary import summarise
+from brokenreg.tui.traffic.transfer import IDLE, MEMBERS, Kind, Transfer
 
 SESSION = f"blobs/uploads/{1:032x}"
 A, B, C = digest("aa"), digest("bb"), digest("cc")
@@ -214,6 +215,56 @@ def test_what_is_pulled_again_is_another_pull() -> None:
     busy = exchange(log, f"/v2/library/app/blobs/{B}", at=31.1)
     (going,) = grouped([busy], transfers)
     assert grouped([asked(log, f"manifests/{own}", 60)], transfers) == [going], "it is not over"
+
+
+def test_a_pull_may_request_no_manifest_that_the_client_has_kept() -> None:
+    """It sends HEAD for the tag, and then requests the blobs that it has removed."""
+    log = TrafficLog()
+    facts = ManifestFacts(names=(A, B, C), config=C, layers=(A, B))
+    transfers = Transfers(lambda each: facts if each.method == "GET" else ManifestFacts())
+
+    def pull(at: float, own: str, *asks: tuple[str, str]) -> Transfer:
+        found = []
+        for what, method in (("manifests/1", "HEAD"), *asks):
+            each = exchange(log, f"/v2/library/app/{what}", method=method, at=at)
+            found += grouped([each], transfers)
+            answer(log, each, 200, size=10)
+            each.response_headers += (("docker-content-digest", own),)
+            end(log, each)
+        assert found[0] is not None
+        assert len(set(found)) == 1
+        return found[0]
+
+    first, other = digest("ee"), digest("ff")
+    blobs = [(f"blobs/{each}", "GET") for each in (A, B, C)]
+    one = pull(0, first, (f"manifests/{first}", "GET"), *blobs)
+    two = pull(10, first, *blobs[:2])
+    assert two is not one
+    assert two.blobs == {A, B, C}
+    assert pull(16, first, *blobs) not in (one, two), "the second one was not complete"
+    assert pull(22, other, (f"manifests/{other}", "GET"), *blobs) not in (one, two)
+
+
+def test_what_several_attempts_sent_counts_once() -> None:
+    log = TrafficLog()
+    transfers = Transfers(nothing)
+
+    def ask(status: int, size: int, of: int, begin: int | None = None) -> tuple[int, int]:
+        each = exchange(log, f"/v2/library/app/blobs/{A}")
+        pull = transfers.assign(each)
+        answer(log, each, status, size=size, of=of)
+        if begin is not None:
+            each.response_headers += (("content-range", f"bytes {begin}-{begin + of - 1}/100"),)
+        end(log, each)
+        assert pull is not None
+        summary = summarise(pull)
+        return summary.sent, summary.announced
+
+    assert ask(200, 30, 100) == (30, 100)
+    assert ask(503, 67, 67) == (30, 100), "an error is no part of the blob"
+    assert ask(206, 20, 70, begin=30) == (50, 100)
+    assert ask(206, 10, 20, begin=80) == (60, 100), "with a gap"
+    assert ask(200, 100, 100) == (100, 100)
 
 
 def test_a_new_transfer_begins_after_a_push() -> None:

@@ -16,7 +16,7 @@ from brokenreg.runtime.errors import OperationError
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Question, say
-from brokenreg.tui.disabled_reasons import HasDisabledReasons
+from brokenreg.tui.disabled_reasons import READ_ONLY, HasDisabledReasons
 from brokenreg.tui.holding.breakpoints import BreakpointsScreen
 from brokenreg.tui.holding.edit import EditScreen
 from brokenreg.tui.holding.in_flight import HeldLine, InFlight
@@ -88,6 +88,8 @@ class HoldingControls(Container, HasDisabledReasons):
                     return f"the next step of #{target.id} is still being sent"
                 if action == "edit" and target.status is not None:
                     return f"the headers of #{target.id} were sent, so they can no longer be edited"
+            case "breakpoints" if not self._operations.may_change and not len(self._gate.breakpoints):
+                return f"no breakpoints; {READ_ONLY}"
             case "toggle_breakpoints" if not len(self._gate.breakpoints):
                 return "no breakpoints; {holding.breakpoints} adds one"
         return super().disabled_reason(action)

@@ -56,6 +56,7 @@ class Transfers:
         digest = exchange.target.reference if is_digest(exchange.target.reference) else ""
         is_stranger = exchange.endpoint is Endpoint.MANIFEST and kind is not Kind.PUSH
         newest: Transfer | None = None
+        later: list[Transfer] = []
         for transfer in reversed(going):
             if not transfer.takes(exchange, kind, tag):
                 continue
@@ -63,7 +64,8 @@ class Transfers:
                 return transfer
             is_named = transfer.names(digest, self._read)
             if is_named:
-                return transfer
+                return next((each for each in later if each.inherit(transfer)), transfer)
+            later.append(transfer)
             if newest is None and (
                 is_named is None or not is_stranger or digest == transfer.first.target.reference
             ):

@@ -21,14 +21,8 @@ from brokenreg.tui.traffic.cells import span_bar
 from brokenreg.tui.traffic.columns import CLIENT_READ, MS, SIZE, STATUS, Columns, Wishes
 from brokenreg.tui.traffic.marks import MARK, Marks
 from brokenreg.tui.traffic.rows import Row, Rows
-from brokenreg.tui.traffic.transfer import (
-    Kind,
-    Summary,
-    Transfer,
-    is_miss,
-    known_end,
-    summarise,
-)
+from brokenreg.tui.traffic.summary import Summary, summarise
+from brokenreg.tui.traffic.transfer import Kind, Transfer, is_miss, known_end
 from brokenreg.wording import counted
 
 _NAMED = len("Status")

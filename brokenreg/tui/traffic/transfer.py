@@ -1,9 +1,9 @@
-"""One pull or push: the exchanges that belong to it, and a summary in numbers. Free of Textual."""
+"""One pull or push: the exchanges that belong to it. Free of Textual."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -105,6 +105,17 @@ class Transfer:
             self.learn(read)
         return digest in self._names if self._names else None
 
+    def inherit(self, earlier: Transfer) -> bool:
+        """Learn what an earlier transfer of the same manifest names. Return whether this was possible.
+
+        A client that has kept the manifest sends only HEAD for it, and then requests the blobs.
+        """
+        if self.blobs or earlier._is_busy() or self._names.isdisjoint(earlier._names):
+            return False
+        self._names |= earlier._names
+        self.blobs |= earlier.blobs
+        return True
+
     def learn(self, read: Read) -> None:
         """Read the manifests that arrived since the last call."""
         for exchange in [each for each in self._unread if each.ended is not None]:
@@ -156,7 +167,15 @@ class Transfer:
 
     def last_bodies(self) -> list[Exchange]:
         """Return the last exchange for each blob."""
-        return [each for each in self.last_attempts() if each.endpoint in _BODIES and each.method != "HEAD"]
+        return [attempts[-1] for attempts in self.bodies()]
+
+    def bodies(self) -> list[Sequence[Exchange]]:
+        """Return the exchanges for each blob, in order of arrival."""
+        return [
+            attempts
+            for attempts in self._attempts.values()
+            if attempts[-1].endpoint in _BODIES and attempts[-1].method != "HEAD"
+        ]
 
     def _is_idle(self, now: float) -> bool:
         return not self._is_busy() and now - self._latest > IDLE
@@ -222,36 +241,3 @@ def known_end(exchange: Exchange, now: float) -> float:
     if exchange.ended is None and not exchange.end_is_unknown:
         return now
     return exchange.started + (exchange.timeline.last_at or 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A transfer in numbers. `sent` and `announced` are bytes of blobs; `seconds` is None until it ends."""
-
-    held: int
-    in_flight: int
-    failed: int
-    sent: int
-    announced: int
-    blobs_done: int
-    blobs: int
-    seconds: float | None
-
-
-def summarise(transfer: Transfer) -> Summary:
-    """Return the summary of a transfer; retries count once."""
-    bodies = transfer.last_bodies()
-    done = {request_key(each)[1] for each in bodies if is_whole_blob(each)}
-    seen = done | {each.target.reference for each in bodies if each.target.reference}
-    busy = sum(each.ended is None for each in transfer.members)
-    end = max((each.started + (each.duration or 0.0) for each in transfer.members), default=0.0)
-    return Summary(
-        held=sum(each.held_since is not None for each in transfer.members),
-        in_flight=busy,
-        failed=sum(transfer.is_failure(each) for each in transfer.last_attempts() if each.method != "HEAD"),
-        sent=sum(body_bytes(each) for each in bodies),
-        announced=sum(max(announced(each) or 0, body_bytes(each)) for each in bodies),
-        blobs_done=len(done),
-        blobs=max(len(seen), len(transfer.blobs)),
-        seconds=None if busy else end - transfer.members[0].started,
-    )

@@ -13,7 +13,8 @@ from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.tui.text import beginning, visible
 from brokenreg.tui.traffic import cells, outcome
 from brokenreg.tui.traffic.detail.headers import Part, duration_text
-from brokenreg.tui.traffic.transfer import Kind, Summary, Transfer, announced, body_bytes, summarise
+from brokenreg.tui.traffic.summary import Summary, summarise
+from brokenreg.tui.traffic.transfer import Kind, Transfer, announced, body_bytes
 from brokenreg.wording import counted
 
 MOST = 40
