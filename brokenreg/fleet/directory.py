@@ -30,8 +30,11 @@ def new_name() -> str:
 class Directory(Protocol):
     """Knows the live replicas of the fleet."""
 
-    async def find(self, name: str) -> Replica | None:
-        """Return a live replica, or None if there is none with that name."""
+    async def find(self, name: str, *, not_at: Address | None = None) -> Replica | None:
+        """Return a live replica, or None if there is none with that name. Raise `StorageError`.
+
+        `not_at` is an address at which it no longer is: it may have started again at another.
+        """
 
     async def live(self) -> list[Replica]:
         """Return all live replicas, sorted by name."""

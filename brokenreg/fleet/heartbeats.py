@@ -53,14 +53,17 @@ class Heartbeats:
         """When the last reading of all rows began."""
         self._reading = asyncio.Lock()
 
-    async def find(self, name: str) -> Replica | None:
-        """Return a live replica, or None if there is none with that name. Raise `StorageError`."""
-        found, asked = self._find(name), self._now()
+    async def find(self, name: str, *, not_at: Address | None = None) -> Replica | None:
+        """Return a live replica, or None if there is none with that name. Raise `StorageError`.
+
+        `not_at` is an address at which it no longer is: it may have started again at another.
+        """
+        found, asked = self._find(name, not_at), self._now()
         if found is None:  # it may have just started
             async with self._reading:
                 if self._read <= asked:  # otherwise, another caller has read since
                     await self.refresh()
-            found = self._find(name)
+            found = self._find(name, not_at)
         return found
 
     async def live(self) -> list[Replica]:
@@ -110,9 +113,11 @@ class Heartbeats:
         await self.refresh()
         await self._table.remove([each.row for each in self._seen.values() if self._is_old(each)])
 
-    def _find(self, name: str) -> Replica | None:
+    def _find(self, name: str, not_at: Address | None) -> Replica | None:
         seen = self._seen.get(name)
-        return _replica(seen.row) if seen is not None and self._lives(seen) else None
+        if seen is None or not self._lives(seen) or seen.row.address == str(not_at):
+            return None
+        return _replica(seen.row)
 
     def _lives(self, seen: _Seen) -> bool:
         return self._now() - seen.since < LIVE

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from brokenreg.config.addresses import Address
 from brokenreg.fleet.calls import LISTENER, Calls
-from brokenreg.fleet.directory import Directory
-from brokenreg.fleet.errors import ReplicaError, ReplicaGoneError
+from brokenreg.fleet.directory import Directory, Replica
+from brokenreg.fleet.errors import ReplicaEndedError, ReplicaError, ReplicaGoneError
 from brokenreg.fleet.reception import target_sent
 from brokenreg.http.asgi import (
     ClientDisconnectedError,
@@ -63,16 +64,13 @@ class UploadForwarder:
 
     async def _response(self, name: str, scope: Scope, receive: Receive) -> ReadyResponse:
         """Return the other replica's response. Raise `OCIError`, or `ClientDisconnectedError`."""
-        replica = await self.directory.find(name)
-        if replica is None:
-            raise _unknown(f"replica {name}, which had this upload session, has ended")
-        exchange_of(scope).add(ForwardedToReplica(replica.name, str(replica.address)))
-        body = RequestBody(scope, receive)
-        sent = (target_sent(scope), dict(_forwarded_headers(scope)))
+        replica = await self._find(name)
         try:
-            if stream_of(scope).body is None:
-                return await self.calls.call(replica, scope["method"], *sent)
-            return await self.calls.call(replica, scope["method"], *sent, body.chunks(), body.declared)
+            try:
+                return await self._call(replica, scope, receive)
+            except ReplicaEndedError:  # nothing was sent, and it may have started again at another address
+                replica = await self._find(name, replica.address)
+                return await self._call(replica, scope, receive)
         except ReplicaGoneError as error:
             raise _unknown(f"this upload session has ended: {error}") from None
         except ReplicaError as error:
@@ -82,6 +80,20 @@ class UploadForwarder:
                 f"this upload session cannot be reached: {error}",
                 headers={"retry-after": "5"},
             ) from None
+
+    async def _find(self, name: str, not_at: Address | None = None) -> Replica:
+        replica = await self.directory.find(name, not_at=not_at)
+        if replica is None:
+            raise _unknown(f"replica {name}, which had this upload session, has ended")
+        return replica
+
+    async def _call(self, replica: Replica, scope: Scope, receive: Receive) -> ReadyResponse:
+        exchange_of(scope).add(ForwardedToReplica(replica.name, str(replica.address)))
+        body = RequestBody(scope, receive)
+        sent = (replica, scope["method"], target_sent(scope), dict(_forwarded_headers(scope)))
+        if stream_of(scope).body is None:
+            return await self.calls.call(*sent)
+        return await self.calls.call(*sent, body.chunks(), body.declared)
 
 
 def _forwarded_headers(scope: Scope) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.fleet.fleets import Fleet, eventually
+from tests.fleet.fleets import Fleet, eventually, new_fleet
+from tests.postgresql import running_server
 from tests.server import Brokenreg
 
 ERROR = {"type": "error", "status": 418}
@@ -112,3 +114,21 @@ def test_twice_is_twice_in_all(three: list[Brokenreg], run: int) -> None:
     assert found == {418: 2, 404: 190}
     state = httpx.get(f"{three[0].control}{path}").json()
     assert (state["matched"], state["applied"]) == (192, 2)
+
+
+@pytest.mark.slow
+def test_rules_when_the_database_is_down(tmp_path: Path) -> None:
+    """A count that decides is exact or there is an error. Other rules need no database."""
+    with running_server() as server, new_fleet(server, tmp_path) as fleet:
+        replicas = [fleet.thread(name) for name in "ab"]
+        add(replicas[0], {"match": {"endpoint": "ping"}, "times": 2})
+        add(replicas[0], {"match": {"endpoint": "catalog"}})
+        server.stop()
+        for each in replicas:
+            response = httpx.get(f"{each.url}/v2/", timeout=30)
+            assert response.status_code == 503
+            assert response.json()["errors"][0]["code"] == "UNAVAILABLE"
+            assert httpx.get(f"{each.url}/v2/_catalog").status_code == 418
+        server.start()
+        eventually(lambda: httpx.get(f"{replicas[0].url}/v2/", timeout=30).status_code == 418)
+        assert [httpx.get(f"{each.url}/v2/", timeout=30).status_code for each in replicas] == [418, 200]

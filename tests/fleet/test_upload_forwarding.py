@@ -222,6 +222,16 @@ def test_a_replica_that_dies_in_the_middle_of_an_upload(fleet: Fleet) -> None:
     assert "start the upload again" in message_of(unknown)
 
 
+def test_a_session_continues_after_a_restart_of_its_replica(fleet: Fleet) -> None:
+    first, second = fleet.process("a"), fleet.process("b")
+    path = session(first, "team/app")
+    assert httpx.patch(f"{second.url}{path}", content=b"one ").status_code == 202
+    first.stop(signal.SIGKILL)
+    fleet.process("a")
+    put = httpx.put(f"{second.url}{path}", params={"digest": digest_of(b"one two")}, content=b"two")
+    assert put.status_code == 201, put.text
+
+
 def test_a_replica_that_stops_announces_it(fleet: Fleet) -> None:
     first, second = fleet.process("a"), fleet.process("b")
     path = session(first, "team/app")
