@@ -203,7 +203,7 @@ class Database:
 
     def _finish(self, jobs: Sequence[Job], committed: Sequence[Change]) -> None:
         """Apply the committed changes to memory, then give the jobs their results."""
-        errors = {id(change): error for change in committed if (error := self._applied(change)) is not None}
+        errors = self._apply(committed)
         for job in jobs:
             if job.future.done():  # the caller was cancelled
                 continue
@@ -213,14 +213,19 @@ class Database:
             else:
                 job.future.set_exception(error)
 
-    def _applied(self, change: Change) -> Exception | None:
-        """Apply a change to memory, and return the error if that fails. Other changes are still applied."""
-        try:
-            self._memory.apply(change)
-        except Exception as error:
-            logger.exception("a change was committed but not applied to memory; restart brokenreg to load it")
-            return error
-        return None
+    def _apply(self, committed: Sequence[Change]) -> dict[int, Exception]:
+        """Apply changes to memory. Return the errors of those that fail, by the `id` of the change."""
+        apply = self._memory.apply
+        errors: dict[int, Exception] = {}
+        for change in committed:
+            try:
+                apply(change)
+            except Exception as error:
+                logger.exception(
+                    "a change was committed but not applied to memory; restart brokenreg to load it"
+                )
+                errors[id(change)] = error
+        return errors
 
 
 def _first(errors: dict[int, Exception], job: Job) -> Exception | None:

@@ -75,7 +75,7 @@ class SQLite(Engine):
         is_changed = self._connection.total_changes != self._changed_before
         if is_changed and self._current_identity() != self._identity:
             raise FolderGoneError
-        self._committed = [*self._committed, *changes]
+        self._committed = [*self._committed, *changes] if self._committed else changes
 
     def rollback(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
