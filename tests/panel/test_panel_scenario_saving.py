@@ -80,6 +80,22 @@ async def test_what_a_client_did_can_be_required_again(
     assert "✗ the client requests a manifest again" in output
 
 
+async def test_expectations_are_not_made_from_what_a_removed_rule_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with bench(tmp_path, (100, 30)) as it:
+        rule = it.book.add(rule_of({"fault": "error", "times": 1}), "test")
+        for size in (1, 2):
+            await it.client.get(f"/v2/broken/random/manifests/layers-1_size-{size}kib")
+        assert "layers-1_size-1kib" in await offered(it)
+        await it.press("escape")
+        it.book.remove(rule.id)
+        screen = await offered(it)
+        assert "layers-1_size-2kib" in screen
+        assert "layers-1_size-1kib" not in screen
+
+
 async def test_a_name_is_suggested_that_no_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     async with bench(tmp_path) as it:

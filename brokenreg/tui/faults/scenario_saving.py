@@ -108,7 +108,7 @@ class SaveDialogue(SavingDialogue):
 
     async def _look(self) -> None:
         """Offer expectations made from the newest pull or push to which a rule was applied."""
-        run = await last_run(self._runtime.log, self._namespace)
+        run = await last_run(self._runtime.log, self._runtime.rules, self._namespace)
         self._seen = seen_expectations(run, [*self._runtime.rules.book(self._namespace)])
         if self._seen:
             product = visible(run[0].user_agent.partition(" ")[0]) or "a client"
