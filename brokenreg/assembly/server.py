@@ -207,6 +207,7 @@ class Server:
             registry=self.registry_urls,
             second_origin=self._listeners.second_origin.url,
             control=self.control_url,
+            replica=None if self._fleet is None else self._fleet.own.name,
             offline=runtime.proxy.is_offline,
             exchanges=self.log.end,
             log_size=self.log.size,

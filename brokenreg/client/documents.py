@@ -13,6 +13,7 @@ class Status(TypedDict):
     registry: list[str]
     second_origin: str
     control: str | None
+    replica: str | None
     offline: bool
     exchanges: int
     log_size: int

@@ -19,6 +19,7 @@ class Status(BaseModel):
         description="URL of the second origin, to which redirects and foreign locations lead"
     )
     control: str | None
+    replica: str | None = Field(None, description="name of this brokenreg in its fleet; null without one")
     offline: bool = Field(description="true if upstreams are never contacted")
     exchanges: int = Field(description="number of exchanges since the start")
     log_size: int = Field(description="memory that the exchange log uses, in bytes; `--log-memory` limits it")

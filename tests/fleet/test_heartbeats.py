@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import httpx
 import pytest
 
 from brokenreg.config.addresses import Address
@@ -12,6 +13,7 @@ from brokenreg.fleet.directory import Replica
 from brokenreg.fleet.heartbeats import BEAT, FORGOTTEN, LIVE, Heartbeats
 from brokenreg.storage.database.postgresql import PostgreSQL
 from brokenreg.storage.index import Index
+from tests.fleet.fleets import Fleet, name_of
 
 
 class Clock:
@@ -61,6 +63,11 @@ async def test_replicas_are_not_lost_because_the_database_was(index: Index) -> N
     assert await names(heartbeats) == ["a"]
     clock.now += 2 * LIVE
     assert await names(heartbeats) == ["a"]
+
+
+def test_the_status_has_the_name(fleet: Fleet) -> None:
+    running = fleet.thread("a")
+    assert httpx.get(f"{running.control}/v1/status").json()["replica"] == name_of(running)
 
 
 async def test_a_replica_that_has_just_started_is_found(index: Index) -> None:
