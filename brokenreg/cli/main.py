@@ -16,7 +16,7 @@ _MODULES = {
     "attach": "attach",
     **{name: name for name in ("run", "exam", "faults", "images", "profiles", "rules", "scenario", "check")},
     **dict.fromkeys(("status", "wait", "reset"), "server_state"),
-    **{name: name for name in ("view", "log", "breakpoints")},
+    **{name: name for name in ("view", "log", "breakpoints", "migrate")},
     **dict.fromkeys(("hold", "resume", "step", "abort"), "hold"),
 }
 """The module of each command."""

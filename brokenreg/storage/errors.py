@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
+from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import TOO_MANY_FILES, ErrorCode, OCIError, shutting_down, too_many_files
 
 _UNUSABLE = (errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTDIR, errno.ENODEV)
@@ -21,6 +22,10 @@ class FolderLockedError(StorageError):
 
 class NewerIndexError(StorageError):
     """The index was written by a newer brokenreg."""
+
+
+class NotEmptyError(StorageError):
+    """The database or the object store that should receive a copy has other content."""
 
 
 class DatabaseUnreachableError(StorageError):
@@ -54,6 +59,13 @@ class ObjectStoreError(StorageError):
 
 class ObjectMissingError(ObjectStoreError):
     """The object store has no such object."""
+
+
+class CorruptBlobError(StorageError):
+    """The file of a blob has other content."""
+
+    def __init__(self, digest: Digest, found: Digest) -> None:
+        super().__init__(f"blob {digest} is corrupt: its digest is {found}")
 
 
 class TooLargeError(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from cachetools import FIFOCache
@@ -20,6 +20,7 @@ from brokenreg.storage.changes import BlobLinked, BlobsUnlinked, ManifestPut, Ob
 from brokenreg.storage.counting import Counting
 from brokenreg.storage.database import Connection, Database, Engine
 from brokenreg.storage.errors import DatabaseUnreachableError, StorageError, StorageFullError
+from brokenreg.storage.imports.import_table import ImportTable
 from brokenreg.storage.memory import Records
 from brokenreg.storage.objects import statements as object_statements
 from brokenreg.storage.recipes import Recipes
@@ -55,6 +56,7 @@ class Index(Records):
         self._bodies: FIFOCache[Digest, bytes] = FIFOCache(BODIES, getsizeof=len)
         self.recipes = Recipes(self._database)
         self.replicas = ReplicaTable(self._database)
+        self.imports = ImportTable(self._database)
         self._touching: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -63,16 +65,33 @@ class Index(Records):
 
         `place` is the value of `--blobs`. It must be that with which the blobs were stored.
         """
-        index = cls(engine, place)
-        await index._database.open()
+        index = await cls.loaded(engine, place)
         with contextlib.suppress(StorageFullError, DatabaseUnreachableError):  # a later start can do it
             await index._database.write(statements.forget_sizes)
-        for other in index.object_places - {place}:
+        for problem in index._problems():
             await index.close()
-            raise StorageError(
-                f'invalid --blobs "{place}": the blobs of this index are in {other}; use --blobs {other}'
-            )
+            raise StorageError(problem)
         return index
+
+    @classmethod
+    async def loaded(cls, engine: Engine, place: str) -> Index:
+        """Open the index to copy it, even if it has not been copied entirely. Raise `StorageError`."""
+        index = cls(engine, place)
+        await index._database.open()
+        return index
+
+    def _problems(self) -> Iterator[str]:
+        """Yield why the index cannot be served, and what to do."""
+        for other in self.object_places - {self._place}:
+            yield (
+                f'invalid --blobs "{self._place}": the blobs of this index are in {other}; '
+                f"use --blobs {other}"
+            )
+        if self.unfinished_imports:
+            yield (
+                "the database is not complete, because a migration was interrupted; to continue it, "
+                'run "brokenreg migrate" again with the same options'
+            )
 
     def load(self, connection: Connection) -> Callable[[], None]:
         """Read the database in another thread. The returned function puts the result in place."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, KeysView
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import ManifestFacts
@@ -24,6 +24,7 @@ from brokenreg.storage.changes import (
     UploadsClosed,
 )
 from brokenreg.storage.database import Connection
+from brokenreg.storage.imports.import_table import unfinished
 from brokenreg.storage.records import (
     MOST_NAMES,
     Manifest,
@@ -61,6 +62,8 @@ class Records:
         self.object_places: set[str] = set()
         """The places that the objects were in when the index was loaded: one, or none without objects."""
         self.states = SharedStates()
+        self.unfinished_imports: list[str] = []
+        """The data folders whose content was not copied entirely when the index was loaded."""
 
     def repository(self, key: RepositoryKey) -> Repository | None:
         return self.repositories.get(key)
@@ -68,6 +71,11 @@ class Records:
     def present(self, keys: Iterable[RepositoryKey]) -> list[Repository]:
         """Return the repositories with these keys that exist."""
         return [self.repositories[key] for key in keys if key in self.repositories]
+
+    @property
+    def names(self) -> KeysView[RepositoryKey]:
+        """The repositories that were ever pushed to, the oldest first."""
+        return self._ever_pushed.keys()
 
     def was_pushed_to(self, key: RepositoryKey) -> bool:
         """Return whether anything was ever pushed to a repository, even if it was deleted later."""
@@ -131,6 +139,7 @@ class Records:
         ):
             self.objects[Digest(digest)] = StoredObject(key, size, stored, problem)
             self.object_places.add(place)
+        self.unfinished_imports += unfinished(connection)
         self.states.read(connection)
 
     def take_over(self, other: Records) -> None:
@@ -142,6 +151,7 @@ class Records:
         self._ever_pushed, self._configs, self._sizes = other._ever_pushed, other._configs, other._sizes
         self._linked, self._pushed = other._linked, other._pushed
         self.objects, self.object_places = other.objects, other.object_places
+        self.unfinished_imports = other.unfinished_imports
         self.states.replace(other.states)
 
     def apply(self, change: Change) -> None:

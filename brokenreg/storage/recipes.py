@@ -8,6 +8,7 @@ JSON by the database.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from brokenreg.storage.changes import Changes
 from brokenreg.storage.database import Connection, Database
@@ -65,11 +66,22 @@ class Recipes:
         select = "SELECT key, value FROM recipes WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
         return await self._rows(select, (prefix, end, most))
 
+    async def after(self, key: str, most: int) -> list[Record]:
+        """Return up to `most` records whose keys come after `key`, in order of key."""
+        return await self._rows(
+            "SELECT key, value FROM recipes WHERE key > ? ORDER BY key LIMIT ?", (key, most)
+        )
+
+    async def last_key(self) -> str:
+        """Return the last key in order, or "" without records."""
+        ((key,),) = await self._rows("SELECT coalesce(max(key), '') FROM recipes", ())
+        return str(key)
+
     async def naming(self, digest: str) -> list[Record]:
         """Return the records whose digest, manifest or configuration is `digest`."""
         return await self._rows(_NAMING, (digest, digest))
 
-    async def _rows(self, select: str, parameters: tuple[object, ...]) -> list[Record]:
+    async def _rows(self, select: str, parameters: tuple[object, ...]) -> list[Any]:
         return await self._database.read(lambda connection: connection.execute(select, parameters).fetchall())
 
     def _trim(self, connection: Connection, added: int) -> None:

@@ -71,7 +71,7 @@ def read_body(connection: Connection, digest: Digest) -> bytes | None:
 def put_manifest(connection: Connection, put: ManifestPut, body: bytes) -> Changes:
     """Store a manifest and its bytes, and point the tags at it."""
     key, manifest = put.key, put.manifest
-    _note_push(connection, key)
+    note_push(connection, key)
     facts = manifest.facts.model_dump_json()
     connection.execute(_PUT_BODY, (manifest.digest, body))
     connection.execute(
@@ -117,7 +117,7 @@ def link_blob(connection: Connection, link: BlobLinked) -> Changes:
     """Link a repository to a blob, and end its upload session."""
     if link.size is not None:
         connection.execute(_PUT_SIZE, (link.digest, link.size))
-    _note_push(connection, link.key)
+    note_push(connection, link.key)
     connection.execute(_PUT_LINK, (*link.key, link.digest, link.linked))
     if link.upload_id is not None:
         connection.execute("DELETE FROM uploads WHERE id = ?", (link.upload_id,))
@@ -175,7 +175,7 @@ def forget_sizes(connection: Connection) -> Changes:
     return ()
 
 
-def _note_push(connection: Connection, key: RepositoryKey) -> None:
+def note_push(connection: Connection, key: RepositoryKey) -> None:
     """Remember the name of a repository that was pushed to, up to `MOST_NAMES`."""
     if is_cache(key) or connection.execute(_IS_NAME_KNOWN, key).fetchone():
         return

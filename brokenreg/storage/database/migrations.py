@@ -45,12 +45,16 @@ CREATE TABLE rule_counts (
 )
 """
 
+_IMPORTS = "CREATE TABLE imports (source TEXT PRIMARY KEY, finished DOUBLE PRECISION NOT NULL)"
+
 MIGRATIONS = (
     Migration(2, (_OBJECTS,)),
     Migration(3, (_STATES, _REPLICAS, _COUNTS)),
+    Migration(4, (_IMPORTS,)),
 )
 """2: where the blobs are that are in an object store, and why one of them is not served.
 3: documents and counts that several brokenregs share, and where these are.
+4: data folders whose content was copied into the index.
 """
 
 _TABLE = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, needs BIGINT NOT NULL)"

@@ -28,6 +28,11 @@ ORPHAN_AGE = 24 * 3600.0
 _LISTING_INTERVAL = 24 * 3600.0
 
 
+def is_our_key(key: str) -> bool:
+    """Return whether a key has the form of those that brokenreg writes."""
+    return _KEY.fullmatch(key) is not None
+
+
 class ObjectGarbage:
     """Removes objects from the store."""
 
@@ -77,7 +82,7 @@ class ObjectGarbage:
             keys = [
                 each.key
                 for each in page
-                if each.modified < before and each.key not in known and _KEY.fullmatch(each.key)
+                if each.modified < before and each.key not in known and is_our_key(each.key)
             ]
             if keys:
                 await self._store.delete(keys)

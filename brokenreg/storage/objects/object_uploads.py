@@ -10,15 +10,17 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from brokenreg.concurrency import paced
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.changes import BlobLinked
+from brokenreg.storage.errors import CorruptBlobError
 from brokenreg.storage.folder import FILE_THREADS
 from brokenreg.storage.index import Index
+from brokenreg.storage.objects.complete_file import CompleteFile
 from brokenreg.storage.objects.garbage import FOLDER, ObjectGarbage
 from brokenreg.storage.objects.growing_object import GrowingObject, Sending
 from brokenreg.storage.objects.local_copies import LocalCopies
@@ -76,20 +78,35 @@ class ObjectUploads:
             logger.info("sending %s to %s", counted(len(stored), "blob"), self._store.location)
         for digest in stored:
             with self._blobs.pin(digest):
-                await self._send(digest)
+                try:
+                    size = await self.send(digest)
+                except CorruptBlobError as error:
+                    logger.error("%s; it was not sent", error)  # noqa: TRY400 - the line says everything
+                    continue
+            if size is not None:
+                self._copies.used(digest, size)
 
     def _in_folder(self, digests: Collection[Digest]) -> list[Digest]:
         """Return those that the data folder has. Blocks."""
         return [digest for digest in digests if self._blobs.size(digest) is not None]
 
-    async def _send(self, digest: Digest) -> None:
+    async def send(self, digest: Digest, on_read: Callable[[int], None] = lambda _: None) -> int | None:
+        """Send a blob of the data folder to the store. Return its size in bytes, or None if it is missing.
+
+        `on_read` is called with the number of bytes that are being sent or were sent. Raise
+        `ObjectStoreError`, or `CorruptBlobError` if what was sent has another digest.
+        """
         size = self._blobs.size(digest)
-        if size is None:  # it was removed in the meantime
-            return
-        growing = self.growing(uuid.uuid4().hex, self._blobs.path(digest))
-        await growing.complete(size)
-        await self._index.add_object(digest, StoredObject(growing.key, size, time.time()))
-        self._copies.used(digest, size)
+        if size is None:
+            return None
+        key = f"{FOLDER}/{uuid.uuid4().hex}"
+        file = CompleteFile(self.sending, key, self._blobs.path(digest), digest.algorithm, on_read)
+        await file.complete(size)
+        if file.digest() != digest:
+            await self._garbage.delete([key])
+            raise CorruptBlobError(digest, file.digest())
+        await self._index.add_object(digest, StoredObject(key, size, time.time()))
+        return size
 
     async def _complete(self, upload: UploadSession, digest: Digest) -> StoredObject | None:
         """Return the complete object, or None if the blob already has an intact one."""
