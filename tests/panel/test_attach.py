@@ -243,6 +243,8 @@ def save(terminal: Terminal, name: str) -> None:
 def test_a_scenario_is_loaded_elsewhere(server: BrokenregProcess, tmp_path: Path) -> None:
     with attached(server.control, folder=folder(tmp_path, "client")) as terminal:
         terminal.press("2")
-        terminal.wait_for("No rules: everything works")
+        screen = terminal.wait_for("in Traffic: make the next request fail")
+        assert "add a rule" in screen
+        assert "load a scenario file" not in screen
         terminal.press("o")
         terminal.wait_for("brokenreg scenario load FILE")

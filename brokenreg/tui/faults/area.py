@@ -31,16 +31,6 @@ from brokenreg.tui.text import visible
 from brokenreg.wording import counted, form_for
 
 _SOURCE = "panel"
-_HINT = (
-    "",
-    "No rules: everything works. To break something:",
-    "",
-    "  {faults.add}  add a rule                      {faults.load}  load a scenario file",
-    "  {panel.overrides}  apply faults to every request   "
-    "{traffic.fail-next}  in Traffic: make the next request fail",
-)
-
-_READ_ONLY_HINT = ["", "No rules: everything works."]
 
 
 class FaultsArea(TabArea):
@@ -72,11 +62,24 @@ class FaultsArea(TabArea):
         state = width, [(place, each.rule, each.applied, each.matched) for place, each in there]
         if state != self._shown:
             self._shown = state
-            hint = [keyed_for(self, line) for line in _HINT] if may_change(self) else _READ_ONLY_HINT
-            self._listing.show(list(rule_rows(there, width, hint)))
+            self._listing.show(list(rule_rows(there, width, self._hint())))
             self.set_class(bool(there), "-filled")
         if self.has_class("-wide"):
             self._detail.show(self._namespace, self._selected)
+
+    def _hint(self) -> list[str]:
+        """Return what to show instead of rules, with the keys that can add some here."""
+        if not may_change(self):
+            return ["", "No rules: everything works."]
+        adding = "  {faults.add}  add a rule                      "
+        if not self._files.opening_problem:
+            adding += "{faults.load}  load a scenario file"
+        others = (
+            "  {panel.overrides}  apply faults to every request   "
+            "{traffic.fail-next}  in Traffic: make the next request fail"
+        )
+        title = "No rules: everything works. To break something:"
+        return [keyed_for(self, line) for line in ("", title, "", adding, others)]
 
     def take_focus(self) -> None:
         self._listing.focus()
