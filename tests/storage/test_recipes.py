@@ -17,7 +17,7 @@ from brokenreg.storage.database import Database, Engine, SQLite
 from brokenreg.storage.database.postgresql import PostgreSQL
 from brokenreg.storage.recipes import _NAMING, _TRIM, Recipes
 
-MEMORY = SimpleNamespace(load=lambda _: lambda: None)
+MEMORY = SimpleNamespace(load=lambda _: lambda: None, apply=lambda _: None)
 """Recipes are in no memory."""
 
 
