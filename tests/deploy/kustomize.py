@@ -19,6 +19,8 @@ OVERLAYS = sorted(
 )
 """What can be applied: the base and each overlay."""
 
+FLEET = "overlays/fleet"
+
 Object = dict[str, Any]
 
 
@@ -87,6 +89,18 @@ class Pod:
                 case {"name": name, "valueFrom": {"secretKeyRef": {"key": key}}}:
                     found[name] = fields[key]
         assert len(found) == len(self.container["env"])
+        return found
+
+    @property
+    def secrets(self) -> dict[str, set[str]]:
+        """The keys of each Secret that its environment needs; none if it takes all keys."""
+        found: dict[str, set[str]] = {
+            each["secretRef"]["name"]: set() for each in self.container.get("envFrom", ())
+        }
+        for each in self.container["env"]:
+            match each:
+                case {"valueFrom": {"secretKeyRef": {"name": name, "key": key}}}:
+                    found.setdefault(name, set()).add(key)
         return found
 
 

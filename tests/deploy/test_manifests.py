@@ -10,7 +10,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.deploy.kustomize import KUBERNETES, OVERLAYS, Object, Pod, names, of_kind, pods, rendered
+from brokenreg.config.settings import Settings
+from tests.deploy.kustomize import FLEET, KUBERNETES, OVERLAYS, Object, Pod, names, of_kind, pods, rendered
 
 _VERSIONS = ("1.27", kubernetes_validate.latest_version())
 """The oldest and the newest Kubernetes that the manifests must fit."""
@@ -18,11 +19,22 @@ _VERSIONS = ("1.27", kubernetes_validate.latest_version())
 _KEYS = {"tls": {"tls.crt", "tls.key"}, "docker-registry": {".dockerconfigjson"}}
 """The keys of the Secrets that kubectl creates, by their type."""
 
+FIELDS = {
+    "namespace": "x",
+    "hostIP": "10.0.0.1",
+    "podIP": "10.0.1.7",
+    "token": "t",
+    "key": "a long and random text",
+    "database": "postgresql://name@db/brokenreg",
+    "blobs": "s3://bucket/prefix",
+}
+"""Values of fields of the pod, and of keys of Secrets."""
+
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
 def test_there_are_a_base_and_overlays() -> None:
-    assert OVERLAYS == ["base", "overlays/node-mirror", "overlays/team"]
+    assert OVERLAYS == ["base", FLEET, "overlays/node-mirror", "overlays/team"]
     used = {path for overlay in OVERLAYS for path in _components(KUBERNETES / overlay)}
     assert used == {path.parent for path in KUBERNETES.glob("components/*/kustomization.yaml")}
 
@@ -45,7 +57,10 @@ def test_services_and_network_policies_select_brokenreg_and_name_its_ports(overl
         assert policy["spec"]["podSelector"] == {"matchLabels": pod.labels}
         for rule in policy["spec"]["ingress"]:
             assert rule["from"]
-            assert {port["port"] for port in rule["ports"]} <= pod.ports.keys()
+            if policy["metadata"]["name"] == "brokenreg-fleet":  # replicas choose the ports of their calls
+                assert rule == {"from": [{"podSelector": {"matchLabels": pod.labels}}]}
+            else:
+                assert {port["port"] for port in rule["ports"]} <= pod.ports.keys()
     others = [each.labels for name, each in pods(overlay).items() if name != "brokenreg"]
     assert pod.labels not in others
 
@@ -65,6 +80,9 @@ def test_each_volume_exists_and_is_mounted(overlay: str) -> None:
                     assert {item["key"] for item in more.get("items", ())} <= secrets[name]
                 case {"hostPath": _}:
                     assert overlay == "overlays/node-mirror"
+                case {"emptyDir": {"sizeLimit": _}}:
+                    assert overlay == FLEET
+                    assert names(overlay, "PersistentVolumeClaim") == set()
                 case _:
                     pytest.fail(f"unexpected volume: {volume}")
 
@@ -73,7 +91,7 @@ def test_each_volume_exists_and_is_mounted(overlay: str) -> None:
 def test_each_path_in_the_environment_is_in_a_volume(overlay: str) -> None:
     secrets = _documented_secrets(overlay)
     for pod in pods(overlay).values():
-        environment = pod.environment(namespace="x", hostIP="10.0.0.1", token="t")
+        environment = pod.environment(**FIELDS)
         for value in filter(lambda value: value.startswith("/"), environment.values()):
             volume = _volume_of(pod, value)
             if "secret" in volume and value not in pod.mounts.values():
@@ -118,6 +136,61 @@ def test_the_control_api_is_exposed_only_with_a_token(overlay: str) -> None:
         assert "optional" not in source
 
 
+@every_overlay
+def test_each_secret_of_the_environment_has_a_command_that_creates_it(overlay: str) -> None:
+    documented = _documented_secrets(overlay)
+    for pod in pods(overlay).values():
+        for name, keys in pod.secrets.items():
+            assert documented[name] >= keys
+            assert keys or documented[name]
+
+
+def test_the_replicas_of_a_fleet_are_replaced_one_by_one_while_others_serve() -> None:
+    (deployment,) = of_kind(FLEET, "Deployment")
+    (budget,) = of_kind(FLEET, "PodDisruptionBudget")
+    (autoscaler,) = of_kind(FLEET, "HorizontalPodAutoscaler")
+    spec, scaled = deployment["spec"], autoscaler["spec"]
+    assert spec["strategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+    }
+    assert budget["spec"]["selector"]["matchLabels"] == pods(FLEET)["brokenreg"].labels
+    assert scaled["scaleTargetRef"] == {
+        "apiVersion": deployment["apiVersion"],
+        "kind": "Deployment",
+        "name": deployment["metadata"]["name"],
+    }
+    assert scaled["minReplicas"] == 3
+    assert budget["spec"]["maxUnavailable"] < scaled["minReplicas"] < scaled["maxReplicas"]
+    assert "replicas" not in spec, "applying the manifests would undo what the autoscaler has done"
+    assert "cpu" in pods(FLEET)["brokenreg"].container["resources"]["requests"]
+    (constraint,) = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert constraint["labelSelector"]["matchLabels"] == pods(FLEET)["brokenreg"].labels
+
+
+def test_a_pod_of_a_fleet_ends_after_the_nodes_know_it() -> None:
+    pod = pods(FLEET)["brokenreg"]
+    *_, program = pod.container["lifecycle"]["preStop"]["exec"]["command"]
+    (seconds,) = re.findall(r"sleep\((\d+)\)", program)
+    compile(program, "preStop", "exec")
+    assert int(seconds) + 10 <= pod.spec["terminationGracePeriodSeconds"]
+    readiness, startup = (pod.container[f"{name}Probe"] for name in ("readiness", "startup"))
+    assert readiness["httpGet"] == startup["httpGet"]
+
+
+def test_the_settings_of_a_fleet_are_valid() -> None:
+    environment = pods(FLEET)["brokenreg"].environment(**FIELDS)
+    given = {
+        name: environment[f"BROKENREG_{name.upper()}"]
+        for name in ("fleet_key", "fleet_network", "database", "blobs", "max_data", "cache_max_size")
+    }
+    settings = Settings.model_validate(given)
+    assert str(settings.fleet_network) == "10.0.0.0/8"
+    (volume,) = (each["emptyDir"] for each in pods(FLEET)["brokenreg"].volumes.values() if "emptyDir" in each)
+    assert settings.max_data is not None
+    assert settings.max_data < int(volume["sizeLimit"].removesuffix("Gi")) * 2**30
+
+
 def test_no_secret_is_in_the_repository() -> None:
     for overlay in OVERLAYS:
         assert names(overlay, "Secret") == set()
@@ -147,9 +220,9 @@ def _kustomization(folder: Path) -> dict[str, Any]:
 
 
 def _documented_secrets(overlay: str) -> dict[str, set[str]]:
-    """The keys of each Secret whose command is in a comment of a component."""
+    """The keys of each Secret whose command is in a comment of the overlay or of a component."""
     found = {}
-    for folder in _components(KUBERNETES / overlay):
+    for folder in (KUBERNETES / overlay, *_components(KUBERNETES / overlay)):
         comments = (folder / "kustomization.yaml").read_text().replace("\\\n#", "")
         for kind, name, options in re.findall(r"kubectl create secret (\S+) (\S+) (.*)", comments):
             found[name] = _KEYS.get(kind) or set(re.findall(r"--from-literal (\w+)=", options))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.deploy.kustomize import OVERLAYS, Pod, of_kind, pods
+from tests.deploy.kustomize import FLEET, OVERLAYS, Pod, of_kind, pods
 from tests.docs.own_network import own_network
 from tests.server import clean_environment
 
@@ -104,7 +104,7 @@ def _running(overlay: str, folder: Path, **more: str) -> Iterator[Running]:
             process.communicate()
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", [each for each in OVERLAYS if each != FLEET])
 def test_it_answers_its_probes_and_serves_images(overlay: str, tmp_path: Path) -> None:
     with _running(overlay, tmp_path) as running:
         for probe in ("readinessProbe", "livenessProbe"):
