@@ -43,7 +43,7 @@ def _wrong_endpoint(fault: Fault, endpoint: str) -> str:
     if endpoint != Endpoint.CONNECT:
         return f"{fault.name} is only for endpoint connect, not for {endpoint}: remove the endpoint"
     others = [name for name, kind in CATALOGUE.items() if kind.default_endpoint == Endpoint.CONNECT]
-    return f"{fault.name} needs a request, and endpoint connect has none: use {' or '.join(others)}"
+    return f"fault {fault.name} needs a request, and endpoint connect has none: use {' or '.join(others)}"
 
 
 def _connection_conflict(faults: Sequence[Fault], match: Match) -> str | None:

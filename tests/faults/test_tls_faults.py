@@ -291,7 +291,7 @@ def test_no_path_can_carry_it(registry: Brokenreg, fault: str, path: str) -> Non
         ),
         (
             "{fault: error, match: {endpoint: connect}}",
-            "error needs a request, and endpoint connect has none",
+            "fault error needs a request, and endpoint connect has none",
         ),
         ("{fault: [tls, accept]}", "only one fault"),
         ("{fault: {type: tls, form: old}}", "fault.form"),

@@ -263,6 +263,7 @@ async def test_the_comparison_follows_exchanges_in_flight() -> None:
         await look(pilot)
         assert "▶ not requested" in await settled(pilot, *SECOND_HEADING, "=")
         assert signs(panel)[-1].endswith("… 0B 44000")
+        assert " ms " not in lines(panel)[2].rpartition("│")[0].rpartition("│")[2]
         answer(log, going, 200, size=2048, kind=LAYER)
         end(log, going)
         pull[2].status = 404
@@ -270,6 +271,7 @@ async def test_the_comparison_follows_exchanges_in_flight() -> None:
             while "status 200 ≠ 404" not in await settled(pilot):
                 await pilot.pause(0.1)
         assert signs(panel)[-1].endswith("200 2.0K 4.0")
+        assert " ms " in lines(panel)[2].rpartition("│")[0].rpartition("│")[2]
 
 
 async def test_requests_that_have_left_the_log_are_counted() -> None:

@@ -93,7 +93,7 @@ async def repository(runtime: Runtime) -> None:
         (
             repository,
             ("4", "y"),
-            "select a tag, manifest or index; right expands a repository",
+            "select a tag, manifest or index; space expands a repository",
         ),
         (repository, ("4", "h"), "nothing to collapse"),
         (repository, ("4", "j", "j", "l", "l", "R"), "cached tags belong to the upstream"),

@@ -261,7 +261,7 @@ async def test_a_filter_with_a_name_is_recalled() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
-        assert "no filters yet; / sets one" in (await look(pilot, "at"))
+        assert "no named or recent filters; / sets one" in (await look(pilot, "at"))
         await write(pilot, "status:404", "ctrl+s", *"not found")
         assert 'invalid name "not found"' in text(panel)
         await look(pilot, "ctrl+u", *"lost", "enter")

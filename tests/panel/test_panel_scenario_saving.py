@@ -127,7 +127,7 @@ async def test_only_ticked_expectations_are_saved(tmp_path: Path, monkeypatch: p
         await it.press("tab", "j", "space")
         assert "[x] the client ends with an error" in text(it.pilot.app)
         await it.press("j", "space", "space", "enter")
-        await settled(it.pilot)
+        assert "saved 1 rule and 1 expectation to scenario.yaml" in await settled(it.pilot)
     scenario = load_scenario(tmp_path / "scenario.yaml").scenario
     assert scenario.expect == ()
     assert scenario.client is not None

@@ -42,7 +42,7 @@ from tests.registry.pushing import error_of
         ),
         (
             {"fault": "error", "match": {"endpoint": "connect"}},
-            "error needs a request, and endpoint connect has none: use accept or tls",
+            "fault error needs a request, and endpoint connect has none: use accept or tls",
         ),
         (
             {"fault": "error", "probability": "often"},

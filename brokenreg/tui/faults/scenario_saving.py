@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input, Static
 
+from brokenreg.rules.scenario import Scenario
 from brokenreg.rules.scenario_text import write_scenario
 from brokenreg.rules.seen_expectations import SeenExpectation, scenario_with, seen_expectations
 from brokenreg.runtime.runtime import Runtime
@@ -102,8 +103,8 @@ class SaveDialogue(SavingDialogue):
         book = self._runtime.rules.book(self._namespace).scenario()
         scenario = scenario_with(book, [self._seen[place] for place in sorted(self._ticked)])
         self.contents = counted(len(scenario.rules), "rule")
-        if scenario.expect:
-            self.contents += f" and {counted(len(scenario.expect), 'expectation')}"
+        if expectations := len(scenario.expect) + _of_client(scenario):
+            self.contents += f" and {counted(expectations, 'expectation')}"
         return await asyncio.to_thread(write_scenario, scenario)
 
     async def _look(self) -> None:
@@ -130,3 +131,8 @@ class SaveDialogue(SavingDialogue):
         """Return the beginning of the file's name: that of the scenario, if it has one."""
         name = self._runtime.rules.book(self._namespace).name or self._namespace
         return _UNSAFE.sub("-", name.lower()).strip("-")[:_LONGEST] or "scenario"
+
+
+def _of_client(scenario: Scenario) -> int:
+    """Return the number of expectations of the client, which are not in `expect`."""
+    return 0 if scenario.client is None else len(scenario.client.model_dump(exclude_defaults=True))

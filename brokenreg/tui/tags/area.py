@@ -111,7 +111,7 @@ class TagsArea(TabArea):
             case "open" if row and row.digest is None:
                 return "this row has no details; {tree.expand} expands a repository"
             case "copy" | "copy_next" | "delete" | "retag" if row and row.kind not in MANIFESTS:
-                return "select a tag, manifest or index; {tree.right} expands a repository"
+                return "select a tag, manifest or index; {tree.expand} expands a repository"
             case "delete" | "retag" if row and not row.is_here and row.kind is not Kind.TAG:
                 return "the manifest is missing: it was never pushed, or was deleted"
             case "retag" if row and is_cache(row.key):

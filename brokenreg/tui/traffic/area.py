@@ -118,7 +118,7 @@ class TrafficArea(TabArea, Marking):
             case "filter" if self._bar.is_open:
                 return "the filter is already open"
             case "filters" if not self._bar.has_earlier:
-                return "no filters yet; {traffic.filter} sets one"
+                return "no named or recent filters; {traffic.filter} sets one"
             case "filter_toggle" if not self._bar.text:
                 return "no filter is set; {traffic.filter} sets one"
             case "pane" if self._detail.exchange is None or not self._detail.is_on_screen:

@@ -256,11 +256,13 @@ class CompareScreen(Dialogue[None], inherit_bindings=False):
 def _facts(side: Side, totals: Totals, width: int) -> str:
     """Return when it began, the client, and its requests in numbers, in `width` cells.
 
+    It has a duration only if all of its requests have ended.
     What does not fit is left out: first the client, then the time.
     """
     exchanges = side.exchanges
     if not exchanges:
         return fit("no longer in the log", width)
+    has_ended = all(each.ended is not None for each in exchanges)
     missing = side.gone + totals.omitted
     is_roomy = width >= _ROOMY
     all_of_them = totals.requests + missing
@@ -268,7 +270,7 @@ def _facts(side: Side, totals: Totals, width: int) -> str:
     time, client = cells.local_time(exchanges[0]), cells.client_name(exchanges[0], _CLIENT)
     numbers = (
         f"{totals.requests} of {requests}" if missing else requests,
-        duration_text(totals.seconds),
+        duration_text(totals.seconds) if has_ended else "",
         cells.bytes_word(max(totals.response_bytes, totals.request_bytes)),
     )
     separator = ", " if is_roomy else " "
