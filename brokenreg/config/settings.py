@@ -123,7 +123,7 @@ class Settings(BaseModel):
         repr=False,
     )
     fleet_network: Annotated[Network, from_text(parse_network)] | None = option(
-        None, "CIDR", "Network in which they call each other.  [default: 127.0.0.0/8]"
+        None, "CIDR", "Network in which the brokenregs of a fleet call each other.  [default: 127.0.0.0/8]"
     )
     scenario: tuple[Path, ...] = option(
         (), "FILE", "Scenario file (YAML or JSON), or profile:NAME, to load at startup; can be repeated."

@@ -40,7 +40,7 @@ class Fleet:
         with contextlib.suppress(ReplicaError):  # it has ended without removing its row
             await self.calls.call(other, "GET", REVISION % 0)
             raise NameTakenError(
-                f"{other} of the machine {quoted(other.host)} has the same name: the data folder was copied; "
+                f"{other} on the machine {quoted(other.host)} has the same name: the data folder was copied; "
                 "remove the file DATA/replica in one of the two"
             )
 

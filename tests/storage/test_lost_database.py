@@ -258,7 +258,7 @@ async def test_an_unknown_outcome_is_not_acknowledged(
         wire.is_delivered = is_delivered
         wire.text = b"COMMIT"
         wire.is_open = False
-        with pytest.raises(DatabaseUnreachableError, match="may be stored or not"):
+        with pytest.raises(DatabaseUnreachableError, match="may or may not be stored"):
             await put(index, "v1")
         assert KEY not in index.repositories
         wire.is_open = True

@@ -69,7 +69,7 @@ class Link:
 
     def _note_problem(self, problem: str) -> None:
         if self._problem is None and self._was_connected:
-            logger.warning("%s; trying again until it can", problem)
+            logger.warning("%s; trying again", problem)
         self._problem = problem
         self._pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, 2 * self._pause))
         self._next_attempt = time.monotonic() + self._pause

@@ -221,7 +221,7 @@ class PostgreSQL(Engine):
             else:
                 return found is not None
         raise DatabaseUnreachableError(
-            "the connection to the database was lost during a commit: the change may be stored or not"
+            "the connection to the database was lost during a commit: the change may or may not be stored"
         )
 
     def _keep_house(self, connection: Connection) -> None:

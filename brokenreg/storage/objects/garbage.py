@@ -13,6 +13,7 @@ from brokenreg.storage.errors import ObjectStoreError
 from brokenreg.storage.folder import FILE_THREADS
 from brokenreg.storage.index import Index
 from brokenreg.storage.objects.object_store import ObjectStore
+from brokenreg.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -88,4 +89,4 @@ class ObjectGarbage:
                 await self._store.delete(keys)
                 count += len(keys)
         if count:
-            logger.info("removed %d unknown objects from %s", count, self._store.location)
+            logger.info("removed %s from %s", counted(count, "unknown object"), self._store.location)

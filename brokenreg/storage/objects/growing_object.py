@@ -99,7 +99,9 @@ class GrowingObject:
         Raise `ObjectStoreError` if that fails twice, the second time from the beginning of the file.
         """
         if size > _MOST:
-            raise ObjectStoreError(f"the blob has {format_size(size)}: use up to {format_size(_MOST)}")
+            raise ObjectStoreError(
+                f"the blob is too large ({format_size(size)}): use up to {format_size(_MOST)}"
+            )
         self._size = size
         until = time.monotonic() + AGAIN
         try:
