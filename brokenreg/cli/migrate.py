@@ -45,7 +45,7 @@ _DRAWN, _PRINTED = 0.2, 10.0
     envvar="BROKENREG_DATA",
     show_envvar=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Data folder to copy. It stays as it is. No brokenreg may be using it.",
+    help="Data folder to copy. It stays as it is. Stop the brokenreg that uses it.",
 )
 @click.option(
     "--to-database",
@@ -95,8 +95,8 @@ def migrate(
     try:
         content = _run(work, progress, is_dry=is_dry)
     except KeyboardInterrupt:
-        click.echo("Interrupted: to continue, run the same command again", err=True)
-        raise click.Abort from None
+        click.echo("Aborted! To continue, run the same command again", err=True)
+        sys.exit(UNEXPECTED)
     if is_dry:
         click.echo(f"Would copy {content.line()}")
     elif content.was_finished:

@@ -222,7 +222,18 @@ class Stuck:
         return reply
 
 
-async def test_kill_9_and_again(
+@pytest.mark.parametrize(
+    ("number", "status", "message"),
+    [
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+        (signal.SIGINT, 1, "Aborted! To continue, run the same command again\n"),
+    ],
+    ids=["kill -9", "Ctrl+C"],
+)
+async def test_it_is_stopped_in_the_middle_and_run_again(
+    number: int,
+    status: int,
+    message: str,
     source: Path,
     tmp_path: Path,
     database_url: str,
@@ -238,16 +249,20 @@ async def test_kill_9_and_again(
         ]
         stuck = Stuck(proxy, 2)
         process = subprocess.Popen(
-            [sys.executable, "-m", "brokenreg", *arguments], env=clean_environment(**environment(proxy.port))
+            [sys.executable, "-m", "brokenreg", *arguments],
+            env=clean_environment(**environment(proxy.port)),
+            stderr=subprocess.PIPE,
+            text=True,
         )
         try:
             assert stuck.is_reached.wait(30)
             await until(lambda: postgresql.run_sql("SELECT count(*) FROM objects", database_url) != "0")
-            process.send_signal(signal.SIGKILL)
-            assert process.wait(10) == -signal.SIGKILL
+            process.send_signal(number)
+            assert process.communicate(timeout=20)[1].endswith(message)  # after lines of progress
+            assert process.returncode == status
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
             stuck.released.set()
         with pytest.raises(StorageError, match=r'not complete.*run "brokenreg migrate" again'):
             async with Store.open(tmp_path / "new", database=database_url, location=location):
