@@ -12,9 +12,10 @@ from brokenreg.control import Control
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.fleet.endpoints import Adopt
 from brokenreg.fleet.fleet import Fleet
-from brokenreg.http.asgi import Handler
+from brokenreg.http.asgi import Handler, Receive, Scope, Send
 from brokenreg.late_imports import Late
 from brokenreg.listening.inbound_connection import AcceptedConnections
+from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
@@ -74,6 +75,7 @@ class Applications:
         recorder = ConnectionRecorder(runtime.log)
         self.accepted = AcceptedConnections(recorder, RuleAcceptPolicy(runtime.rules, recorder, view))
         """The connections of all registry listeners."""
+        self._control: Control | None = None
         self.late: list[Late[Any]] = [self._registry.quart]
         """Objects that are created after the start, in this order."""
 
@@ -104,7 +106,7 @@ class Applications:
         The replica that forwards a request logs it.
         """
         recorder = Recorder(
-            fleet.receiving(self._registry, adopt),
+            fleet.receiving(self._registry, adopt, self._serve_control),
             TrafficLog(_FEW),
             self._is_config,
             Base(self._aliases),
@@ -114,9 +116,17 @@ class Applications:
 
     def control(self, address: str) -> Application:
         """Return the control API; `address` is where it listens."""
-        control = Control(self._runtime, address, Panels(self._runtime))
+        control = self._control = Control(self._runtime, address, Panels(self._runtime))
         self.late.insert(0, control.application)
         return Application(served_by(control), websocket=control)
+
+    async def _serve_control(self, access: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the control API respond to a client of another replica, which has checked its token."""
+        if self._control is None:
+            raise OCIError(
+                503, ErrorCode.UNAVAILABLE, "this replica has no control API: it has --control off"
+            )
+        await self._control.serve_checked(access, scope, receive, send)
 
     def _is_config(self, target: Target) -> bool:
         return self._services.store.index.is_config(target.reference) or self._services.images.is_config(

@@ -165,6 +165,7 @@ class Server:
             status=self.status,
             stopping=asyncio.Event(),
             shared_rules=shared,
+            replicas=None if fleet is None else fleet.control,
         )
         self.log.subscribe(rules.observe, ExchangeEvent.ENDED)
         if expects_repetitions(each.scenario for each in scenarios):

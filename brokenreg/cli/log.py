@@ -23,6 +23,7 @@ Examples:
   brokenreg log --filter 'endpoint:layer status:5xx'
   brokenreg log --filter held:true
   brokenreg log --filter 'fault:*' --json
+  brokenreg log --replica '*'    of all brokenregs of a fleet
   brokenreg log --follow    until Ctrl+C, or until the registry stops
 """
 
@@ -30,15 +31,22 @@ Examples:
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.option("--filter", "expression", metavar="EXPRESSION", help="List only the exchanges that match.")
 @click.option("--follow", is_flag=True, help="List those that have ended, then each one when it ends.")
+@click.option(
+    "--replica",
+    metavar="NAME",
+    help="List the exchanges of this replica of a fleet, or of all replicas with '*'.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with all fields, one line per exchange.")
 @control_options
-def log(control: Client, expression: str | None, follow: bool, as_json: bool) -> None:
+def log(control: Client, expression: str | None, follow: bool, replica: str | None, as_json: bool) -> None:
     """List the newest 1,000 exchanges, newest last."""
+    if follow and replica is not None:
+        raise click.UsageError("--follow excludes --replica: use --url to follow another replica")
     if follow:
         with contextlib.suppress(KeyboardInterrupt):
             _follow(control, expression, as_json)
         return
-    found = control.exchanges(expression)
+    found = control.exchanges(expression, replica=replica)
     if as_json:
         for each in found:
             click.echo(json.dumps(each))

@@ -123,18 +123,23 @@ def exchanges(
     *,
     limit: int | None = None,
     after: int | None = None,
+    replica: str | None = None,
 ) -> Call[list[Exchange]]:
     """Return the newest exchanges that match the filter, oldest first, at most `limit` (1000).
 
-    With `after`, only exchanges with a higher ID. Raise `UsageError` for an invalid filter.
+    With `after`, only exchanges with a higher ID. `replica` is a replica of the fleet, or `*` for all. Raise
+    `UsageError` for an invalid filter, or `ProblemError` if a replica does not respond.
     """
-    query = {"filter": filter, "limit": limit, "after": after}
+    query = {"filter": filter, "limit": limit, "after": after, "replica": replica}
     return Call("GET", "/v1/exchanges", namespace, query)
 
 
-def exchange(id: int, namespace: str | None = None) -> Call[ExchangeDetail]:
-    """Return an exchange with headers and timeline. Raise `MissingError`."""
-    return Call("GET", f"/v1/exchanges/{id}", namespace)
+def exchange(id: int, namespace: str | None = None, *, replica: str | None = None) -> Call[ExchangeDetail]:
+    """Return an exchange with headers and timeline, of the named replica of the fleet if there is one.
+
+    Raise `MissingError`.
+    """
+    return Call("GET", f"/v1/exchanges/{id}", namespace, {"replica": replica})
 
 
 def har(filter: str | None = None, namespace: str | None = None) -> Call[dict[str, Any]]:

@@ -51,6 +51,9 @@ class Exchange(TypedDict):
     """A request and its response."""
 
     id: int
+    replica: NotRequired[str]
+    """The replica of the fleet that has it. Absent unless the request has `replica`."""
+
     origin: str
     time: float
     client: str

@@ -16,7 +16,10 @@ _LONGEST, _LONGEST_RULE = 500, 60
 
 
 def cells(exchange: Exchange) -> tuple[str, str, str, str, str]:
-    """Return the id, the time, the status, the request and the result of an exchange, without its rule."""
+    """Return the id, the time, the status, the request and the result of an exchange, without its rule.
+
+    The id begins with the replica, if the exchange has one.
+    """
     return _cells(exchange, result_words(exchange, with_rule=False))
 
 
@@ -53,7 +56,9 @@ def _cells(exchange: Exchange, words: Iterator[str]) -> tuple[str, str, str, str
     if exchange["duration"] is not None:
         result.append(f"{1000 * exchange['duration']:.0f} ms")
     return (
-        str(exchange["id"]),
+        printable(f"{replica}/{exchange['id']}")
+        if (replica := exchange.get("replica"))
+        else str(exchange["id"]),
         time.strftime("%H:%M:%S", time.localtime(exchange["time"])),
         str(exchange["status"] or "-"),
         printable(request_words(exchange)),

@@ -29,6 +29,11 @@ class Control:
         application = await self.application.get()
         await application(scope, receive, send)
 
+    async def serve_checked(self, access: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request whose sender another replica has checked: it may do what `access` says."""
+        application = await self.application.get()
+        await application.serve_checked(access, scope, receive, send)
+
 
 def _application(runtime: Runtime, address: str, panels: PanelFactory) -> ControlApplication:
     from brokenreg.control.app import ControlApplication

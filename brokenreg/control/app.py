@@ -26,6 +26,7 @@ from brokenreg.control import (
     status,
 )
 from brokenreg.control.docs_page import CSP, docs_page
+from brokenreg.control.gathering import on_replicas
 from brokenreg.control.guard import ControlGuard
 from brokenreg.control.openapi import openapi
 from brokenreg.control.panel_socket import PANEL_PATH, PanelSocket
@@ -98,8 +99,12 @@ class ControlApplication:
         elif is_web_panel:
             await self._web_panel(scope, receive, send)
         else:
-            scope[_ACCESS] = self._guard.access(scope)
-            await call_quart(self._quart, scope, receive, send)
+            await self.serve_checked(self._guard.access(scope), scope, receive, send)
+
+    async def serve_checked(self, access: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request whose sender was checked, and may do what `access` says."""
+        scope[_ACCESS] = access
+        await call_quart(self._quart, scope, receive, send)
 
     async def _call_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a panel: with the token, or for a browser with a ticket in the path."""
@@ -175,7 +180,8 @@ def _document_routes() -> tuple[Route, ...]:
 
 def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str | int) -> Response:
-        operations = Operations(runtime, Access(str(dict(request.scope)[_ACCESS])))
+        access = Access(str(dict(request.scope)[_ACCESS]))
+        operations = Operations(runtime, access)
         if route.changes:
             operations.require_change()
         query = _query(route, request.args.to_dict())
@@ -183,6 +189,8 @@ def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
         api_request = APIRequest(
             operations, path, query, content, request.mimetype, request.headers.get("accept", "")
         )
+        if request.args.get("replica"):
+            return _secured(await on_replicas(runtime, route, api_request, access))
         if route.is_shared and runtime.shared_rules is not None:
             change = partial(route.handler, runtime, api_request)
             return _secured(await runtime.shared_rules.change(change))

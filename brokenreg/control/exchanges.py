@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.concurrency import paced
+from brokenreg.control.gathering import merge_by_time
 from brokenreg.control.routes import JSON, APIRequest, Route, json_list, json_response, no_content
 from brokenreg.rules.explanations import MAX_EXPLAINED, NoOutcome, explain, rules_as_json
 from brokenreg.runtime.errors import Kind, NotFoundError
@@ -30,6 +31,9 @@ class ExchangeSummary(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     id: int
+    replica: str | None = Field(
+        None, description="the replica of the fleet that has it; absent without the parameter `replica`"
+    )
     origin: str = Field(description="`registry`, or `second` for the second origin")
     time: float = Field(description="when the request arrived, in seconds since the epoch")
     client: str = Field(description="address and port of the client")
@@ -113,7 +117,7 @@ class HAR(BaseModel):
 async def list_exchanges(runtime: Runtime, request: APIRequest) -> Response:
     """List the newest exchanges, oldest first."""
     found = await _found(runtime, request)
-    return await json_list(exchange.summary() for exchange in found)
+    return await json_list(summary(request, exchange) for exchange in found)
 
 
 async def get_har(runtime: Runtime, request: APIRequest) -> Response:
@@ -143,7 +147,7 @@ async def get_exchange(runtime: Runtime, request: APIRequest) -> Response:
     exchange = find(runtime, request)
     return json_response(
         {
-            **exchange.summary(),
+            **summary(request, exchange),
             "request_headers": exchange.request_headers,
             "response_headers": exchange.response_headers,
             "layers": runtime.rules.layers_of(exchange),
@@ -159,6 +163,12 @@ async def delete_exchanges(runtime: Runtime, request: APIRequest) -> Response:
     await prepare_filter(runtime.log, request.query.filter or "")
     request.operations.forget_exchanges(matches)
     return no_content()
+
+
+def summary(request: APIRequest, exchange: Exchange) -> dict[str, object]:
+    """Return the summary of an exchange, with the replica if the request names it."""
+    replica = request.query.replica
+    return exchange.summary() if replica is None else {**exchange.summary(), "replica": replica}
 
 
 def find(runtime: Runtime, request: APIRequest) -> Exchange:
@@ -177,8 +187,10 @@ ROUTES = (
         "GET",
         "/v1/exchanges",
         list_exchanges,
-        query=("namespace", "filter", "limit", "after"),
+        query=("namespace", "filter", "limit", "after", "replica"),
         answer=list[ExchangeSummary],
+        problems=(404, 504),
+        merge=merge_by_time,
     ),
     Route(
         "GET",
@@ -192,9 +204,9 @@ ROUTES = (
         "GET",
         "/v1/exchanges/<int:id>",
         get_exchange,
-        query=("namespace",),
+        query=("namespace", "replica"),
         answer=ExchangeDetail,
-        problems=(404,),
+        problems=(404, 504),
         parameters={"id": "id of the exchange, from GET /v1/exchanges"},
     ),
 )

@@ -57,6 +57,13 @@ class Query(BaseModel):
     filter: str | None = Field(None, description="filter expression, for example `endpoint:layer status:5xx`")
     limit: int = Field(1000, ge=1, le=MAX_LIMIT, description="maximum number of results")
     after: int = Field(0, ge=0, le=2**53, description="return only exchanges with a higher ID")
+    replica: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="name of a replica of the fleet, from `GET /v1/status`, or `*` for all replicas; "
+        "by default the replica that receives the request",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,9 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 Handler = Callable[[Runtime, APIRequest], Awaitable[Response]]
 
+Merge = Callable[[Runtime, APIRequest, Mapping[str, bytes]], Awaitable[Response]]
+"""Makes one response of the bodies that the replicas with these names responded with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -151,6 +161,7 @@ class Route:
     `query` names the parameters of `Query` that the route accepts. `body` and `answer` are the types of the
     documents, or None. `reads` is true if the route changes nothing, although its method is not GET.
     `is_shared` is true if it changes rules or breakpoints, which all replicas of a fleet share.
+    `merge` makes one response of those of all replicas of a fleet; None if `replica=*` is refused.
     `problems` are the error statuses that only some routes have. `example` is a valid body.
     """
 
@@ -164,6 +175,7 @@ class Route:
     answer_types: tuple[str, ...] = (JSON,)
     status: int = 200
     problems: tuple[int, ...] = ()
+    merge: Merge | None = None
     example: str | None = None
     reads: bool = False
     is_shared: bool = False
@@ -202,8 +214,22 @@ def json_response(document: object, status: int = 200, headers: Mapping[str, str
 
 async def json_list(documents: Iterable[object]) -> Response:
     """Return a response with a JSON array, encoded in slices so that the event loop is not blocked."""
-    parts = [part async for part in paced(map(_to_json, documents))]
-    return Response(f"[{','.join(parts)}]", content_type=JSON)
+    return json_array([part async for part in paced(map(_to_json, documents))])
+
+
+_SEPARATOR = ",\n"
+"""What separates the documents of an array. No document contains a line break."""
+
+
+def json_array(documents: Iterable[str]) -> Response:
+    """Return a response with a JSON array of documents that are encoded."""
+    return Response(f"[{_SEPARATOR.join(documents)}]", content_type=JSON)
+
+
+def documents_in(array: bytes) -> list[bytes]:
+    """Return the encoded documents of a body that `json_array` created."""
+    content = array[1:-1]
+    return content.split(_SEPARATOR.encode("ascii")) if content else []
 
 
 def no_content() -> Response:

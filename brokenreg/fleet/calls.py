@@ -34,13 +34,13 @@ PROOF = "brokenreg-proof"
 LISTENER = "brokenreg-listener"
 """The header with the upstream that the listener of a forwarded request represents."""
 
-SIGNED_HEADERS = ("content-length", "content-range", "host", LISTENER)
+SIGNED_HEADERS = ("content-digest", "content-length", "content-range", "content-type", "host", LISTENER)
 """The headers of a call that are signed. The receiver ignores all others."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 MOST_RESPONSE = 64 * 1024
-"""Maximum size of the body of a response, in bytes."""
+"""Default maximum size of the body of a response, in bytes."""
 
 _CONNECT, _PATIENCE, _QUEUE = 2.0, 60.0, 10.0
 """Seconds to connect, for each part of a body and for the response, and for a free connection."""
@@ -80,8 +80,10 @@ class Calls:
         headers: Mapping[str, str] = NO_HEADERS,
         body: AsyncIterable[bytes] | None = None,
         length: int | None = 0,
+        most: int = MOST_RESPONSE,
     ) -> ReadyResponse:
         """Send a call, and return its response. `length` is that of the body, or None if it is not known.
+        `most` is the maximum size of the response.
 
         `headers` are some of `SIGNED_HEADERS`. If `body` raises an exception, the call is cut, and the
         exception is raised here. Raise `ReplicaError`.
@@ -115,7 +117,7 @@ class Calls:
                     raise UntrustedReplicaError(
                         f"{replica} refused the call: it needs the same --fleet-key and a correct clock"
                     )
-                return ReadyResponse(status, _headers_of(response), await _read(response, replica))
+                return ReadyResponse(status, _headers_of(response), await _read(response, replica, most))
         except httpx.TimeoutException:
             raise ReplicaSilentError(f"{replica} does not respond") from None
         except httpx.ConnectError as error:
@@ -156,12 +158,12 @@ def _headers_of(
     return tuple((name, value) for name, value in headers if name.decode("ascii") not in dropped)
 
 
-async def _read(response: httpx.Response, replica: Replica) -> bytes:
+async def _read(response: httpx.Response, replica: Replica, most: int) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > MOST_RESPONSE:
-            raise UntrustedReplicaError(f"the response of {replica} exceeds {MOST_RESPONSE} bytes")
+        if len(body) > most:
+            raise UntrustedReplicaError(f"the response of {replica} exceeds {most} bytes")
     return bytes(body)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from brokenreg.fleet.calls import LISTENER
+from brokenreg.fleet.control_calls import ServeControl, is_for_control, serve_control
 from brokenreg.http.asgi import Handled, Handler, Receive, Scope, Send, complete, header
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
@@ -23,16 +24,22 @@ Adopt = Callable[[int], Awaitable[bool]]
 
 
 class ReplicaEndpoints:
-    """Serves the calls of other replicas: requests for upload sessions by `registry`, and `/fleet/...`."""
+    """Serves the calls of other replicas: requests for upload sessions by `registry`, and `/fleet/...`.
 
-    def __init__(self, registry: Handler, adopt: Adopt) -> None:
+    `control` serves requests to the control API.
+    """
+
+    def __init__(self, registry: Handler, adopt: Adopt, control: ServeControl) -> None:
         self._registry = registry
         self._adopt = adopt
+        self._control = control
 
     def __call__(self, scope: Scope, receive: Receive) -> Handled:
         """Handle a call."""
         if match := _REVISION.fullmatch(scope["path"]):
             return partial(self._acknowledge, int(match[1]))
+        if is_for_control(scope):
+            return partial(self._serve_control, scope, receive)
         return self._serve_upload(scope, receive)
 
     def _serve_upload(self, scope: Scope, receive: Receive) -> Handled:
@@ -43,6 +50,12 @@ class ReplicaEndpoints:
             message = "replicas serve only upload sessions to each other"
             return error_response(OCIError(404, ErrorCode.UNSUPPORTED, message))
         return self._registry(with_target(scope, target), receive)
+
+    async def _serve_control(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await serve_control(self._control, scope, receive, send)
+        except OCIError as error:
+            await complete(error_response(error), send)
 
     async def _acknowledge(self, revision: int, send: Send) -> None:
         try:

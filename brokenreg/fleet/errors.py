@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from brokenreg.storage.errors import StorageError
+from brokenreg.wording import listed, quoted
 
 
 class CallRefusedError(Exception):
@@ -15,6 +18,13 @@ class NameTakenError(StorageError):
 
 class ReplicaError(Exception):
     """A call to another replica failed."""
+
+
+class NoReplicaError(ReplicaError):
+    """No live replica has that name. `live` are the names of those that exist."""
+
+    def __init__(self, name: str, live: Iterable[str]) -> None:
+        super().__init__(f"no replica {quoted(name)}: use {listed(['*', *live])}")
 
 
 class ReplicaGoneError(ReplicaError):

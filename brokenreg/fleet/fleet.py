@@ -7,6 +7,7 @@ import contextlib
 from brokenreg.config.fleet import Network
 from brokenreg.fleet.acknowledgements import Acknowledgements
 from brokenreg.fleet.calls import Calls
+from brokenreg.fleet.control_calls import ControlCalls, ServeControl
 from brokenreg.fleet.directory import Directory, Replica
 from brokenreg.fleet.endpoints import REVISION, Adopt, ReplicaEndpoints
 from brokenreg.fleet.errors import NameTakenError, ReplicaError
@@ -30,6 +31,7 @@ class Fleet:
         self._network = network
         self._signer = CallSigner(key, own)
         self.calls = Calls(self._signer, network)
+        self.control = ControlCalls(own.name, directory, self.calls)
         self.acknowledgements = Acknowledgements(own.name, directory, self.calls)
 
     async def check_name(self) -> None:
@@ -48,9 +50,9 @@ class Fleet:
         """Return the registry, but requests for the upload sessions of other replicas are forwarded."""
         return UploadForwarder(registry, self.own.name, self.directory, self.calls)
 
-    def receiving(self, registry: Handler, adopt: Adopt) -> Handler:
+    def receiving(self, registry: Handler, adopt: Adopt, control: ServeControl) -> Handler:
         """Return a handler for the calls of other replicas, which use `registry` without rules or login.
 
-        `adopt` catches up with shared states.
+        `adopt` catches up with shared states, and `control` is the control API without its guard.
         """
-        return CallReceiver(ReplicaEndpoints(registry, adopt), self._signer, self._network)
+        return CallReceiver(ReplicaEndpoints(registry, adopt, control), self._signer, self._network)

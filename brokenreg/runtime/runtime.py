@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
+from brokenreg.fleet.control_calls import ControlCalls
 from brokenreg.gate.gate import Gate
 from brokenreg.images.images import Images
 from brokenreg.proxy.proxy import Proxy
@@ -28,7 +29,7 @@ class Runtime:
 
     `status()` returns the current status. `stopping` is set when the server is about to stop. `diagnostics`
     holds the newest lines of the server's own log. `shared_rules` makes rules and breakpoints those of a
-    fleet; None without one.
+    fleet, and `replicas` passes requests on to its other replicas; both are None without one.
     """
 
     settings: Settings
@@ -43,6 +44,7 @@ class Runtime:
     status: Callable[[], Status]
     stopping: asyncio.Event
     shared_rules: SharedRules | None = None
+    replicas: ControlCalls | None = None
 
     @property
     def registry_urls(self) -> Sequence[str]:

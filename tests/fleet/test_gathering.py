@@ -1,0 +1,178 @@
+"""The control API of a replica shows the exchanges of all others."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from brokenreg.config.fleet import LOOPBACK
+from brokenreg.control.app import ROUTES
+from brokenreg.fleet.calls import Calls
+from brokenreg.fleet.control_calls import ControlCalls, ControlRequest
+from brokenreg.fleet.directory import Replica
+from brokenreg.fleet.signing import CallSigner
+from tests.fleet.fleets import KEY, Fleet, name_of
+from tests.process import BrokenregProcess, run_here
+from tests.server import Brokenreg, brokenreg
+
+Pair = tuple[BrokenregProcess, BrokenregProcess]
+TOKENS = ("--control-token", "the token", "--control-read-token", "the other token")
+
+
+@pytest.fixture
+def visited(pair: Pair) -> Pair:
+    """Two replicas, whose logs have four requests that arrived in turn."""
+    for each in pair:
+        assert httpx.post(f"{each.control}/v1/reset", params={"namespace": "*"}).status_code == 204
+    for number in range(4):
+        httpx.get(f"{pair[number % 2].url}/v2/team/app/manifests/v{number}")
+    return pair
+
+
+def exchanges(at: Brokenreg, **query: object) -> list[dict[str, Any]]:
+    response = httpx.get(f"{at.control}/v1/exchanges", params={"replica": "*", **query})
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()
+    return found
+
+
+def test_exchanges_of_all_replicas_are_sorted_by_time(visited: Pair) -> None:
+    names = [name_of(each) for each in visited]
+    for at in visited:
+        found = exchanges(at)
+        assert [each["reference"] for each in found] == ["v0", "v1", "v2", "v3"]
+        assert [each["replica"] for each in found] == names * 2
+        assert all(isinstance(each["id"], int) for each in found)
+        assert [each["reference"] for each in exchanges(at, limit=3)] == ["v1", "v2", "v3"]
+        assert [each["reference"] for each in exchanges(at, filter="reference:v2|v3")] == ["v2", "v3"]
+        assert exchanges(at, filter="status:599") == []
+
+
+def test_one_replica_can_be_named(visited: Pair) -> None:
+    first, second = visited
+    for at in visited:
+        found = exchanges(at, replica=name_of(second))
+        assert [each["reference"] for each in found] == ["v1", "v3"]
+        detail = httpx.get(
+            f"{at.control}/v1/exchanges/{found[1]['id']}", params={"replica": name_of(second)}
+        ).json()
+        assert (detail["reference"], detail["replica"]) == ("v3", name_of(second))
+    plain = httpx.get(f"{first.control}/v1/exchanges").json()
+    assert [each["reference"] for each in plain] == ["v0", "v2"]
+    assert "replica" not in plain[0]
+
+
+def test_what_is_invalid_is_a_400(visited: Pair) -> None:
+    first, second = visited
+    for query, detail in (
+        ({"replica": "*", "after": 1}, "after needs one replica"),
+        ({"replica": "*", "filter": "status:"}, "status"),
+        ({"replica": name_of(second), "filter": "status:"}, "status"),
+        ({"replica": ""}, "replica"),
+    ):
+        response = httpx.get(f"{first.control}/v1/exchanges", params=query)
+        assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
+        assert detail in response.json()["detail"]
+    response = httpx.get(f"{first.control}/v1/exchanges/1", params={"replica": "*"})
+    assert (response.status_code, response.json()["field"]) == (400, "replica")
+    response = httpx.get(f"{first.control}/v1/exchanges/999999", params={"replica": name_of(second)})
+    assert (response.status_code, response.json()["missing"]) == (404, "exchange")
+
+
+def test_an_unknown_replica_is_a_404_that_names_the_others(pair: Pair) -> None:
+    first, second = pair
+    response = httpx.get(f"{first.control}/v1/exchanges", params={"replica": "nobody"})
+    assert response.status_code == 404
+    assert 'no replica "nobody": use *' in response.json()["detail"]
+    assert name_of(second) in response.json()["detail"]
+
+
+def test_without_a_fleet_there_are_no_replicas(tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "data") as alone:
+        for name in ("*", "1f0a93c2"):
+            response = httpx.get(f"{alone.control}/v1/exchanges", params={"replica": name})
+            assert (response.status_code, response.json()["field"]) == (400, "replica")
+            assert "this brokenreg is not in a fleet" in response.json()["detail"]
+
+
+def test_the_log_of_all_replicas(visited: Pair) -> None:
+    first, second = visited
+
+    def log(*arguments: str, status: int = 0) -> str:
+        done = run_here("log", *arguments, BROKENREG_URL=first.control, COLUMNS="120")
+        assert done.returncode == status, done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    _, *lines = log("--replica", "*").splitlines()
+    assert [line.split()[0].partition("/")[0] for line in lines] == [name_of(first), name_of(second)] * 2
+    _, *lines = log("--replica", name_of(second)).splitlines()
+    assert [line.split()[4].rpartition("/")[2] for line in lines] == ["v1", "v3"]
+    documents = [json.loads(line) for line in log("--replica", "*", "--json").splitlines()]
+    assert [each["reference"] for each in documents] == ["v0", "v1", "v2", "v3"]
+    assert "--follow excludes --replica" in log("--follow", "--replica", "*", status=2)
+
+
+@pytest.mark.slow
+def test_a_replica_that_does_not_respond_is_named(fleet: Fleet) -> None:
+    first, second = fleet.thread("a"), fleet.process("b")
+    httpx.get(f"{first.url}/v2/")
+    second.process.send_signal(signal.SIGSTOP)
+    try:
+        response = httpx.get(f"{first.control}/v1/exchanges", params={"replica": "*"}, timeout=30)
+        assert response.status_code == 504
+        assert f"replica {name_of(second)} (127.0.0.1:" in response.json()["detail"]
+        assert len(exchanges(first, replica=name_of(first))) == 1
+    finally:
+        second.process.send_signal(signal.SIGCONT)
+    assert len(exchanges(first)) == 1
+    second.stop(signal.SIGKILL)
+    assert len(exchanges(first)) == 1, "what has ended has no exchanges"
+
+
+async def one(chunk: bytes) -> AsyncIterator[bytes]:
+    """A body of one chunk."""
+    yield chunk
+
+
+@pytest.fixture
+def guarded(fleet: Fleet) -> tuple[BrokenregProcess, BrokenregProcess]:
+    """Two replicas with tokens."""
+    return fleet.process("a", *TOKENS), fleet.process("b", *TOKENS)
+
+
+def test_tokens_are_checked_where_they_are_sent(guarded: Pair) -> None:
+    first, _ = guarded
+    url = f"{first.control}/v1/exchanges?replica=*"
+    assert httpx.get(url).status_code == 401
+    for token in (TOKENS[1], TOKENS[3]):
+        assert httpx.get(url, headers={"authorization": f"Bearer {token}"}).json() == []
+
+
+async def test_a_replica_refuses_changes_with_the_read_token(guarded: Pair, fleet: Fleet) -> None:
+    """Even if the replica that the client uses let them through."""
+    _, second = guarded
+    at = Replica(name_of(second), fleet.replica(second).address)
+    calls = Calls(CallSigner(KEY, Replica("0123abcd", at.address)), LOOPBACK)
+    control = ControlCalls("0123abcd", None, calls)  # type: ignore[arg-type]
+    try:
+        for route in ROUTES:
+            path = route.template.format(**{name: "1" for name, _ in route.path_parameters})
+            if route.changes:
+                response = await control.call(at, ControlRequest(route.method, path, "read"))
+                assert response.status == 403, (route, response)
+        added = ControlRequest(
+            "POST", "/v1/breakpoints", "full", b'{"expression": "status:599"}', "application/json"
+        )
+        assert (await control.call(at, added)).status == 201
+        headers = {"content-digest": "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"}
+        path, body = "/fleet/control/full/v1/breakpoints", added.body
+        altered = await calls.call(at, "POST", path, headers, one(body), len(body))
+        assert (altered.status, b"altered" in altered.body) == (400, True)
+    finally:
+        await calls.close()
