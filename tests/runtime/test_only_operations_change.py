@@ -41,7 +41,9 @@ PARTS = (
     CachedBlobs, Integrity, Repository, Images, Proxy, CredentialTrap, TrafficLog, Bodies, Exchange,
 )  # fmt: skip
 METHODS = {name for part in PARTS for name, _ in inspect.getmembers(part, inspect.isfunction)}
-NAMES = {each.name for each in fields(Runtime)} - {"settings", "status", "diagnostics"}
+NAMES = {each.name for each in fields(Runtime)} - {"settings", "status", "diagnostics", "replicas"}
+"""The fields that are parts. `replicas` sends requests, and the operations of other processes check them."""
+
 READING = {
     "all_rules", "book", "can_hold", "corrupt_size", "find", "get", "head", "held", "index_repetitions",
     "intact_object", "is_config", "is_quarantined", "layers_of", "made", "manifest_body", "modified",
