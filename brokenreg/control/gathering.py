@@ -76,7 +76,7 @@ async def _gathered(
         elif response is not None:
             bodies[replica.name] = response.body
     if silent:
-        raise APIError(504, f"{'; '.join(silent)}: use replica with a name for the others")
+        raise APIError(504, f"{'; '.join(silent)}: for the others, use replica=NAME")
     return await route.merge(runtime, request, bodies)
 
 

@@ -110,7 +110,7 @@ async def serve_control(serve: ServeControl, scope: Scope, receive: Receive, sen
     """Serve a request of another replica's client. Raise `OCIError` if its body is not what was signed."""
     match = _PATH.fullmatch(scope["raw_path"])
     if match is None:
-        raise OCIError(404, ErrorCode.UNSUPPORTED, "this is no request to the control API")
+        raise OCIError(404, ErrorCode.UNSUPPORTED, "this is not a request to the control API")
     body = await RequestBody(scope, receive).whole(MOST_BODY)
     if (header(scope, _DIGEST.encode("ascii")) or b"").decode("latin-1") != _digest(body):
         raise OCIError(400, ErrorCode.UNSUPPORTED, "the body of this call was altered")
