@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import click
@@ -29,15 +30,21 @@ Expectations in a scenario file:
 Examples, in CI, after the client has finished:
   brokenreg check           print a line for each expectation
   brokenreg check --json    print the verdicts as JSON
+  brokenreg check --replica '*'    about all brokenregs of a fleet
 """
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
+@click.option(
+    "--replica",
+    metavar="NAME",
+    help="Count the exchanges of this replica of a fleet, or of all replicas with '*'.",
+)
 @control_options
-def check(control: Client, as_json: bool) -> None:
+def check(control: Client, as_json: bool, replica: str | None) -> None:
     """Report whether the expectations of the scenario are met. If not, the exit status is 1."""
-    verdicts = control.verdicts()
+    verdicts = control.verdicts(replica=replica)
     if as_json:
         click.echo(json.dumps(verdicts, indent=2))
     elif not verdicts:
@@ -49,19 +56,20 @@ def check(control: Client, as_json: bool) -> None:
         name = f"{each['name']}: " if each["name"] else ""
         line = f"{mark} {name}{each['filter']}  got {each['got']}, want {each['wanted']}"
         click.echo(printable(line))
-        for number in each["nearest"]:
-            _show_exchange(control, number)
+        for number, where in zip_longest(each["nearest"], each.get("replicas", [])):
+            _show_exchange(control, number, where)
     if not all(each["met"] for each in verdicts):
         sys.exit(UNEXPECTED)
 
 
-def _show_exchange(control: Client, number: int) -> None:
+def _show_exchange(control: Client, number: int, replica: str | None) -> None:
     """Print a line for an exchange, unless it is no longer in the log."""
     from brokenreg.client import MissingError
 
     try:
-        exchange = control.exchange(number)
+        exchange = control.exchange(number, replica=replica)
     except MissingError:
         return
     status = exchange["status"] or "no status"
-    click.echo(printable(f"    {number}  {exchange['method']} {exchange['path']}  {status}"))
+    place = f"{replica}/{number}" if replica else str(number)
+    click.echo(printable(f"    {place}  {exchange['method']} {exchange['path']}  {status}"))

@@ -54,9 +54,13 @@ def scenario(namespace: str | None = None) -> Call[str]:
     return Call("GET", "/v1/scenario", namespace, accept=YAML)
 
 
-def verdicts(namespace: str | None = None) -> Call[list[Verdict]]:
-    """Return the expectations of the scenario, and whether each one is met so far."""
-    return Call("GET", "/v1/expectations", namespace)
+def verdicts(namespace: str | None = None, *, replica: str | None = None) -> Call[list[Verdict]]:
+    """Return the expectations of the scenario, and whether each one is met so far.
+
+    `replica` is the replica of the fleet whose exchanges count, or `*` for all. Raise `ProblemError` if a
+    replica does not respond.
+    """
+    return Call("GET", "/v1/expectations", namespace, {"replica": replica})
 
 
 def judge(

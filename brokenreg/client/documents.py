@@ -124,6 +124,9 @@ class Verdict(TypedDict):
     met: bool
     is_suspected: bool
     nearest: list[int]
+    evidence: NotRequired[dict[str, Any]]
+    replicas: NotRequired[list[str]]
+    """The replica of each exchange in `nearest`. Like `evidence`, absent unless the request has `replica`."""
 
 
 class Breakpoint(TypedDict):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from quart import Response
@@ -9,7 +12,8 @@ from quart import Response
 from brokenreg.concurrency import paced
 from brokenreg.control.routes import APIRequest, Route, json_response
 from brokenreg.rules.expectation_counts import Expectations
-from brokenreg.rules.expectations import Expectation, Verdict
+from brokenreg.rules.expectations import Evidence, Expectation, ReplicaVerdict, Verdict
+from brokenreg.rules.gathered_verdicts import DifferentRulesError, gathered_verdicts
 from brokenreg.rules.rule_verdicts import RECENT, rule_verdicts
 from brokenreg.runtime.errors import RefusedError
 from brokenreg.runtime.lookups import find_rule, refresh_counts
@@ -29,7 +33,30 @@ async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
     namespace = request.one_namespace()
     book = runtime.rules.book(namespace)
     await refresh_counts(runtime, book)
-    return json_response(book.verdicts(_recent(runtime, namespace)))
+    verdicts = book.verdicts(_recent(runtime, namespace))
+    if request.query.replica is None:
+        return json_response(verdicts)
+    evidence = book.expectations.evidence()
+    evidence += [Evidence()] * (len(verdicts) - len(evidence))  # rules need none
+    return json_response(
+        [
+            ReplicaVerdict(**dict(each), evidence=known, replicas=[request.query.replica] * len(each.nearest))
+            for each, known in zip(verdicts, evidence, strict=True)
+        ]
+    )
+
+
+async def merge_verdicts(runtime: Runtime, request: APIRequest, bodies: Mapping[str, bytes]) -> Response:
+    """Return the verdicts about the exchanges of all replicas. Raise `RefusedError`."""
+    columns = await asyncio.to_thread(_verdicts_in, [*bodies.values()])
+    try:
+        return json_response(gathered_verdicts(runtime.rules.book(request.one_namespace()), columns))
+    except DifferentRulesError:
+        raise RefusedError("the rules are being changed: try again") from None
+
+
+def _verdicts_in(bodies: Sequence[bytes]) -> list[list[ReplicaVerdict]]:
+    return [[ReplicaVerdict(**each) for each in json.loads(body)] for body in bodies]
 
 
 async def judge_rule(runtime: Runtime, request: APIRequest) -> Response:
@@ -68,7 +95,15 @@ def _recent(runtime: Runtime, namespace: str) -> list[Exchange]:
 
 
 ROUTES = (
-    Route("GET", _PATH, list_expectations, query=("namespace",), answer=list[Verdict]),
+    Route(
+        "GET",
+        _PATH,
+        list_expectations,
+        query=("namespace", "replica"),
+        answer=list[ReplicaVerdict],
+        problems=(404, 409, 504),
+        merge=merge_verdicts,
+    ),
     Route(
         "POST",
         _PATH,

@@ -8,7 +8,7 @@ from typing import Literal
 
 from brokenreg.oci.durations import parse_duration
 from brokenreg.rules.counters import new_id
-from brokenreg.rules.expectations import Expectation, Verdict, VerdictKind
+from brokenreg.rules.expectations import Evidence, Expectation, Verdict, VerdictKind
 from brokenreg.rules.expected_order import OrderedMatches
 from brokenreg.traffic.comparisons import parse_comparison
 from brokenreg.traffic.exchange import Exchange
@@ -81,6 +81,10 @@ class Expectations:
             )
         return found
 
+    def evidence(self) -> list[Evidence]:
+        """Return what verdicts over several replicas need, for each of `verdicts`."""
+        return [*(each.evidence() for each in self._counted), *([Evidence()] if self.requests else [])]
+
 
 class _Counted:
     """Counts the exchanges that match the filter of an expectation."""
@@ -114,6 +118,10 @@ class _Counted:
 
     def leaked(self, exchange: Exchange, kind: str) -> None:
         """Count a credential that arrived at the second origin."""
+
+    def evidence(self) -> Evidence:
+        """Return what a verdict over several replicas needs, beside the number of exchanges."""
+        return Evidence()
 
     def verdict(self) -> Verdict:
         expectation = self.expectation
@@ -149,6 +157,9 @@ class _Each(_Counted):
             self._wrong += 1
             self._others.append(exchange.id)
 
+    def evidence(self) -> Evidence:
+        return Evidence(violations=self._wrong)
+
     def verdict(self) -> Verdict:
         expectation = self.expectation
         return self._verdict(
@@ -182,6 +193,9 @@ class _Spacing(_Counted):
                 self._wrong.extend((first[0][1], second[0][1]))
         self._starts = deque([*before, here, *after], self._starts.maxlen)
 
+    def evidence(self) -> Evidence:
+        return Evidence(violations=len(self._wrong) // 2, matches=[list(self._starts)])
+
     def verdict(self) -> Verdict:
         expectation = self.expectation
         apart = f", once {self._worst} apart" if self._wrong else ""
@@ -205,6 +219,9 @@ class _Order(_Counted):
 
     def observe(self, exchange: Exchange) -> None:
         self._steps.add(exchange)
+
+    def evidence(self) -> Evidence:
+        return Evidence(matches=self._steps.matches())
 
     def verdict(self) -> Verdict:
         ids, wanted = self._steps.longest(), len(self._order)

@@ -120,6 +120,21 @@ VerdictKind = Literal[
 ]  # fmt: skip
 
 
+Match = tuple[float, int]
+"""When an exchange started, in seconds since the epoch, and its id."""
+
+
+class Evidence(BaseModel):
+    """What the verdict of an expectation over several replicas needs to know about each of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    violations: int = Field(0, description="number of matches that break `each` or `spacing`")
+    matches: list[list[Match]] = Field(
+        [], description="start and id of the matches of each filter of `order`, or of the one of `spacing`"
+    )
+
+
 class Verdict(BaseModel):
     """An expectation or a rule of the scenario, and whether it is met so far."""
 
@@ -134,3 +149,14 @@ class Verdict(BaseModel):
     met: bool
     is_suspected: bool = False
     nearest: list[int] = Field([], description="ids of at most 5 exchanges that explain an unmet expectation")
+
+
+class ReplicaVerdict(Verdict):
+    """A verdict about the exchanges of one replica of a fleet, or of all replicas."""
+
+    evidence: Evidence = Field(
+        Evidence(), description="what `replica=*` uses; absent without the parameter `replica`"
+    )
+    replicas: list[str] = Field(
+        [], description="the replica of each exchange in `nearest`; absent without the parameter `replica`"
+    )

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from brokenreg.client import documents
 from brokenreg.control import breakpoints, exchanges, holding, repositories, rules
-from brokenreg.rules.expectations import Verdict
+from brokenreg.rules.expectations import ReplicaVerdict
 from brokenreg.runtime.status import Status
 
 
@@ -22,7 +22,7 @@ from brokenreg.runtime.status import Status
         (documents.ExchangeDetail, exchanges.ExchangeDetail),
         (documents.TimelinePoint, exchanges.TimelinePoint),
         (documents.RuleExplanation, exchanges.RuleExplanation),
-        (documents.Verdict, Verdict),
+        (documents.Verdict, ReplicaVerdict),
         (documents.Breakpoint, breakpoints.BreakpointState),
         (documents.Breakpoints, breakpoints.BreakpointStates),
         (documents.Outcome, holding.OrderOutcome),

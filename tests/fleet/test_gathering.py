@@ -176,3 +176,58 @@ async def test_a_replica_refuses_changes_with_the_read_token(guarded: Pair, flee
         assert (altered.status, b"altered" in altered.body) == (400, True)
     finally:
         await calls.close()
+
+
+SCENARIO = """
+rules:
+  - {name: fails, fault: {type: error, status: 418}, match: {reference: v0}}
+  - {name: once, fault: {type: error, status: 503}, match: {reference: v9}, times: 1}
+expect:
+  - {name: number, filter: "endpoint:manifest", count: 4}
+  - {name: at most three, filter: "endpoint:manifest", at_most: 3}
+  - {name: each, filter: "endpoint:manifest", each: "status:418"}
+  - {name: apart, filter: "endpoint:manifest", spacing: "<=20s"}
+  - {name: far apart, filter: "endpoint:manifest", spacing: ">=20s"}
+  - {name: order, order: ["reference:v0", "reference:v1", "reference:v2", "reference:v3"]}
+  - {name: wrong order, order: ["reference:v1", "reference:v0"]}
+  - {name: connections, connections: {at_most: 3}}
+  - {name: no leaks, leaks: 0}
+"""
+VERDICTS = {
+    "number": (True, "4"),
+    "at most three": (False, "4"),
+    "each": (False, "4, 1 of them matching"),
+    "apart": (True, "4"),
+    "order": (True, "4 in this order"),
+    "wrong order": (False, "1 in this order, then none of reference:v0"),
+    "connections": (False, "4"),
+    "no leaks": (True, "0 credentials"),
+    "fails": (True, "1"),
+}
+
+
+def test_expectations_about_all_replicas(pair: Pair) -> None:
+    """Each kind of expectation, which no replica alone could judge."""
+    first, second = pair
+    assert httpx.post(f"{first.control}/v1/reset", params={"namespace": "*"}).status_code == 204
+    headers = {"content-type": "application/yaml"}
+    put = httpx.put(f"{first.control}/v1/scenario", content=SCENARIO, headers=headers)
+    assert put.status_code == 200, put.text
+    for number in range(4):
+        httpx.get(f"{pair[number % 2].url}/v2/team/app/manifests/v{number}")
+    for at in pair:
+        verdicts = httpx.get(f"{at.control}/v1/expectations", params={"replica": "*"}).json()
+        found = {each["name"]: (each["met"], each["got"]) for each in verdicts}
+        assert found["far apart"][0] is False
+        assert found["far apart"][1].startswith("4, once 0.")
+        assert found["once"][0] is False
+        assert {name: found[name] for name in VERDICTS} == VERDICTS
+        (each,) = (each for each in verdicts if each["name"] == "each")
+        assert sorted(each["replicas"]) == sorted([name_of(first), name_of(second), name_of(second)])
+    done = run_here("check", "--replica", "*", BROKENREG_URL=second.control)
+    assert done.returncode == 1
+    assert "✓ number: endpoint:manifest  got 4, want exactly 4" in done.stdout
+    assert f"    {name_of(first)}/" in done.stdout
+    assert "GET /v2/team/app/manifests/v2  " in done.stdout
+    alone = httpx.get(f"{first.control}/v1/expectations", params={"replica": name_of(second)}).json()
+    assert [each["got"] for each in alone if each["name"] == "number"] == ["2"]
