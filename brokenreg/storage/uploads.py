@@ -143,7 +143,8 @@ class UploadStore:
         """End sessions and remove their files. From this call on, `find` does not return them."""
         self._removing.update(upload_ids)
         try:
-            await self._index.close_uploads([each for each in upload_ids if each in self._index.uploads])
+            if listed := [each for each in upload_ids if each in self._index.uploads]:
+                await self._index.close_uploads(listed)
             self._stop_sending(upload_ids)
             await FILE_THREADS.run(self._room.quota.remove, list(map(self._folder.upload, upload_ids)))
         finally:

@@ -72,7 +72,8 @@ class GrowingObject:
     """The object of one upload session. Its methods are called on the event loop."""
 
     def __init__(self, shared: Sending, key: str, path: Path | str) -> None:
-        self.key = key
+        self._first_key = self._key = key
+        self._completions = 0
         self._shared = shared
         self._path = path
         self._size = 0
@@ -84,7 +85,7 @@ class GrowingObject:
         """Note that the file has `size` bytes, and send them if there are enough for a part."""
         self._size = size
         if size - self._sent >= PART and self._is_idle:
-            self._sending = asyncio.create_task(self._send_parts(), name=f"sending {self.key}")
+            self._sending = asyncio.create_task(self._send_parts(), name=f"sending {self._key}")
             self._sending.add_done_callback(_note_result)
 
     def shrink(self, size: int) -> None:
@@ -93,16 +94,25 @@ class GrowingObject:
             self.abort()
         self._size = min(self._size, size)
 
-    async def complete(self, size: int) -> None:
-        """Send the rest of the file, which has `size` bytes, and make the object visible.
+    async def complete(self, size: int) -> str:
+        """Send the rest of the file, which has `size` bytes, make the object visible, and return its key.
 
         Raise `ObjectStoreError` if that fails twice, the second time from the beginning of the file.
+        Either way, the next object begins anew under another key: the index may already have this one.
         """
         if size > _MOST:
             raise ObjectStoreError(
                 f"the blob is too large ({format_size(size)}): use up to {format_size(_MOST)}"
             )
         self._size = size
+        try:
+            await self._complete_patiently()
+            return self._key
+        finally:
+            self._completions += 1
+            self._key = f"{self._first_key}-{self._completions}"
+
+    async def _complete_patiently(self) -> None:
         until = time.monotonic() + AGAIN
         try:
             await self._complete()
@@ -115,11 +125,14 @@ class GrowingObject:
     def abort(self) -> None:
         """Remove what was sent, in the background. Sending can begin again immediately."""
         writer, sending = self._writer, self._sending
-        self._writer, self._sending, self._sent = None, None, 0
+        self._begin_again()
         if writer is not None:
             self._shared.end(sending, writer)
         elif sending is not None:  # it has not begun
             sending.cancel()
+
+    def _begin_again(self) -> None:
+        self._writer, self._sending, self._sent = None, None, 0
 
     @property
     def _is_idle(self) -> bool:
@@ -134,15 +147,15 @@ class GrowingObject:
                 self._sending = None
             if self._writer is None and self._size <= PART:
                 async with self._shared.memory.reserved(self._size):
-                    await self._shared.store.put(self.key, await self._read(self._size))
+                    await self._shared.store.put(self._key, await self._read(self._size))
                 return
             await self._send_parts()
             writer = self._open()
             rest = self._size - self._sent
             async with self._shared.memory.reserved(rest):
                 await writer.write(await self._read(rest))
-                await writer.complete()
-            self._writer = None
+                await writer.complete(self._size)
+            self._begin_again()
         except BaseException:
             self.abort()
             raise
@@ -158,7 +171,7 @@ class GrowingObject:
 
     def _open(self) -> PartWriter:
         if self._writer is None:
-            self._writer = self._shared.store.writer(self.key)
+            self._writer = self._shared.store.writer(self._key)
         return self._writer
 
     async def _read(self, count: int) -> Content:

@@ -191,6 +191,7 @@ class PartWriter:
         self._key = key
         self._file: AsyncWritableFile | None = store.open_writer(key)
         self._writing: asyncio.Future[int] | None = None
+        self._written = 0
 
     async def write(self, data: Content) -> None:
         """Send data as parts in parallel, and wait until the store has them.
@@ -203,10 +204,15 @@ class PartWriter:
                 self._writing = asyncio.ensure_future(file.write(data))
                 await asyncio.shield(self._writing)
                 await file.write(b"")  # it waits for the parts of the write before
+        self._written += len(data)
 
-    async def complete(self) -> None:
-        """Make the object visible. Raise `ObjectStoreError` if that fails."""
+    async def complete(self, size: int) -> None:
+        """Make the object visible. Raise `ObjectStoreError` if that fails, or if it has not `size` bytes."""
         with self._open() as file:
+            if self._written != size:
+                raise self._store.error(
+                    "write", self._key, f"{self._written} of {counted(size, 'byte')} were sent"
+                )
             async with _Operation(self._store, "complete", self._key):
                 await file.close()
             self._file = None

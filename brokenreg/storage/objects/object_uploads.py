@@ -99,9 +99,9 @@ class ObjectUploads:
         size = self._blobs.size(digest)
         if size is None:
             return None
-        key = f"{FOLDER}/{uuid.uuid4().hex}"
-        file = CompleteFile(self.sending, key, self._blobs.path(digest), digest.algorithm, on_read)
-        await file.complete(size)
+        path = self._blobs.path(digest)
+        file = CompleteFile(self.sending, f"{FOLDER}/{uuid.uuid4().hex}", path, digest.algorithm, on_read)
+        key = await file.complete(size)
         if file.digest() != digest:
             await self._garbage.delete([key])
             raise CorruptBlobError(digest, file.digest())
@@ -114,8 +114,8 @@ class ObjectUploads:
         if self._index.intact_object(digest) is not None:
             upload.sending.abort()
             return None
-        await upload.sending.complete(upload.offset)
-        return StoredObject(upload.sending.key, upload.offset, time.time())
+        key = await upload.sending.complete(upload.offset)
+        return StoredObject(key, upload.offset, time.time())
 
     async def _link(self, upload: UploadSession, digest: Digest, new: StoredObject | None) -> bool:
         """Link the blob. Return False if its existing object was removed in the meantime."""
