@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
-import select
+import selectors
 import threading
 from collections.abc import Callable
 
 import psycopg
 
 from brokenreg.storage.database.postgresql_connection import connect
+
+logger = logging.getLogger(__name__)
 
 CHANNEL = "brokenreg_changes"
 
@@ -21,14 +23,19 @@ POLL = 0.25
 class Listener:
     """Calls `wake` when another process has committed, and every `POLL` seconds.
 
-    A lost connection is opened again. Until then, changes are found by looking.
+    After any error, the connection is opened again. Until then, changes are found by looking.
     """
 
     def __init__(self, url: str, replica: str, wake: Callable[[], None]) -> None:
         self._url = url
         self._replica = replica
         self._wake = wake
+        self._logged = ""
+        """The last unexpected error, which is logged once and not every `POLL` seconds."""
         self._stopping, self._stop = os.pipe()
+        # Opened now, because a descriptor may be impossible to get when the connection is lost.
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._stopping, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run, name="brokenreg-listener", daemon=True)
         self._thread.start()
 
@@ -38,34 +45,40 @@ class Listener:
         self._thread.join(0.5)
 
     def _run(self) -> None:
-        is_running = True
-        while is_running:
-            try:
-                with connect(self._url) as connection:
-                    connection.execute(f"LISTEN {CHANNEL}")
-                    while is_running:
-                        is_running = self._listen(connection)
-            except (psycopg.Error, OSError):
-                is_running = not self._is_stopped(POLL)
-                self._wake()
+        with self._selector:
+            is_running = True
+            while is_running:
+                try:
+                    self._wake()
+                    self._listen()
+                except (psycopg.Error, OSError):
+                    pass  # the jobs of the index report that the database cannot be reached
+                except Exception as error:  # any error: without this thread, memory would become stale
+                    if str(error) != self._logged:
+                        self._logged = str(error)
+                        logger.exception("listening for changes failed; trying again")
+                is_running = not self._selector.select(POLL)
         os.close(self._stopping)
 
-    def _listen(self, connection: psycopg.Connection[tuple[object, ...]]) -> bool:
-        """Wait for notifications, and wake once. Return False if the thread must end."""
-        link = connection.pgconn
-        ready, _, _ = select.select([link.socket, self._stopping], [], [], POLL)
-        if self._stopping in ready:
-            return False
-        is_by_others = not ready
-        if ready:
-            link.consume_input()
-            while (notification := link.notifies()) is not None:
-                is_by_others = is_by_others or notification.extra != self._replica.encode()
-        if is_by_others:
-            self._wake()
-        return True
+    def _listen(self) -> None:
+        """Wake for notifications of others, and every `POLL` seconds, until the thread must end."""
+        with connect(self._url) as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
+            link = connection.pgconn
+            socket, selector = link.socket, self._selector
+            selector.register(socket, selectors.EVENT_READ)
+            try:
+                while self._stopping not in (ready := [key.fd for key, _ in selector.select(POLL)]):
+                    if ready:
+                        link.consume_input()
+                    if not ready or self._is_notified(connection):
+                        self._wake()
+            finally:
+                selector.unregister(socket)
 
-    def _is_stopped(self, patience: float) -> bool:
-        with contextlib.suppress(OSError):
-            return bool(select.select([self._stopping], [], [], patience)[0])
-        return True
+    def _is_notified(self, connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+        """Return whether another process has sent one of the waiting notifications."""
+        is_by_others = False
+        while (notification := connection.pgconn.notifies()) is not None:
+            is_by_others = is_by_others or notification.extra != self._replica.encode()
+        return is_by_others
