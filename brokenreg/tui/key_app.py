@@ -170,4 +170,4 @@ class KeyApp(ShowsNotices, HasDisabledReasons, inherit_bindings=False):
         if isinstance(self.screen, Dialogue) or isinstance(self.focused, Input):
             yield f'no command has the key "{key}" here: the footer shows the keys'
         elif not self.screen.is_modal:
-            yield f'no command has the key "{key}": {{panel.help}} shows all keys'
+            yield f'no command has the key "{key}" here: {{panel.help}} shows all keys'

@@ -148,9 +148,11 @@ async def test_a_reason_is_shown_once() -> None:
 async def test_a_key_without_a_command_names_the_key_of_the_help(tab: str, key: str, name: str) -> None:
     keys = {"panel.help": "f1"}
     async with shown(TrafficLog()) as (_, pilot):
-        assert f'no command has the key "{name}": ? shows all keys' in await after(pilot, TABS[tab].key, key)
+        reason = await after(pilot, TABS[tab].key, key)
+        assert f'no command has the key "{name}" here: ? shows all keys' in reason
     async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (_, pilot):
-        assert f'no command has the key "{name}": f1 shows all keys' in await after(pilot, TABS[tab].key, key)
+        reason = await after(pilot, TABS[tab].key, key)
+        assert f'no command has the key "{name}" here: f1 shows all keys' in reason
 
 
 @pytest.mark.parametrize("tab", TABS)

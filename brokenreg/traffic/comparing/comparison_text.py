@@ -95,7 +95,7 @@ def attempt_words(row: Row) -> str:
     if attempt == 1:
         return ""
     pauses = [each.pause for each in (row.left, row.right) if each is not None and each.pause is not None]
-    waited = " and ".join(dict.fromkeys(seconds_text(pause) for pause in pauses))
+    waited = f" {Sign.DIFFERS} ".join(dict.fromkeys(seconds_text(pause) for pause in pauses))
     return f"attempt {attempt}, {waited} after the one before" if waited else f"attempt {attempt}"
 
 

@@ -101,8 +101,9 @@ class HoldingControls(Container, HasDisabledReasons):
         if selected.held_since is not None:
             return "the response is already held"
         if not self._gate.can_hold(selected):
-            what = "the exchange has ended" if selected.ended else "the response cannot be held"
-            return f"{what}; only responses in flight can be held"
+            if selected.ended:
+                return "the exchange has ended; only responses in flight can be held"
+            return "this exchange has no response that can be held"
         return ""
 
     def action_hold(self) -> None:
