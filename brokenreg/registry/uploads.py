@@ -64,8 +64,9 @@ async def put_upload(request: RegistryRequest) -> Response:
         )
     parsed = Digest.parse(digest)
     with request.store.uploads.find(request.key, request.target.reference) as upload:
+        start = upload.offset
         await _append(request, upload)
-        await request.store.uploads.finish(upload, parsed)
+        await request.store.uploads.finish(upload, parsed, undo_to=start)
     return _created(request, parsed)
 
 

@@ -70,6 +70,8 @@ class UploadSession:
         self._hasher: Hash = hashlib.new(row.algorithm)
         self._hashed = 0
         self._early_sync = EarlySync()
+        self._is_given_away = False
+        """Whether the file may have become a blob."""
 
     @property
     def is_claimed(self) -> bool:
@@ -90,6 +92,7 @@ class UploadSession:
             )
         self._folder.check()
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._is_given_away = False
         self.offset = os.fstat(self._descriptor).st_size
         if self._hashed > self.offset:  # the link of the blob could not be stored, and the file was removed
             self._reset_hash()
@@ -113,7 +116,7 @@ class UploadSession:
             await growing
             self._folder.check()
         except BaseException:
-            await shielded(self._undo(start))
+            await self.undo(start)
             raise
 
     async def grow(self, chunks: AsyncIterator[bytes], written: Callable[[], None] = _nothing) -> None:
@@ -153,8 +156,13 @@ class UploadSession:
         """Turn the received bytes into a blob."""
         await FILE_THREADS.run(self._adopt_into, blobs, digest)
 
+    async def undo(self, start: int) -> None:
+        """Remove the bytes after `start`, even if the file has become a blob: that keeps them."""
+        await shielded(self._undo(start))
+
     def _adopt_into(self, blobs: BlobStore, digest: Digest) -> None:
         self._early_sync.finish()
+        self._is_given_away = True
         blobs.adopt(self._descriptor, self.path, digest)
 
     def _write(self, data: bytes) -> None:
@@ -205,11 +213,40 @@ class UploadSession:
         await FILE_THREADS.run(self._roll_back, start)
 
     def _roll_back(self, start: int) -> None:
-        os.ftruncate(self._descriptor, start)
-        self._room.quota.give_back(self.offset - start)
+        if self._is_given_away and not self.path.exists():
+            start = self._continue_in_copy(start)
+        else:
+            os.ftruncate(self._descriptor, start)
+            self._room.quota.give_back(self.offset - start)
         self.offset = start
         if self._hashed > start:
             self._reset_hash()
+
+    def _continue_in_copy(self, size: int) -> int:
+        """Use another file, with the first bytes of the blob. Return its size: 0 if there is no room."""
+        copy = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            size = self._copy_first(size, copy)
+            os.dup2(copy, self._descriptor, inheritable=False)
+        finally:
+            os.close(copy)
+        self._early_sync = EarlySync()
+        self._is_given_away = False
+        return size
+
+    def _copy_first(self, size: int, copy: int) -> int:
+        if not self._room.quota.take(size):
+            return 0
+        try:
+            for offset in range(0, size, _PART):
+                rest = memoryview(os.pread(self._descriptor, min(_PART, size - offset), offset))
+                while rest:
+                    rest = rest[os.write(copy, rest) :]
+        except OSError:  # the disk is full, for example
+            os.ftruncate(copy, 0)
+            self._room.quota.give_back(size)
+            return 0
+        return size
 
     def _reset_hash(self) -> None:
         self._hasher = hashlib.new(self.row.algorithm)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.errors import FolderGoneError
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Room
@@ -99,11 +100,22 @@ class UploadStore:
             upload = self._sessions[upload_id] = self._session(row)
         return upload
 
-    async def finish(self, upload: UploadSession, digest: Digest) -> None:
+    async def finish(self, upload: UploadSession, digest: Digest, *, undo_to: int | None = None) -> None:
         """Turn a claimed session into a blob of its repository. It is durable when this returns.
 
-        Raise `OCIError` 400 DIGEST_INVALID and remove the session if the digest is wrong.
+        Raise `OCIError` 400 DIGEST_INVALID and remove the session if the digest is wrong. If another error
+        leaves the session open, remove its bytes after `undo_to`, so that a client can send them again.
         """
+        try:
+            await self._finish(upload, digest)
+        except FolderGoneError:  # with the session
+            raise
+        except Exception:
+            if undo_to is not None and upload.row.id in self._index.uploads:
+                await upload.undo(undo_to)
+            raise
+
+    async def _finish(self, upload: UploadSession, digest: Digest) -> None:
         received = await upload.digest(digest.algorithm)
         if received != digest:
             await self.cancel(upload)

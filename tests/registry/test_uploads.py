@@ -13,6 +13,8 @@ import pytest
 from hyperframe.frame import RstStreamFrame
 
 from brokenreg.listening.listen_socket import RESET_ON_CLOSE
+from brokenreg.storage.database import Database
+from brokenreg.storage.errors import DatabaseUnreachableError
 from brokenreg.wire import http2
 from tests.raw_http import HTTP2
 from tests.registry.pushing import (
@@ -128,6 +130,25 @@ async def test_a_content_range_that_does_not_match_the_body(
     assert error_of(response, 400)["code"] == "SIZE_INVALID"
     done = await http.put(url, params={"digest": DIGEST}, content=CONTENT)
     assert done.status_code == 201  # nothing of the chunk stayed
+
+
+def test_a_put_that_failed_is_repeated(own_registry: Brokenreg, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client sends the same bytes again, as it should after a 503."""
+    created = httpx.post(f"{own_registry.url}/v2/uploads/again/blobs/uploads/")
+    url = f"{own_registry.url}{created.headers['location']}"
+    patched = httpx.patch(url, content=CONTENT[:70_000])
+    assert patched.status_code == 202
+
+    async def unreachable(*_: object) -> None:
+        raise DatabaseUnreachableError("the database does not respond")
+
+    with monkeypatch.context() as context:
+        context.setattr(Database, "write", unreachable)
+        failed = httpx.put(url, params={"digest": DIGEST}, content=CONTENT[70_000:])
+    assert failed.status_code == 503
+    assert httpx.get(url).headers["range"] == "0-69999"
+    done = httpx.put(url, params={"digest": DIGEST}, content=CONTENT[70_000:])
+    assert (done.status_code, done.headers["docker-content-digest"]) == (201, DIGEST)
 
 
 async def test_streamed(http: httpx.AsyncClient) -> None:

@@ -17,7 +17,7 @@ from brokenreg.storage import Store
 from brokenreg.storage.changes import Changes
 from brokenreg.storage.database.database import Database
 from brokenreg.storage.errors import DatabaseUnreachableError, ObjectStoreError
-from tests.storage.contents import KEY, chunks
+from tests.storage.contents import KEY, OTHER, chunks, content_of, push
 from tests.storage.object_stores import MIB, S3, s3_server, use
 
 CONTENT = random.Random("repeated").randbytes(20 * MIB + 5)
@@ -32,6 +32,15 @@ def s3() -> Iterator[S3]:
 @pytest.fixture
 def location(s3: S3, monkeypatch: pytest.MonkeyPatch) -> BlobLocation:
     return use(s3.port, monkeypatch, uuid.uuid4().hex)
+
+
+@pytest.fixture(params=["a folder", "an object store"])
+async def either_store(
+    request: pytest.FixtureRequest, tmp_path: Path, location: BlobLocation
+) -> AsyncIterator[Store]:
+    place = location if request.param == "an object store" else BlobLocation()
+    async with Store.open(tmp_path / "data", location=place) as store:
+        yield store
 
 
 @pytest.fixture
@@ -107,3 +116,42 @@ async def test_an_unlisted_session_ends_without_the_database(store: Store) -> No
             await store.uploads.finish(upload, Digest.of(b"other content"))
     assert wrong.value.status == 400
     assert not upload.path.exists()
+
+
+async def put_last(store: Store, upload_id: str, last: bytes, digest: Digest) -> None:
+    """End a session as a PUT with a body does."""
+    with store.uploads.find(KEY, upload_id) as upload:
+        start = upload.offset
+        await upload.append(chunks(last))
+        await store.uploads.finish(upload, digest, undo_to=start)
+
+
+@pytest.mark.parametrize("before", [0, 9 * MIB, len(CONTENT)])
+async def test_a_put_that_could_not_be_finished_is_repeated_with_its_body(
+    either_store: Store, before: int
+) -> None:
+    """The blob may even be in use by another repository by then."""
+    store, digest = either_store, Digest.of(CONTENT)
+    upload_id = await store.uploads.start(KEY, "sha256")
+    with store.uploads.find(KEY, upload_id) as upload:
+        await upload.append(chunks(CONTENT[:before]))
+    with FailingDatabase(), pytest.raises(DatabaseUnreachableError):
+        await put_last(store, upload_id, CONTENT[before:], digest)
+    assert store.uploads.find(KEY, upload_id).received == before
+    await push(store, CONTENT, OTHER)
+    await put_last(store, upload_id, CONTENT[before:], digest)
+    assert content_of(store, digest) == CONTENT
+    repository = store.index.repository(KEY)
+    assert repository is not None
+    assert digest in repository.links
+
+
+async def test_undoing_a_put_counts_each_byte_once(either_store: Store) -> None:
+    store, digest = either_store, Digest.of(CONTENT)
+    upload_id = await store.uploads.start(KEY, "sha256")
+    with store.uploads.find(KEY, upload_id) as upload:
+        await upload.append(chunks(CONTENT[:MIB]))
+    with FailingDatabase(), pytest.raises(DatabaseUnreachableError):
+        await put_last(store, upload_id, CONTENT[MIB:], digest)
+    await put_last(store, upload_id, CONTENT[MIB:], digest)
+    assert store.room.quota.used == len(CONTENT)
