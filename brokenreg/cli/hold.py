@@ -27,11 +27,18 @@ Examples:
   brokenreg step --bytes 1MiB                   send 1 MiB more of each
   brokenreg resume 17                           resume exchange 17
   brokenreg abort --status 503 --filter client:docker
+  brokenreg resume --replica '*'                resume all at all brokenregs of a fleet
   brokenreg rules clear                         hold no further responses
 """
 
 _which = click.option(
     "--filter", "expression", metavar="EXPRESSION", help="Select the held exchanges that match."
+)
+
+_where = click.option(
+    "--replica",
+    metavar="NAME",
+    help="Use the exchanges of this replica of a fleet, or of all replicas with '*'.",
 )
 
 
@@ -45,15 +52,25 @@ _which = click.option(
     "with IDS, where they are now]",
 )
 @click.option("--times", type=WHOLE_NUMBER, metavar="N", help="Hold at most N responses.")
+@click.option("--replica", metavar="NAME", help="With IDS, the replica of a fleet that has them.")
 @match_options
 @control_options
-def hold(control: Client, ids: tuple[int, ...], at: str | None, times: int | None, **options: Any) -> None:
+def hold(
+    control: Client,
+    ids: tuple[int, ...],
+    at: str | None,
+    times: int | None,
+    replica: str | None,
+    **options: Any,
+) -> None:
     """Hold the exchanges with these IDS, or, without IDS, every response that matches from now on."""
     body = {} if at is None else {"at": at}
     for each in ids:
-        control.hold(each, at)
+        control.hold(each, at, replica=replica)
     if ids:
         return
+    if replica is not None:
+        raise click.UsageError("--replica needs IDS: without them, a rule holds responses at all replicas")
     rule: dict[str, Any] = {"fault": {"type": "hold", **body}, "match": match_of(options)}
     rule |= {} if times is None else {"times": times}
     added = control.add_rule(cast("NewRule", rule))
@@ -65,14 +82,15 @@ def hold(control: Client, ids: tuple[int, ...], at: str | None, times: int | Non
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
 @_which
+@_where
 @control_options
-def resume(control: Client, ids: tuple[int, ...], expression: str | None) -> None:
+def resume(control: Client, ids: tuple[int, ...], expression: str | None, replica: str | None) -> None:
     """Resume the exchanges with these IDS, or all that are held."""
     _refuse_both(ids, expression)
     for each in ids:
-        control.resume(each)
+        control.resume(each, replica=replica)
     if not ids:
-        _report(control.resume_all(expression))
+        _report(control.resume_all(expression, replica=replica))
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
@@ -81,14 +99,17 @@ def resume(control: Client, ids: tuple[int, ...], expression: str | None) -> Non
     "--bytes", "size", metavar="SIZE", default="64KiB", show_default=True, help="How many bytes to send."
 )
 @_which
+@_where
 @control_options
-def step(control: Client, ids: tuple[int, ...], size: str, expression: str | None) -> None:
+def step(
+    control: Client, ids: tuple[int, ...], size: str, expression: str | None, replica: str | None
+) -> None:
     """Send some bytes of the exchanges with these IDS, or of all that are held, then hold them again."""
     _refuse_both(ids, expression)
     for each in ids:
-        control.step(each, size)
+        control.step(each, size, replica=replica)
     if not ids:
-        _report(control.step_all(size, expression))
+        _report(control.step_all(size, expression, replica=replica))
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
@@ -101,14 +122,17 @@ def step(control: Client, ids: tuple[int, ...], size: str, expression: str | Non
     "[default: reset the connection]",
 )
 @_which
+@_where
 @control_options
-def abort(control: Client, ids: tuple[int, ...], status: int | None, expression: str | None) -> None:
+def abort(
+    control: Client, ids: tuple[int, ...], status: int | None, expression: str | None, replica: str | None
+) -> None:
     """Abort the exchanges with these IDS, or all that are held."""
     _refuse_both(ids, expression)
     for each in ids:
-        control.abort(each, status)
+        control.abort(each, status, replica=replica)
     if not ids:
-        _report(control.abort_all(status, expression), has_status=status is not None)
+        _report(control.abort_all(status, expression, replica=replica), has_status=status is not None)
 
 
 def _refuse_both(ids: tuple[int, ...], expression: str | None) -> None:

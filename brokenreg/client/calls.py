@@ -151,58 +151,88 @@ def har(filter: str | None = None, namespace: str | None = None) -> Call[dict[st
     return Call("GET", "/v1/exchanges.har", namespace, {"filter": filter})
 
 
-def hold(id: int, at: str | None = None, namespace: str | None = None) -> Call[Exchange]:
+def hold(
+    id: int, at: str | None = None, namespace: str | None = None, *, replica: str | None = None
+) -> Call[Exchange]:
     """Hold an exchange in flight: where it is, before its `headers`, or after a number of bytes.
 
-    Raise `MissingError`, or `ProblemError` if it is not in flight.
+    `replica` is the replica of the fleet that has it. Raise `MissingError`, or `ProblemError` if it is not in
+    flight.
     """
-    return Call("POST", f"/v1/exchanges/{id}/hold", namespace, json={} if at is None else {"at": at})
+    return Call(
+        "POST",
+        f"/v1/exchanges/{id}/hold",
+        namespace,
+        {"replica": replica},
+        json={} if at is None else {"at": at},
+    )
 
 
-def resume(id: int, namespace: str | None = None) -> Call[Exchange]:
+def resume(id: int, namespace: str | None = None, *, replica: str | None = None) -> Call[Exchange]:
     """Resume a held exchange. Raise `MissingError`, or `ProblemError` if it is not held."""
-    return Call("POST", f"/v1/exchanges/{id}/resume", namespace, json={})
+    return Call("POST", f"/v1/exchanges/{id}/resume", namespace, {"replica": replica}, json={})
 
 
-def step(id: int, bytes: str | int = "64KiB", namespace: str | None = None) -> Call[Exchange]:
+def step(
+    id: int, bytes: str | int = "64KiB", namespace: str | None = None, *, replica: str | None = None
+) -> Call[Exchange]:
     """Send some bytes of a held exchange, then hold it again.
 
     Raise `MissingError`, or `ProblemError` if it is not held.
     """
-    return Call("POST", f"/v1/exchanges/{id}/step", namespace, json={"bytes": bytes})
+    return Call("POST", f"/v1/exchanges/{id}/step", namespace, {"replica": replica}, json={"bytes": bytes})
 
 
-def abort(id: int, status: int | None = None, namespace: str | None = None) -> Call[Exchange]:
+def abort(
+    id: int, status: int | None = None, namespace: str | None = None, *, replica: str | None = None
+) -> Call[Exchange]:
     """Abort a held exchange: with an error status, or by a reset of its connection.
 
     Raise `MissingError`, or `ProblemError` if it is not held or its headers were sent.
     """
-    return Call("POST", f"/v1/exchanges/{id}/abort", namespace, json=_with_status(status))
+    return Call(
+        "POST", f"/v1/exchanges/{id}/abort", namespace, {"replica": replica}, json=_with_status(status)
+    )
 
 
-def resume_all(filter: str | None = None, namespace: str | None = None) -> Call[Outcome]:
-    """Resume all held exchanges that match the filter. Raise `UsageError` for an invalid filter."""
-    return Call("POST", "/v1/resume", namespace, {"filter": filter}, json={})
+def resume_all(
+    filter: str | None = None, namespace: str | None = None, *, replica: str | None = None
+) -> Call[Outcome]:
+    """Resume all held exchanges that match the filter. Raise `UsageError` for an invalid filter.
+
+    `replica` is the replica of the fleet that has them, or `*` for all replicas.
+    """
+    return Call("POST", "/v1/resume", namespace, {"filter": filter, "replica": replica}, json={})
 
 
 def step_all(
-    bytes: str | int = "64KiB", filter: str | None = None, namespace: str | None = None
+    bytes: str | int = "64KiB",
+    filter: str | None = None,
+    namespace: str | None = None,
+    *,
+    replica: str | None = None,
 ) -> Call[Outcome]:
     """Send some bytes of all held exchanges that match the filter, then hold them again.
 
     Raise `UsageError` for an invalid filter or size.
     """
-    return Call("POST", "/v1/step", namespace, {"filter": filter}, json={"bytes": bytes})
+    return Call("POST", "/v1/step", namespace, {"filter": filter, "replica": replica}, json={"bytes": bytes})
 
 
 def abort_all(
-    status: int | None = None, filter: str | None = None, namespace: str | None = None
+    status: int | None = None,
+    filter: str | None = None,
+    namespace: str | None = None,
+    *,
+    replica: str | None = None,
 ) -> Call[Outcome]:
     """Abort all held exchanges that match the filter, as `abort` does.
 
     Raise `UsageError` for an invalid filter or status.
     """
-    return Call("POST", "/v1/abort", namespace, {"filter": filter}, json=_with_status(status))
+    return Call(
+        "POST", "/v1/abort", namespace, {"filter": filter, "replica": replica}, json=_with_status(status)
+    )
 
 
 def repositories(namespace: str | None = None) -> Call[list[Repository]]:

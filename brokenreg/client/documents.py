@@ -148,6 +148,8 @@ class Outcome(TypedDict):
 
     exchanges: list[int]
     skipped: list[int]
+    replicas: NotRequired[dict[str, Any]]
+    """The ids by replica. Absent unless the request has `replica`, with the value `*`."""
 
 
 class Repository(TypedDict):

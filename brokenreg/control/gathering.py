@@ -75,6 +75,8 @@ async def _gathered(
             silent.append(f"{replica} responded with {response.status}")
         elif response is not None:
             bodies[replica.name] = response.body
+    if silent and route.changes:
+        raise APIError(504, f"{'; '.join(silent)}: all other replicas carried out the request")
     if silent:
         raise APIError(504, f"{'; '.join(silent)}: for the others, use replica=NAME")
     return await route.merge(runtime, request, bodies)

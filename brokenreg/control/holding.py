@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import partial
 
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
-from brokenreg.control.exchanges import ExchangeSummary, find
+from brokenreg.control.exchanges import ExchangeSummary, find, summary
 from brokenreg.control.routes import APIRequest, Route, json_response
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, Size
 from brokenreg.gate.edits import EditableHead
@@ -61,6 +63,15 @@ class EditBody(BaseModel):
     )
 
 
+class ReplicaOutcome(BaseModel):
+    """The part of an outcome that concerns one replica of a fleet."""
+
+    model_config = ConfigDict(frozen=True)
+
+    exchanges: list[int]
+    skipped: list[int]
+
+
 class OrderOutcome(BaseModel):
     """The exchanges on which the order was carried out, and those on which it could not be."""
 
@@ -70,6 +81,9 @@ class OrderOutcome(BaseModel):
     skipped: list[int] = Field(
         description="ids of held exchanges that have already sent their headers and cannot send a status"
     )
+    replicas: dict[str, ReplicaOutcome] = Field(
+        {}, description="the outcome at each replica; absent without `replica=*`"
+    )
 
 
 async def hold_exchange(runtime: Runtime, request: APIRequest) -> Response:
@@ -77,7 +91,7 @@ async def hold_exchange(runtime: Runtime, request: APIRequest) -> Response:
     at = request.model(HoldBody).at
     exchange = find(runtime, request)
     request.operations.hold(exchange.id, "the control API", HEADERS if at == "headers" else at)
-    return json_response(exchange.summary())
+    return json_response(summary(request, exchange))
 
 
 async def resume_exchange(runtime: Runtime, request: APIRequest) -> Response:
@@ -105,7 +119,7 @@ async def edit_exchange(runtime: Runtime, request: APIRequest) -> Response:
         waiting.headers if body.headers is None else tuple(body.headers),
     )
     request.operations.edit(exchange.id, head)
-    return json_response(exchange.summary())
+    return json_response(summary(request, exchange))
 
 
 async def resume_all(runtime: Runtime, request: APIRequest) -> Response:
@@ -145,7 +159,7 @@ def _abort(request: APIRequest) -> Order:
 def _carry_out(runtime: Runtime, request: APIRequest, order: Order) -> Response:
     exchange = find(runtime, request)
     request.operations.carry_out(exchange.id, order)
-    return json_response(exchange.summary())
+    return json_response(summary(request, exchange))
 
 
 async def _carry_out_on_all(runtime: Runtime, request: APIRequest, order: Order) -> Response:
@@ -157,15 +171,35 @@ async def _carry_out_on_all(runtime: Runtime, request: APIRequest, order: Order)
     )
 
 
+async def merge_outcomes(runtime: Runtime, request: APIRequest, bodies: Mapping[str, bytes]) -> Response:
+    """Return one outcome for all replicas."""
+    del runtime, request
+    replicas = {name: json.loads(body) for name, body in bodies.items()}
+    return json_response(
+        {
+            "exchanges": [each for outcome in replicas.values() for each in outcome["exchanges"]],
+            "skipped": [each for outcome in replicas.values() for each in outcome["skipped"]],
+            "replicas": replicas,
+        }
+    )
+
+
 _for_one = partial(
     Route,
     "POST",
-    query=("namespace",),
+    query=("namespace", "replica"),
     answer=ExchangeSummary,
-    problems=(404, 409),
+    problems=(404, 409, 504),
     parameters={"id": "id of the exchange, from GET /v1/exchanges"},
 )
-_for_all = partial(Route, "POST", query=("namespace", "filter"), answer=OrderOutcome)
+_for_all = partial(
+    Route,
+    "POST",
+    query=("namespace", "filter", "replica"),
+    answer=OrderOutcome,
+    problems=(404, 504),
+    merge=merge_outcomes,
+)
 _EXCHANGE = "/v1/exchanges/<int:id>"
 ROUTES = (
     _for_one(f"{_EXCHANGE}/hold", hold_exchange, body=HoldBody, example='{"at": "1MiB"}'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from brokenreg.fleet.calls import Calls
 from brokenreg.fleet.control_calls import ControlCalls, ControlRequest
 from brokenreg.fleet.directory import Replica
 from brokenreg.fleet.signing import CallSigner
-from tests.fleet.fleets import KEY, Fleet, name_of
+from tests.fleet.fleets import KEY, Fleet, eventually, name_of
 from tests.process import BrokenregProcess, run_here
 from tests.server import Brokenreg, brokenreg
 
@@ -231,3 +232,50 @@ def test_expectations_about_all_replicas(pair: Pair) -> None:
     assert "GET /v2/team/app/manifests/v2  " in done.stdout
     alone = httpx.get(f"{first.control}/v1/expectations", params={"replica": name_of(second)}).json()
     assert [each["got"] for each in alone if each["name"] == "number"] == ["2"]
+
+
+def test_held_responses_of_all_replicas(pair: Pair) -> None:
+    """They are stepped, aborted and resumed at a replica that does not have their connections."""
+    first, second = pair
+    names = [name_of(each) for each in pair]
+    assert httpx.post(f"{first.control}/v1/reset", params={"namespace": "*"}).status_code == 204
+    added = httpx.post(f"{first.control}/v1/rules", json={"fault": {"type": "hold"}})
+    assert added.status_code == 201
+
+    def pull(at: Brokenreg) -> int:
+        url = f"{at.url}/v2/broken/random/manifests/layers-1_size-10"
+        return httpx.get(url, timeout=60).status_code
+
+    def held() -> list[dict[str, Any]]:
+        return exchanges(first, filter="held:true")
+
+    def command(*arguments: str, status: int = 0) -> str:
+        done = run_here(*arguments, BROKENREG_URL=first.control)
+        assert done.returncode == status, done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    with ThreadPoolExecutor(4) as threads:
+        responses = [threads.submit(pull, at) for at in (first, second, second, second)]
+        eventually(lambda: len(held()) == 4)
+        there = [each["id"] for each in held() if each["replica"] == names[1]]
+        url = f"{first.control}/v1/exchanges/{there[0]}/abort"
+        aborted = httpx.post(url, params={"replica": names[1]}, json={"status": 599})
+        assert (aborted.status_code, aborted.json()["replica"]) == (200, names[1])
+        again = httpx.post(url, params={"replica": names[1]}, json={"status": 599})
+        assert again.status_code == 409
+        refused = httpx.post(url, params={"replica": "*"}, json={"status": 599})
+        assert (refused.status_code, refused.json()["field"]) == (400, "replica")
+        command("resume", str(there[1]), "--replica", names[1])
+        eventually(lambda: len(held()) == 2)
+        left = {each["replica"]: [each["id"]] for each in held()}
+        outcome = httpx.post(f"{first.control}/v1/resume", params={"replica": "*"}, json={}).json()
+        assert sorted(outcome["exchanges"]) == sorted(each for ids in left.values() for each in ids)
+        assert {name: each["exchanges"] for name, each in outcome["replicas"].items()} == left
+        assert sorted(each.result() for each in responses) == [200, 200, 200, 599]
+        response = threads.submit(pull, second)
+        eventually(lambda: len(held()) == 1)
+        assert command("resume", "--replica", "*") == "1 exchange\n"
+        assert response.result() == 200
+    assert command("resume", "--replica", "*") == "0 exchanges\n"
+    assert "--replica needs IDS" in command("hold", "--replica", names[1], status=2)
+    assert httpx.delete(f"{first.control}/v1/rules").status_code == 204
