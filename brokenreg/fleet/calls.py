@@ -12,7 +12,7 @@ from brokenreg.config.fleet import Network
 from brokenreg.fleet.directory import Replica
 from brokenreg.fleet.errors import (
     ReplicaEndedError,
-    ReplicaGoneError,
+    ReplicaLostError,
     ReplicaSilentError,
     UntrustedReplicaError,
 )
@@ -42,8 +42,11 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 MOST_RESPONSE = 64 * 1024
 """Default maximum size of the body of a response, in bytes."""
 
-_CONNECT, _PATIENCE, _QUEUE = 2.0, 60.0, 10.0
-"""Seconds to connect, for each part of a body and for the response, and for a free connection."""
+PATIENCE = 60.0
+"""Seconds to send or receive each part of a body, and to wait for the response."""
+
+_CONNECT, _QUEUE = 2.0, 10.0
+"""Seconds to connect, and to wait for a free connection."""
 
 _MOST_CONNECTIONS, _IDLE_CONNECTIONS, _IDLE = 512, 32, 5.0
 """Maximum numbers of connections, and seconds that unused ones are kept: less than their other side does."""
@@ -81,9 +84,10 @@ class Calls:
         body: AsyncIterable[bytes] | None = None,
         length: int | None = 0,
         most: int = MOST_RESPONSE,
+        patience: float = PATIENCE,
     ) -> ReadyResponse:
         """Send a call, and return its response. `length` is that of the body, or None if it is not known.
-        `most` is the maximum size of the response.
+        `most` is the maximum size of the response, and `patience` the seconds to wait for it.
 
         `headers` are some of `SIGNED_HEADERS`. If `body` raises an exception, the call is cut, and the
         exception is raised here. Raise `ReplicaError`.
@@ -109,6 +113,7 @@ class Calls:
                 f"http://{replica.address}/",
                 headers=[*head.headers, (CREDENTIAL, credential.header)],
                 content=b"" if body is None else body,
+                timeout=_timeout(patience),
                 # The client would change the spelling of a path in a URL, and with it the signature.
                 extensions={"target": target.encode("ascii")},
             ) as response:
@@ -125,12 +130,18 @@ class Calls:
                 raise ReplicaEndedError(f"{replica} has ended") from None
             raise ReplicaSilentError(f"{replica} cannot be reached") from None
         except httpx.TransportError:
-            raise ReplicaGoneError(f"{replica} has ended, or its connection was lost") from None
+            raise ReplicaLostError(f"the connection to {replica} was lost") from None
 
     async def close(self) -> None:
         """Close all connections."""
         if self.client.has_begun:
             await (await self.client.get()).aclose()
+
+
+def _timeout(patience: float) -> httpx.Timeout:
+    import httpx
+
+    return httpx.Timeout(PATIENCE, connect=_CONNECT, read=patience, pool=_QUEUE)
 
 
 def _make_client() -> httpx.AsyncClient:
@@ -146,7 +157,6 @@ def _make_client() -> httpx.AsyncClient:
     )
     return httpx.AsyncClient(
         transport=httpx.AsyncHTTPTransport(limits=limits, trust_env=False, socket_options=_SOCKET_OPTIONS),
-        timeout=httpx.Timeout(_PATIENCE, connect=_CONNECT, pool=_QUEUE),
         trust_env=False,
     )
 

@@ -27,12 +27,12 @@ class NoReplicaError(ReplicaError):
         super().__init__(f"no replica {quoted(name)}: use {listed(['*', *live])}")
 
 
-class ReplicaGoneError(ReplicaError):
-    """The other replica does not exist any more, or its connection was lost before it responded."""
+class ReplicaLostError(ReplicaError):
+    """The connection was lost before the response, so the call may have been carried out."""
 
 
-class ReplicaEndedError(ReplicaGoneError):
-    """The other replica refuses connections, so its process has ended."""
+class ReplicaEndedError(ReplicaError):
+    """The other replica refuses connections: its process has ended, and may start again."""
 
 
 class ReplicaSilentError(ReplicaError):

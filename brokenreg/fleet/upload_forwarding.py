@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from brokenreg.config.addresses import Address
 from brokenreg.fleet.calls import LISTENER, Calls
 from brokenreg.fleet.directory import Directory, Replica
-from brokenreg.fleet.errors import ReplicaEndedError, ReplicaError, ReplicaGoneError
+from brokenreg.fleet.errors import ReplicaEndedError, ReplicaError
 from brokenreg.fleet.reception import target_sent
 from brokenreg.http.asgi import (
     ClientDisconnectedError,
@@ -32,6 +31,11 @@ from brokenreg.traffic.timeline_events import ForwardedToReplica
 from brokenreg.wire.stream import stream_of
 
 _FORWARDED = ("content-range", "host")
+
+_PATIENCE = 600.0
+"""Seconds to wait for a response. At the end of a large upload, the other replica may need minutes."""
+
+_RETRY_AFTER = {"retry-after": "5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +68,42 @@ class UploadForwarder:
 
     async def _response(self, name: str, scope: Scope, receive: Receive) -> ReadyResponse:
         """Return the other replica's response. Raise `OCIError`, or `ClientDisconnectedError`."""
-        replica = await self._find(name)
-        try:
-            try:
-                return await self._call(replica, scope, receive)
-            except ReplicaEndedError:  # nothing was sent, and it may have started again at another address
-                replica = await self._find(name, replica.address)
-                return await self._call(replica, scope, receive)
-        except ReplicaGoneError as error:
-            raise _unknown(f"this upload session has ended: {error}") from None
-        except ReplicaError as error:
-            raise OCIError(
-                503,
-                ErrorCode.UNAVAILABLE,
-                f"this upload session cannot be reached: {error}",
-                headers={"retry-after": "5"},
-            ) from None
-
-    async def _find(self, name: str, not_at: Address | None = None) -> Replica:
-        replica = await self.directory.find(name, not_at=not_at)
+        replica = await self.directory.find(name)
         if replica is None:
-            raise _unknown(f"replica {name}, which had this upload session, has ended")
-        return replica
+            raise _ended(name)
+        try:
+            return await self._call_again_if_moved(replica, scope, receive)
+        except ReplicaError as error:
+            # Its sessions survive a restart, so that only the end of its heartbeats ends them.
+            if await self.directory.find(name) is None:
+                raise _ended(name) from None
+            message = f"this upload session cannot be reached: {error}; try again later"
+            raise OCIError(503, ErrorCode.UNAVAILABLE, message, headers=_RETRY_AFTER) from None
+
+    async def _call_again_if_moved(self, replica: Replica, scope: Scope, receive: Receive) -> ReadyResponse:
+        """Call a replica, also if it has started again at another address."""
+        try:
+            return await self._call(replica, scope, receive)
+        except ReplicaEndedError:  # the connection was refused, so that nothing of the body was sent
+            moved = await self.directory.find(replica.name, not_at=replica.address)
+            if moved is None:
+                raise
+            return await self._call(moved, scope, receive)
 
     async def _call(self, replica: Replica, scope: Scope, receive: Receive) -> ReadyResponse:
         exchange_of(scope).add(ForwardedToReplica(replica.name, str(replica.address)))
         body = RequestBody(scope, receive)
-        sent = (replica, scope["method"], target_sent(scope), dict(_forwarded_headers(scope)))
+        call = partial(
+            self.calls.call,
+            replica,
+            scope["method"],
+            target_sent(scope),
+            dict(_forwarded_headers(scope)),
+            patience=_PATIENCE,
+        )
         if stream_of(scope).body is None:
-            return await self.calls.call(*sent)
-        return await self.calls.call(*sent, body.chunks(), body.declared)
+            return await call()
+        return await call(body=body.chunks(), length=body.declared)
 
 
 def _forwarded_headers(scope: Scope) -> Iterator[tuple[str, str]]:
@@ -105,5 +115,6 @@ def _forwarded_headers(scope: Scope) -> Iterator[tuple[str, str]]:
         yield LISTENER, listener
 
 
-def _unknown(message: str) -> OCIError:
-    return OCIError(404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"{message}; start the upload again")
+def _ended(name: str) -> OCIError:
+    message = f"replica {name}, which had this upload session, has ended; start the upload again"
+    return OCIError(404, ErrorCode.BLOB_UPLOAD_UNKNOWN, message)

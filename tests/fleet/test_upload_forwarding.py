@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import signal
 import socket
@@ -14,7 +15,10 @@ import pytest
 from brokenreg.fleet.calls import CREDENTIAL
 from brokenreg.fleet.directory import Replica
 from brokenreg.fleet.signing import CallSigner, SignedHead
-from tests.fleet.fleets import KEY, Fleet, name_of
+from brokenreg.oci.digests import Digest
+from brokenreg.storage.upload_session import UploadSession
+from brokenreg.storage.uploads import UploadStore
+from tests.fleet.fleets import KEY, Fleet, eventually, name_of
 from tests.process import BrokenregProcess
 from tests.server import Brokenreg
 
@@ -51,6 +55,7 @@ def test_a_session_continues_at_another_replica(pair: Pair) -> None:
     path = session(first, "team/app")
     assert path.startswith(f"/v2/team/app/blobs/uploads/{name_of(first)}-")
     patched = httpx.patch(f"{second.url}{path}", content=b"one ")
+    assert patched.status_code == 202, patched.text
     assert (patched.status_code, patched.headers["range"]) == (202, "0-3")
     assert patched.headers["location"] == path
     assert patched.headers["docker-upload-uuid"] == path.rpartition("/")[2]
@@ -201,7 +206,7 @@ def test_the_login_is_checked_where_the_client_logs_in(fleet: Fleet) -> None:
 
 
 def test_a_replica_that_dies_in_the_middle_of_an_upload(fleet: Fleet) -> None:
-    """The client is told so, whether the replica dies during its request or before it."""
+    """It may start again with its sessions: the client starts again only when it counts as ended."""
     first, second = fleet.process("a"), fleet.process("b")
     path = session(first, "team/app")
 
@@ -212,14 +217,63 @@ def test_a_replica_that_dies_in_the_middle_of_an_upload(fleet: Fleet) -> None:
             yield bytes(MIB)
 
     during = httpx.patch(f"{second.url}{path}", content=body(), timeout=30)
-    assert (during.status_code, code_of(during)) == (404, "BLOB_UPLOAD_UNKNOWN")
+    assert (during.status_code, code_of(during)) == (503, "UNAVAILABLE")
+    assert during.headers["retry-after"] == "5"
     assert name_of(first) in message_of(during)
     after = httpx.put(f"{second.url}{path}", params={"digest": digest_of(b"x")})
-    assert (after.status_code, code_of(after)) == (404, "BLOB_UPLOAD_UNKNOWN")
+    assert (after.status_code, code_of(after)) == (503, "UNAVAILABLE")
     fleet.sql(f"DELETE FROM replicas WHERE name = '{name_of(first)}'")
+    eventually(lambda: httpx.patch(f"{second.url}{path}", content=b"data").status_code == 404)
     unknown = httpx.patch(f"{second.url}{path}", content=b"data")
     assert (unknown.status_code, code_of(unknown)) == (404, "BLOB_UPLOAD_UNKNOWN")
     assert "start the upload again" in message_of(unknown)
+
+
+def test_a_replica_that_dies_counts_as_ended_without_heartbeats(fleet: Fleet) -> None:
+    first, second = fleet.process("a"), fleet.process("b")
+    path = session(first, "team/app")
+    first.stop(signal.SIGKILL)
+    assert httpx.get(f"{second.url}{path}").status_code == 503
+    eventually(lambda: httpx.get(f"{second.url}{path}").status_code == 404)
+
+
+def closes(server: socket.socket) -> None:
+    """Close a connection in the middle of a request."""
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(10)
+
+
+def test_a_lost_connection_does_not_end_the_session(fleet: Fleet) -> None:
+    second = fleet.process("b")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(20)
+        announced(fleet, "0123abcd", f"127.0.0.1:{other.getsockname()[1]}")
+        with ThreadPoolExecutor() as threads:
+            closing = threads.submit(closes, other)
+            response = httpx.get(f"{second.url}/v2/team/app/blobs/uploads/0123abcd-{'0' * 32}")
+            closing.result()
+    assert (response.status_code, code_of(response)) == (503, "UNAVAILABLE")
+    assert "connection" in message_of(response)
+    assert response.headers["retry-after"] == "5"
+
+
+def test_the_end_of_an_upload_may_take_longer_than_other_calls(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The replica that has the session may have to hash the whole file before it responds."""
+    monkeypatch.setattr("brokenreg.fleet.calls.PATIENCE", 0.3)
+    finish = UploadStore.finish
+
+    async def slow(store: UploadStore, upload: UploadSession, digest: Digest) -> None:
+        await asyncio.sleep(1.5)  # the time that it takes is what the test is about
+        await finish(store, upload, digest)
+
+    monkeypatch.setattr(UploadStore, "finish", slow)
+    first, second = fleet.thread("a"), fleet.thread("b")
+    path = session(first, "team/app")
+    put = httpx.put(f"{second.url}{path}", params={"digest": digest_of(b"data")}, content=b"data")
+    assert put.status_code == 201, put.text
 
 
 def test_a_session_continues_after_a_restart_of_its_replica(fleet: Fleet) -> None:
