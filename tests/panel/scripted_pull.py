@@ -160,6 +160,8 @@ async def _pulling() -> AsyncIterator[tuple[Runtime, Puller]]:
         )
         async with Server.running(settings, Diagnostics()) as server:
             puller = Puller(server.runtime)
+            # On a busy machine, it would take so long that the first request tells of it.
+            await server.runtime.images.image("broken/random", _TAG)
             try:
                 yield server.runtime, puller
             finally:

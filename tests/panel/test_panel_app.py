@@ -161,6 +161,13 @@ async def test_the_pictures_are_current(file: str) -> None:
         pytest.fail(f"run `make screenshots`, look at the pictures, commit them:\n{differs}", pytrace=False)
 
 
+async def test_a_panel_that_reads_the_log_in_slices_follows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a busy machine. The first slices come before the list knows its size."""
+    monkeypatch.setattr("brokenreg.tui.traffic.table._SLICE", -1.0)
+    file = "traffic-160x45.svg"
+    assert not difference((FOLDER / file).read_text(encoding="utf-8"), await take(file))
+
+
 async def test_tasks_of_the_shared_loop_start_as_hypercorn_expects() -> None:
     """Textual would make them start at once on Python 3.12 and newer, and every request would fail."""
     async with shown(TrafficLog()):

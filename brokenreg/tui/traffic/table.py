@@ -107,7 +107,7 @@ class TrafficTable(MarkedRows):
             self.follow
             and not self.is_pinned
             and (self.cursor is None or self._line == len(self._rows) - 1)
-            and self.scroll_offset.y >= self._tail_at
+            and self.scroll_offset.y >= min(self._tail_at, self.max_scroll_y)  # a layout may scroll less far
         )
 
     @property
