@@ -244,7 +244,7 @@ def test_held_responses_of_all_replicas(pair: Pair) -> None:
 
     def pull(at: Brokenreg) -> int:
         url = f"{at.url}/v2/broken/random/manifests/layers-1_size-10"
-        return httpx.get(url, timeout=60).status_code
+        return httpx.get(url, timeout=20).status_code
 
     def held() -> list[dict[str, Any]]:
         return exchanges(first, filter="held:true")
