@@ -117,6 +117,13 @@ class StateChanged:
     body: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseEnded:
+    """A lease was ended by the process that had it."""
+
+    name: str
+
+
 Change = (
     ManifestPut
     | ManifestDeleted
@@ -130,6 +137,7 @@ Change = (
     | ObjectStored
     | ObjectsForgotten
     | StateChanged
+    | LeaseEnded
 )
 
 Changes = Sequence[Change]

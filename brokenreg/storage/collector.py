@@ -20,6 +20,7 @@ from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
+from brokenreg.storage.leases import BEAT, LOST, Lease
 from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import Repository, is_cache
 from brokenreg.storage.uploads import UploadStore
@@ -38,6 +39,9 @@ INTERVAL = 3600.0
 
 _CLOCKS_DIFFER = 3600.0
 """Maximum number of seconds that a recorded time may be in the future before it is corrected."""
+
+_TAKE_OVER = (LOST + 2) * BEAT
+"""Seconds in which a lost process is noticed."""
 
 _SLICE = 256
 """Number of sessions or blobs that are handled together."""
@@ -63,6 +67,8 @@ class Collector:
         self._uploads = uploads
         self._cache = cache
         self._quota = quota
+        self._lease: Lease | None = None
+        self._taking = asyncio.Lock()
 
     async def run(self) -> None:
         """Collect now, and then every hour, until cancelled."""
@@ -82,12 +88,29 @@ class Collector:
         await self._index.catch_up()  # what another process has just linked is not garbage
         await self._correct_times(now)
         await self._drop_uploads(now - UPLOAD_AGE)
-        await self._drop_manifests(now - MANIFEST_AGE)
-        await self._drop_links(now - BLOB_AGE)
+        collects_for_all = await self._collects_for_all()
+        if collects_for_all:
+            await self._drop_manifests(now - MANIFEST_AGE)
+            await self._drop_links(now - BLOB_AGE)
         await self._drop_blobs(now - BLOB_AGE)
         await self._drop_quarantined()
         if self._objects is not None:
-            await self._objects.collect(now, now - BLOB_AGE)
+            await self._objects.uploads.send_stored()
+            if collects_for_all:
+                await self._objects.garbage.collect(now, now - BLOB_AGE)
+
+    async def _collects_for_all(self) -> bool:
+        """Return whether this process removes the garbage of all that share the index.
+
+        The first that collects does so until its end. Others take over if it is lost.
+        """
+        if not self._index.is_shared:
+            return True
+        leases = self._index.leases
+        async with self._taking:
+            if self._lease is None or not leases.is_held(self._lease):
+                self._lease = await leases.take("garbage", _TAKE_OVER)
+            return self._lease is not None
 
     async def _correct_times(self, now: float) -> None:
         """Set times in the future to `now`, because garbage would be kept until then."""

@@ -21,6 +21,7 @@ from brokenreg.storage.counting import Counting
 from brokenreg.storage.database import Connection, Database, Engine
 from brokenreg.storage.errors import DatabaseUnreachableError, StorageError, StorageFullError
 from brokenreg.storage.imports.import_table import ImportTable
+from brokenreg.storage.leases import Leases
 from brokenreg.storage.memory import Records
 from brokenreg.storage.objects import statements as object_statements
 from brokenreg.storage.recipes import Recipes
@@ -57,6 +58,8 @@ class Index(Records):
         self.recipes = Recipes(self._database)
         self.replicas = ReplicaTable(self._database)
         self.imports = ImportTable(self._database)
+        self.leases = Leases(self._database)
+        self.lease_ended = self.leases.ended
         self._touching: set[asyncio.Task[None]] = set()
 
     @classmethod

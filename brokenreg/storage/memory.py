@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Collection, Iterable, KeysView
+from collections.abc import Callable, Collection, Iterable, KeysView
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import ManifestFacts
@@ -12,6 +12,7 @@ from brokenreg.storage.changes import (
     BlobLinked,
     BlobsUnlinked,
     Change,
+    LeaseEnded,
     LinkTouched,
     ManifestDeleted,
     ManifestPut,
@@ -62,6 +63,8 @@ class Records:
         self.object_places: set[str] = set()
         """The places that the objects were in when the index was loaded: one, or none without objects."""
         self.states = SharedStates()
+        self.lease_ended: Callable[[str], None] = lambda _: None
+        """Called with the name of a lease that has ended, in whichever process."""
         self.unfinished_imports: list[str] = []
         """The data folders whose content was not copied entirely when the index was loaded."""
 
@@ -187,6 +190,8 @@ class Records:
                     times.update({digest: now for digest, when in times.items() if when > now})
             case StateChanged():
                 self.states.apply(change)
+            case LeaseEnded(name):
+                self.lease_ended(name)
             case UploadOpened(row):
                 self.uploads[row.id] = row
             case UploadsClosed(upload_ids):

@@ -164,6 +164,7 @@ async def _collecting(
     if verify_interval is not None:
         tasks.append(integrity.run(verify_interval))
     async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(index.leases.end_all)
         if objects is not None:
             await stack.enter_async_context(objects.running(uploads))
         await stack.enter_async_context(background(*tasks))

@@ -284,4 +284,5 @@ async def test_text_is_compared_by_bytes(database_url: str, postgresql: PostgreS
     objects = {f"objects.{name}" for name in ("digest", "place", "key", "problem")}  # compared for equality
     fleet = {"shared_states.name", "shared_states.body", "rule_counts.rule", "rule_counts.key"}
     replicas = {f"replicas.{name}" for name in ("name", "address", "host")}
-    assert set(columns) == content | objects | fleet | replicas | {"uploads.algorithm", "imports.source"}
+    others = {"uploads.algorithm", "imports.source", "leases.name", "leases.holder"}
+    assert set(columns) == content | objects | fleet | replicas | others

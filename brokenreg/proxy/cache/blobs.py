@@ -13,15 +13,17 @@ from brokenreg.oci.errors import ErrorCode, shutting_down
 from brokenreg.proxy.cache.fill import Fill
 from brokenreg.proxy.cache.fill_limits import FillBudget
 from brokenreg.proxy.cache.freshness import CacheServices, UpstreamAccess
+from brokenreg.proxy.cache.turns import DownloadKey, DownloadTurns
 from brokenreg.proxy.default_upstream import ContentRequest, RequestKind, reraise
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.statuses import needs_get, status_error
 from brokenreg.proxy.http.upstreams import Upstreams
-from brokenreg.proxy.routes import Route, Via
+from brokenreg.proxy.routes import Route
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.incoming import IncomingBlob
+from brokenreg.storage.leases import Lease
 from brokenreg.storage.records import StoredObject
 from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.timeline_events import AddEvent
@@ -40,10 +42,11 @@ class BlobCache:
         self._access = UpstreamAccess(services.client, ErrorCode.BLOB_UNKNOWN)
         self._store = services.store
         self._default_upstream = services.default_upstream
-        self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
+        self._fills: dict[DownloadKey, Fill] = {}
         self._budget = FillBudget(services.store.cache.max_size)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sizes: SharedRequests[tuple[Route, Digest, Via], int | None] = SharedRequests()
+        self._sizes: SharedRequests[DownloadKey, int | None] = SharedRequests()
+        self._turns = DownloadTurns(services.store)
         self._is_closed = False
 
     @asynccontextmanager
@@ -52,24 +55,27 @@ class BlobCache:
     ) -> AsyncIterator[BlobFile | IncomingBlob]:
         """Provide a cached blob, or a running download. Raise `OCIError` if the blob cannot be served."""
         request = ContentRequest(RequestKind.GET, ErrorCode.BLOB_UNKNOWN, digest)
-        found = self._cached(route, digest)
+        found: BlobFile | StoredObject | Fill | None = self._cached(route, digest)
         if found is not None:
             trace.found(Cache.HIT)
         else:
             found = await self._default_upstream.run(
                 route, request, lambda: self._from_other_repository(route, digest, trace), reraise
             )
+        if found is None:
+            found = await self._downloaded(route, digest, trace)
         if isinstance(found, BlobFile):
             with found, self._store.blobs.pin(digest):
                 yield found
             return
-        if found is not None and self._store.objects is not None:
+        if isinstance(found, StoredObject):
+            assert self._store.objects is not None  # noqa: S101 - for the type checker
             fetch = self._store.objects.downloads.fetch(digest, found)
             with fetch.reading():
                 await fetch.begun()
                 yield fetch
             return
-        fill = self._start_or_join(route, digest, trace)
+        fill = found
         with fill.reading():
             await self._default_upstream.run(
                 route, request, lambda: self._wait_begun(route, digest, fill), reraise
@@ -99,7 +105,7 @@ class BlobCache:
     async def close(self) -> None:
         """End all downloads, and refuse new ones."""
         self._is_closed = True
-        await asyncio.gather(self._sizes.close(), cancel(*self._tasks))
+        await asyncio.gather(self._sizes.close(), self._turns.close(), cancel(*self._tasks))
 
     def _cached(self, route: Route, digest: Digest) -> BlobFile | StoredObject | None:
         """Return the cached blob or its object if this repository has a link to it, or None."""
@@ -161,28 +167,48 @@ class BlobCache:
         self._access.note(route, digest, refused)
         raise refused
 
-    def _start_or_join(self, route: Route, digest: Digest, trace: UpstreamTrace) -> Fill:
-        fill = self._fills.get((route, digest, route.via))
-        if fill is not None:
+    async def _downloaded(
+        self, route: Route, digest: Digest, trace: UpstreamTrace
+    ) -> BlobFile | StoredObject | Fill:
+        """Return a running download, or else the blob once another process has downloaded it."""
+        key = (route, digest, route.via)
+        if key in self._fills:
             trace.found(Cache.JOINED)
-            return fill
+            return self._fills[key]
         client = self._client(route, digest)
-        if len(self._fills) >= _MAX_FILLS:
+        is_joined = self._turns.is_under_way(key)
+        if not is_joined and len(self._fills) + len(self._turns) >= _MAX_FILLS:
             raise UpstreamBusyError(f"{_MAX_FILLS} other blobs are being downloaded; try again later")
-        trace.found(Cache.MISS)
+        while key not in self._fills:  # more than once if a download ends before its clients continue
+            if not self._turns.are_needed:
+                self._start(client, key, trace, None)
+                break
+            await self._turns.wait(key, lambda lease: self._start(client, key, trace, lease))
+            found = None if key in self._fills else self._cached(route, digest)
+            if found is not None:
+                trace.found(Cache.JOINED)
+                return found
+        trace.found(Cache.JOINED if is_joined else Cache.MISS)
+        return self._fills[key]
+
+    def _start(self, client: Upstreams, key: DownloadKey, trace: UpstreamTrace, lease: Lease | None) -> None:
+        """Start a download, and end the lease after it."""
+        route, digest, _ = key
         fill = Fill(client, self._store, route, digest, trace.add, self._budget.reserve())
-        self._fills[route, digest, route.via] = fill
-        task = asyncio.create_task(self._run(route, digest, fill), name=f"fetching {digest}")
+        self._fills[key] = fill
+        task = asyncio.create_task(self._run(key, fill, lease), name=f"fetching {digest}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return fill
 
-    async def _run(self, route: Route, digest: Digest, fill: Fill) -> None:
+    async def _run(self, key: DownloadKey, fill: Fill, lease: Lease | None) -> None:
         """Run a download. It continues after all clients have disconnected, if it makes progress."""
+        _, digest, _ = key
         try:
             await fill.run()
         finally:
-            del self._fills[route, digest, route.via]
+            del self._fills[key]
+            if lease is not None:
+                await self._turns.end(lease)
         if fill.is_kept and fill.size is not None:
             self._store.cache.used(digest, fill.size)
             try:

@@ -46,15 +46,18 @@ CREATE TABLE rule_counts (
 """
 
 _IMPORTS = "CREATE TABLE imports (source TEXT PRIMARY KEY, finished DOUBLE PRECISION NOT NULL)"
+_LEASES = "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, beat BIGINT NOT NULL)"
 
 MIGRATIONS = (
     Migration(2, (_OBJECTS,)),
     Migration(3, (_STATES, _REPLICAS, _COUNTS)),
     Migration(4, (_IMPORTS,)),
+    Migration(5, (_LEASES,)),
 )
 """2: where the blobs are that are in an object store, and why one of them is not served.
 3: documents and counts that several brokenregs share, and where these are.
 4: data folders whose content was copied into the index.
+5: which process does what only one of them does.
 """
 
 _TABLE = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, needs BIGINT NOT NULL)"

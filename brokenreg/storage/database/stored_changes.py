@@ -11,6 +11,7 @@ from brokenreg.storage.changes import (
     BlobLinked,
     BlobsUnlinked,
     Change,
+    LeaseEnded,
     LinkTouched,
     ManifestDeleted,
     ManifestPut,
@@ -50,6 +51,8 @@ def encode(change: Change) -> str | None:
             return _json("objects-forgotten", forgotten)
         case StateChanged(name, revision, body):
             return _json("state-changed", name, revision, body)
+        case LeaseEnded(name):
+            return _json("lease-ended", name)
         case UploadOpened() | UploadsClosed():
             return None
 

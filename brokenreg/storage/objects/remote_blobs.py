@@ -56,11 +56,6 @@ class RemoteBlobs:
             uploads.stop_sending()
             await self.uploads.sending.close()
 
-    async def collect(self, now: float, before: float) -> None:
-        """Send blobs that only the data folder has, and remove garbage, as `ObjectGarbage.collect` does."""
-        await self.uploads.send_stored()
-        await self.garbage.collect(now, before)
-
     async def signed_url(self, stored: StoredObject) -> str:
         """Return a URL with which anyone can read the object for 5 minutes. Raise `ObjectStoreError`."""
         return await self.store.sign(stored.key, REDIRECT_SECONDS)

@@ -1,0 +1,169 @@
+"""One replica downloads a blob from an upstream for all."""
+
+from __future__ import annotations
+
+import random
+import signal
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from brokenreg.proxy.cache import turns
+from tests.fleet.fleets import Fleet, eventually
+from tests.proxy.chain import PLAIN, Chain, Reader, exchanges, last
+from tests.registry.pushing import MIB, digest_of
+from tests.server import Brokenreg, brokenreg
+from tests.storage.object_stores import S3, FailingProxy, environment, failing_proxy, s3_server
+
+LAYER = random.Random("one download").randbytes(9 * MIB)
+PATH = f"/v2/org/app/blobs/{digest_of(LAYER)}"
+SLOW = {"type": "throttle", "rate": "4MiB"}
+LAYERS = "endpoint:layer"
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    with s3_server() as server:
+        yield server
+
+
+@dataclass
+class Upstream:
+    """The upstream of a fleet, with an image."""
+
+    fleet: Fleet
+    running: Brokenreg
+    options: tuple[str, ...]
+
+    def process(self, name: str) -> Any:
+        """Start a replica."""
+        return self.fleet.process(name, *self.options)
+
+    def thread(self, name: str, *options: str) -> Brokenreg:
+        """Start a replica in this process."""
+        return self.fleet.thread(name, *self.options, *options)
+
+    @property
+    def chain(self) -> Chain:
+        return Chain(self.running, self.running)
+
+    def asked(self) -> int:
+        """How often the layer was requested."""
+        return len(self.chain.asked(LAYERS))
+
+    def leases(self) -> int:
+        """How many downloads the replicas do."""
+        return int(self.fleet.sql("SELECT count(*) FROM leases WHERE name LIKE 'download %'"))
+
+
+@pytest.fixture
+def store(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingProxy]:
+    """The object store of the fleet."""
+    with failing_proxy(s3) as proxy:
+        for name, value in environment(proxy.port).items():
+            monkeypatch.setenv(name, value)
+        yield proxy
+
+
+@pytest.fixture
+def upstream(store: FailingProxy, fleet: Fleet, tmp_path: Path) -> Iterator[Upstream]:
+    with brokenreg(tmp_path / "upstream", "--offline") as running:
+        blobs = f"s3://blobs-of-tests/{tmp_path.name}"
+        upstream = Upstream(fleet, running, ("--upstream", f"quay.io={running.url}", "--blobs", blobs))
+        upstream.chain.push_image("org/app", LAYER)
+        yield upstream
+
+
+def pull(at: Brokenreg) -> str:
+    """Pull the layer, and return its digest or the status of the response."""
+    response = httpx.get(at.url + PATH, timeout=60, verify=PLAIN)
+    return digest_of(response.content) if response.status_code == 200 else str(response.status_code)
+
+
+def test_twenty_clients_at_three_replicas_cause_one_request(upstream: Upstream) -> None:
+    replicas = [upstream.process(name) for name in "abc"]
+    with ThreadPoolExecutor(20) as threads:
+        found = list(threads.map(pull, [replicas[number % 3] for number in range(20)]))
+    assert found == [digest_of(LAYER)] * 20
+    assert upstream.asked() == 1
+    used = [each["cache"] for replica in replicas for each in exchanges(replica, LAYERS)]
+    assert used.count("miss") == 1
+    eventually(lambda: upstream.leases() == 0)
+
+
+@pytest.mark.slow
+def test_another_downloads_what_a_killed_replica_has_not(upstream: Upstream) -> None:
+    replicas = {name: upstream.process(name) for name in "abc"}
+    upstream.chain.rule({"type": "throttle", "rate": "256KiB"}, "layer", times=1)
+    reader = Reader(replicas["a"], PATH)
+    assert reader.read(1)
+    with ThreadPoolExecutor(4) as threads:
+        pulls = [threads.submit(pull, replicas[name]) for name in "bcbc"]
+        replicas["a"].process.send_signal(signal.SIGKILL)
+        assert [each.result(60) for each in pulls] == [digest_of(LAYER)] * 4
+    reader.leave()
+    assert upstream.asked() == 2
+
+
+def test_an_upstream_that_fails(upstream: Upstream) -> None:
+    """All clients get the error, and the next request tries it again."""
+    replicas = [upstream.thread(name) for name in "abc"]
+    upstream.chain.rule({"type": "error", "status": 500}, "layer")
+    with ThreadPoolExecutor(9) as threads:
+        assert set(threads.map(pull, replicas * 3)) == {"502"}
+    eventually(lambda: upstream.leases() == 0)
+    upstream.chain.mend()
+    assert pull(replicas[1]) == digest_of(LAYER)
+
+
+def test_a_download_that_is_cut_is_tried_by_another(upstream: Upstream) -> None:
+    """It was cut after the response had begun. The waiting clients of others do not notice."""
+    replicas = [upstream.thread(name) for name in "ab"]
+    upstream.chain.rule([{"type": "corrupt"}, SLOW], "layer", times=1)
+    first = Reader(replicas[0], PATH)
+    assert first.read(1)
+    assert pull(replicas[1]) == digest_of(LAYER)
+    first.leave()
+    assert upstream.asked() == 2
+
+
+def test_a_slow_download_is_not_awaited(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PATIENCE", 0.1)
+    replicas = [upstream.thread(name) for name in "ab"]
+    upstream.chain.rule({"type": "throttle", "rate": "64KiB"}, "layer", times=1)
+    reader = Reader(replicas[0], PATH)
+    assert reader.read(1)
+    assert pull(replicas[1]) == digest_of(LAYER)
+    reader.leave()
+    assert upstream.asked() == 2
+
+
+def test_a_client_that_disconnects_stops_waiting(upstream: Upstream) -> None:
+    first, second = (upstream.thread(name) for name in "ab")
+    upstream.chain.rule(SLOW, "layer")
+    with ThreadPoolExecutor(1) as threads:
+        pulling = threads.submit(pull, first)
+        eventually(lambda: upstream.leases() == 1)
+        host, port = second.host.split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(f"GET {PATH} HTTP/1.1\r\nhost: {second.host}\r\n\r\n".encode())
+            eventually(lambda: len(exchanges(second, LAYERS)) == 1)
+        eventually(lambda: last(second, LAYERS)["ended"] == "disconnected")
+        assert not pulling.done(), "the download continues"
+        assert pulling.result(60) == digest_of(LAYER)
+    assert upstream.asked() == 1
+
+
+def test_blobs_that_cannot_be_stored_are_downloaded_by_each(upstream: Upstream, store: FailingProxy) -> None:
+    replicas = [upstream.thread(name) for name in "ab"]
+    store.is_down = True
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(pull, replicas * 2)) == {digest_of(LAYER)}
+    assert upstream.asked() == 2
+    store.is_down = False
