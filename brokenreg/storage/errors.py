@@ -61,6 +61,15 @@ class ObjectMissingError(ObjectStoreError):
     """The object store has no such object."""
 
 
+class OtherPlaceError(StorageError):
+    """The blobs of the index are not where this process has its own: not in its folder or object store."""
+
+    def __init__(self, place: str, other: str) -> None:
+        super().__init__(
+            f'invalid --blobs "{place}": the blobs of this index are in {other}; use --blobs {other}'
+        )
+
+
 class CorruptBlobError(StorageError):
     """The file of a blob has other content."""
 

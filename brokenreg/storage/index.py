@@ -19,7 +19,7 @@ from brokenreg.storage import shared_states, statements
 from brokenreg.storage.changes import BlobLinked, BlobsUnlinked, ManifestPut, ObjectsForgotten
 from brokenreg.storage.counting import Counting
 from brokenreg.storage.database import Connection, Database, Engine
-from brokenreg.storage.errors import DatabaseUnreachableError, StorageError, StorageFullError
+from brokenreg.storage.errors import DatabaseUnreachableError, OtherPlaceError, StorageError, StorageFullError
 from brokenreg.storage.imports.import_table import ImportTable
 from brokenreg.storage.leases import Leases
 from brokenreg.storage.memory import Records
@@ -86,10 +86,7 @@ class Index(Records):
     def _problems(self) -> Iterator[str]:
         """Yield why the index cannot be served, and what to do."""
         for other in self.object_places - {self._place}:
-            yield (
-                f'invalid --blobs "{self._place}": the blobs of this index are in {other}; '
-                f"use --blobs {other}"
-            )
+            yield str(OtherPlaceError(self._place, other))
         if self.unfinished_imports:
             yield (
                 "the database is not complete, because a migration was interrupted; to continue it, "
@@ -182,7 +179,7 @@ class Index(Records):
         `size` is in bytes, and known only for a blob that was just received.
         """
         link = BlobLinked(key, digest, when, size, upload_id)
-        await self._database.write(lambda connection: statements.link_blob(connection, link))
+        await self._database.write(partial(object_statements.link_in_place, link=link, place=self._place))
 
     async def unlink_blobs(
         self, key: RepositoryKey, digests: Iterable[Digest], *, unused_since: float | None = None
@@ -281,7 +278,9 @@ class Index(Records):
     async def condemn_object(self, digest: Digest, key: str, problem: str) -> None:
         """Stop serving a blob whose object is lost or corrupt, unless another object has replaced it."""
         await self._database.write(
-            partial(object_statements.condemn_object, digest=digest, key=key, problem=problem)
+            partial(
+                object_statements.condemn_object, digest=digest, key=key, problem=problem, place=self._place
+            )
         )
 
     async def forget_objects(self, digests: Sequence[Digest], before: float) -> list[str]:
@@ -290,7 +289,7 @@ class Index(Records):
         for start in range(0, len(digests), _UNLINKED):
             few = digests[start : start + _UNLINKED]
             changes = await self._database.write(
-                partial(object_statements.forget_objects, digests=few, before=before)
+                partial(object_statements.forget_objects, digests=few, before=before, place=self._place)
             )
             for each in changes:
                 if isinstance(each, ObjectsForgotten):

@@ -12,7 +12,8 @@ import pytest
 from brokenreg.config.blob_location import BlobLocation
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
-from tests.storage.contents import DAY, KEY, OTHER, content_of, push
+from brokenreg.storage.errors import ObjectStoreError, OtherPlaceError
+from tests.storage.contents import DAY, KEY, OTHER, content_of, push, until
 from tests.storage.object_stores import MIB, S3, s3_server, use
 
 CONTENT = uuid.uuid4().bytes * (9 * MIB // 16)
@@ -86,3 +87,53 @@ async def test_a_mount_of_a_removed_blob_fails(pair: tuple[Store, Store]) -> Non
     assert first.objects is not None
     await first.objects.garbage.drop([DIGEST])
     assert not await second.link(OTHER, DIGEST)
+
+
+@pytest.fixture
+async def misfits(
+    tmp_path: Path, location: BlobLocation, database_url: str
+) -> AsyncIterator[tuple[Store, Store, Store]]:
+    """They start together, so that none of them sees where another has its blobs."""
+    other = BlobLocation("s3", location.bucket, uuid.uuid4().hex)
+    async with (
+        Store.open(tmp_path / "first", location=location, database=database_url) as first,
+        Store.open(tmp_path / "second", location=other, database=database_url) as second,
+        Store.open(tmp_path / "third", database=database_url) as third,
+    ):
+        yield first, second, third
+
+
+async def test_a_blob_is_stored_only_where_the_others_have_theirs(
+    misfits: tuple[Store, Store, Store], location: BlobLocation
+) -> None:
+    """Whichever stores the first object decides."""
+    first, *others = misfits
+    await push(first, CONTENT)
+    for other in others:
+        for content in (CONTENT, b"another blob"):
+            with pytest.raises(OtherPlaceError, match=f"blobs of this index are in {location}; use --blobs"):
+                await push(other, content, OTHER)
+    await first.index.catch_up()
+    assert first.index.repository(OTHER) is None
+    assert list(first.index.objects) == [DIGEST]
+
+
+async def test_an_object_in_another_store_is_neither_lost_nor_garbage(
+    misfits: tuple[Store, Store, Store],
+    s3: S3,
+    location: BlobLocation,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first, second, _ = misfits
+    await push(first, CONTENT)
+    await second.index.catch_up()
+    with pytest.raises(ObjectStoreError):
+        await second.open_whole(DIGEST)
+    assert second.objects is not None
+    await until(lambda: f"the blobs of this index are in {location}" in caplog.text)
+    assert "corrupt" not in caplog.text
+    await second.index.unlink_blobs(KEY, [DIGEST])
+    await second.objects.garbage.drop([DIGEST])
+    await first.index.catch_up()
+    assert first.index.intact_object(DIGEST) is not None
+    assert list(s3.objects(location.prefix).values()) == [len(CONTENT)]

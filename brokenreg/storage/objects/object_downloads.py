@@ -11,7 +11,7 @@ from brokenreg.concurrency import cancel
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError, shutting_down
 from brokenreg.storage.blobs import BlobStore
-from brokenreg.storage.errors import ObjectMissingError, ObjectStoreError
+from brokenreg.storage.errors import ObjectMissingError, ObjectStoreError, OtherPlaceError
 from brokenreg.storage.folder import FILE_THREADS
 from brokenreg.storage.index import Index
 from brokenreg.storage.objects.fetch import Fetch, lost, ranges, read_patiently
@@ -144,5 +144,9 @@ class ObjectDownloads:
 
     async def _condemn(self, digest: Digest, stored: StoredObject, problem: str) -> None:
         """Stop serving a blob until it is pushed again."""
-        logger.error("blob %s is corrupt: %s; it is no longer served; push it again", digest, problem)
-        await self._index.condemn_object(digest, stored.key, problem)
+        try:
+            await self._index.condemn_object(digest, stored.key, problem)
+        except OtherPlaceError as error:  # the object is intact, but in another store
+            logger.error("cannot read blob %s: %s", digest, error)  # noqa: TRY400 - the line says everything
+        else:
+            logger.error("blob %s is corrupt: %s; it is no longer served; push it again", digest, problem)
