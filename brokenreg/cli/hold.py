@@ -27,7 +27,7 @@ Examples:
   brokenreg step --bytes 1MiB                   send 1 MiB more of each
   brokenreg resume 17                           resume exchange 17
   brokenreg abort --status 503 --filter client:docker
-  brokenreg resume --replica '*'                resume all at all brokenregs of a fleet
+  brokenreg resume --replica '*'                resume all, in a whole fleet
   brokenreg rules clear                         hold no further responses
 """
 

@@ -20,7 +20,7 @@ from brokenreg.fleet.network import is_within
 from brokenreg.fleet.signing import CallSigner, SignedHead
 from brokenreg.http.asgi import ReadyResponse
 from brokenreg.late_imports import Late
-from brokenreg.wording import quoted
+from brokenreg.wording import counted, quoted
 
 if TYPE_CHECKING:
     import httpx
@@ -173,7 +173,7 @@ async def _read(response: httpx.Response, replica: Replica, most: int) -> bytes:
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > most:
-            raise UntrustedReplicaError(f"the response of {replica} exceeds {most} bytes")
+            raise UntrustedReplicaError(f"the response of {replica} exceeds {counted(most, 'byte')}")
     return bytes(body)
 
 
