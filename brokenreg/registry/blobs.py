@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -38,8 +39,19 @@ def get_blob(request: RegistryRequest) -> Response | Awaitable[Response]:
 def _head(request: RegistryRequest) -> Response | Awaitable[Response]:
     digest = request.target.digest
     size = _stored(request, digest, request.store.size)
-    if size is not None:
-        return ready_response(304, _headers(digest)) if request.has_content(digest) else _found(digest, size)
+    if size is None:
+        return _head_elsewhere(request)
+    response = ready_response(304, _headers(digest)) if request.has_content(digest) else _found(digest, size)
+    noting = request.store.index.touch_link(request.key, digest, time.time())
+    return response if noting is None else _once_noted(request, noting, response)
+
+
+async def _once_noted(request: RegistryRequest, noting: asyncio.Task[bool], response: Response) -> Response:
+    """Respond to HEAD once the blob is sure to stay: the client may push a manifest, but not the blob."""
+    return response if await asyncio.shield(noting) else await _head_elsewhere(request)
+
+
+def _head_elsewhere(request: RegistryRequest) -> Awaitable[Response]:
     if request.route is None:
         raise _unknown(request)
     return _head_from_upstream(request, request.route)
@@ -47,6 +59,8 @@ def _head(request: RegistryRequest) -> Response | Awaitable[Response]:
 
 def _get(request: RegistryRequest) -> Response | Awaitable[Response]:
     found = _stored(request, request.target.digest, request.store.find)
+    if found is not None:
+        request.store.index.touch_link(request.key, request.target.digest, time.time())
     if isinstance(found, BlobFile):
         return _get_file(request, found)
     if isinstance(found, StoredObject):
@@ -120,9 +134,11 @@ def _stored(request: RegistryRequest, digest: Digest, find: Callable[[Digest], F
     if repository is None or digest not in repository.links:
         return None
     found = find(digest)
-    if found is not None:
-        request.store.index.touch_link(request.key, digest, time.time())
-    elif not _can_be_fetched_again(request) and (why := request.store.integrity.why_missing(digest)):
+    if (
+        found is None
+        and not _can_be_fetched_again(request)
+        and (why := request.store.integrity.why_missing(digest))
+    ):
         raise _unknown(request, why)
     return found
 

@@ -1,7 +1,7 @@
 """Removes garbage: unreferenced blobs, cached blobs beyond the limit, and abandoned upload sessions.
 
-A blob is referenced if a repository has a link to it and a manifest that mentions it. The age of a file is
-derived from its modification time, which survives restarts and crashes.
+A blob is referenced if a repository has a link to it. The link stays while a manifest mentions the blob. The
+age of a file is derived from its modification time, which survives restarts and crashes.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Collector:
             unused = {digest for digest, linked in repository.links.items() if linked < before}
             if unused:
                 await _drop_mentioned(unused, repository)
-            if unused:  # the transaction checks again
+            if unused:  # the transaction checks again: the time of a request for an old blob is written
                 await self._index.unlink_blobs(key, unused, unused_since=before)
 
     async def _drop_blobs(self, before: float) -> None:

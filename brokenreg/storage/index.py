@@ -33,7 +33,7 @@ BODIES = 16 * 1024 * 1024
 """Maximum memory for the bytes of recent manifests. One has at most `MAX_MANIFEST`."""
 
 _TOUCHED = 12 * 3600.0
-"""Seconds within which only the first request for a blob is written to a shared database."""
+"""Seconds within which only the first request for a blob is written to the database."""
 
 _UNLINKED = 256
 """Maximum number of links that are deleted in one transaction."""
@@ -60,7 +60,7 @@ class Index(Records):
         self.imports = ImportTable(self._database)
         self.leases = Leases(self._database)
         self.lease_ended = self.leases.ended
-        self._touching: set[asyncio.Task[None]] = set()
+        self._touching: dict[tuple[RepositoryKey, Digest], asyncio.Task[bool]] = {}
 
     @classmethod
     async def open(cls, engine: Engine, place: str = "file:") -> Index:
@@ -219,24 +219,27 @@ class Index(Records):
             count += sum(len(each.links) for each in changes if isinstance(each, BlobsUnlinked))
         return count
 
-    def touch_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
+    def touch_link(self, key: RepositoryKey, digest: Digest, when: float) -> asyncio.Task[bool] | None:
         """Note that a client has requested a blob: it may be about to push a manifest that mentions it.
 
-        The time is only in memory. After a restart, the blob may be removed a day earlier. If another process
-        can remove the blob, the time is also written to the database twice a day.
+        Twice a day, the time is also written to the database, where the collector of each process reads it.
+        Then return a task, whose result is False if the blob was unlinked in the meantime.
         """
         links = self.repositories[key].links
-        if self.is_shared and when // _TOUCHED > links[digest] // _TOUCHED:
-            writing = asyncio.create_task(self._touch(key, digest, when))
-            self._touching.add(writing)
-            writing.add_done_callback(self._touching.discard)
-        links[digest] = when
+        if when // _TOUCHED <= links[digest] // _TOUCHED:
+            links[digest] = when
+            return None
+        link = (key, digest)
+        writing = self._touching.get(link)
+        if writing is None:
+            writing = self._touching[link] = asyncio.create_task(self._touch(key, digest, when))
+            writing.add_done_callback(lambda _: self._touching.pop(link))
+        return writing
 
-    async def _touch(self, key: RepositoryKey, digest: Digest, when: float) -> None:
-        with contextlib.suppress(StorageError):  # the blob may be removed earlier
-            await self._database.write(
-                lambda connection: statements.touch_link(connection, key, digest, when)
-            )
+    async def _touch(self, key: RepositoryKey, digest: Digest, when: float) -> bool:
+        with contextlib.suppress(StorageError):  # the next request tries again; blobs are served until then
+            await self._database.write(partial(statements.touch_link, key=key, digest=digest, when=when))
+        return key in self.repositories and digest in self.repositories[key].links
 
     def touch_manifest(self, key: RepositoryKey, digest: Digest, when: float) -> None:
         """Note that a manifest was requested. The time is only in memory."""

@@ -24,7 +24,7 @@ CLIENTS, KILLS = 8, 20
 
 @dataclass
 class Acknowledged:
-    """What got a 201, and how often a client was told that the replica of its upload has ended."""
+    """What got a 201, and how many uploads were interrupted."""
 
     blobs: list[tuple[str, str]] = field(default_factory=list)
     manifests: list[tuple[str, str, str]] = field(default_factory=list)

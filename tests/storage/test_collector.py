@@ -14,10 +14,11 @@ import pytest
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
-from brokenreg.storage import Store
+from brokenreg.storage import Store, collector
 from brokenreg.storage.collector import Collector
 from brokenreg.storage.errors import StorageFullError
 from brokenreg.storage.index import Index
+from brokenreg.storage.records import Repository
 from tests.storage.contents import (
     DAY,
     HOUR,
@@ -55,6 +56,35 @@ async def test_an_unmentioned_blob_stays_a_day(store: Store) -> None:
     assert list(store.folder.uploads.iterdir()) == []
 
 
+async def test_a_blob_that_is_requested_during_a_collection_stays(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that found it does not push it again."""
+    digest, now = await push(store, b"requested"), time.time() + DAY + 60
+    real = collector._drop_mentioned
+
+    async def during(unused: set[Digest], repository: Repository) -> None:
+        await real(unused, repository)
+        noting = store.index.touch_link(KEY, digest, now)
+        assert noting is None or await noting
+
+    monkeypatch.setattr(collector, "_drop_mentioned", during)
+    await store.collector.collect(now=now)
+    assert store.index.is_linked(digest)
+    assert content_of(store, digest) == b"requested"
+
+
+async def test_a_blob_that_is_being_unlinked_is_not_found(store: Store) -> None:
+    """A client that asks for it then must push it again."""
+    digest, now = await push(store, b"unlinked"), time.time() + DAY + 60
+    unlinking = asyncio.ensure_future(store.index.unlink_blobs(KEY, [digest], unused_since=now - DAY))
+    await asyncio.sleep(0)  # the job is in the queue
+    noting = store.index.touch_link(KEY, digest, now)
+    assert noting is not None
+    assert not await noting
+    assert await unlinking == 1
+
+
 async def test_times_of_a_fast_clock_are_corrected(store: Store) -> None:
     """They are set to the time at which the clock is correct again, also after a restart."""
     digest = await push(store, b"from the future")
@@ -67,7 +97,9 @@ async def test_times_of_a_fast_clock_are_corrected(store: Store) -> None:
     await put(store, key=cached)
     await store.index.delete_tag(cached, "latest")
     future = 9e11
-    store.index.touch_link(KEY, digest, future)
+    noting = store.index.touch_link(KEY, digest, future)
+    assert noting is not None
+    assert await noting
     store.index.touch_manifest(cached, next(iter(store.index.repositories[cached].manifests)), future)
     for path in (store.folder.blob(digest), store.folder.blob(unlinked), store.folder.upload(upload_id)):
         os.utime(path, (future, future))
