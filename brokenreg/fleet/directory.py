@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,11 +19,6 @@ class Replica:
 
     def __str__(self) -> str:
         return f"replica {self.name} ({self.address})"
-
-
-def new_name() -> str:
-    """Return the name of a replica: 8 hexadecimal digits, chosen anew whenever a process starts."""
-    return secrets.token_hex(4)
 
 
 class Directory(Protocol):

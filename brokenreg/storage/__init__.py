@@ -1,4 +1,4 @@
-"""Stores content durably: blobs as content-addressed files, and everything else in one SQLite index."""
+"""Stores content durably: blobs as content-addressed files, and everything else in an index."""
 
 from brokenreg.storage.store import Store
 

@@ -13,7 +13,7 @@ _UNUSABLE = (errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, er
 
 
 class StorageError(Exception):
-    """The data folder cannot be used. The message is one clear line."""
+    """The data folder, the database or the object store cannot be used. The message is one clear line."""
 
 
 class FolderLockedError(StorageError):

@@ -69,7 +69,10 @@ class DataFolder:
             ) from None
 
     def replica_name(self) -> str:
-        """Return the name of this folder among those that share a database, 8 hex digits. Create it once."""
+        """Return the name of this folder among those that share a database, 8 hex digits. Create it once.
+
+        Raise `StorageError`.
+        """
         path = self.root / "replica"
         with contextlib.suppress(FileNotFoundError):
             name = path.read_text("ascii", "replace").strip()
@@ -78,8 +81,15 @@ class DataFolder:
             return name
         name = secrets.token_hex(4)
         new = path.with_suffix(".new")
-        new.write_text(name, "ascii")
-        new.rename(path)
+        try:
+            with new.open("w", encoding="ascii") as file:
+                file.write(name)
+                file.flush()
+                os.fsync(file.fileno())  # otherwise, the file may be empty after a power failure
+            new.rename(path)
+            sync_folder(self.root)
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error.strerror}") from None
         return name
 
     def release(self) -> None:

@@ -42,7 +42,7 @@ from brokenreg.storage.tags import SortedNames
 class Records:
     """All repositories, and counts of digests across them.
 
-    Only `add_all`, `take_over` and `apply` change them.
+    Only `add_all`, `take_over` and `apply` change them. In addition, the index notes times of use.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Records:
         self._pushed: Counter[Digest] = Counter()
         self._sizes: dict[Digest, int] = {}
         self.uploads: dict[str, UploadRow] = {}
-        """All upload sessions by id, the least recently used first."""
+        """The upload sessions of this process by id, the least recently used first since the start."""
         self.objects: dict[Digest, StoredObject] = {}
         """The objects of blobs in the object store, if there is one."""
         self.object_places: set[str] = set()

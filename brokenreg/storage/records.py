@@ -80,7 +80,7 @@ class StoredObject:
 
 @dataclass(slots=True)
 class Repository:
-    """The content of one repository. Only the index changes it, after a commit."""
+    """The content of one repository. Only the index changes it: after a commit, or to note a request."""
 
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
     tags: Tags = field(default_factory=Tags)

@@ -159,3 +159,10 @@ async def test_an_index_of_the_first_version(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     assert "cannot use the data folder" in refused(tmp_path / "file" / "data")
+
+
+async def test_a_name_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "data") as store:
+        (store.folder.root / "replica.new").mkdir()
+        with pytest.raises(StorageError, match=r"cannot write .*/replica: Is a directory"):
+            store.folder.replica_name()

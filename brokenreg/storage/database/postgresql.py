@@ -33,7 +33,7 @@ _HOUSEKEEPING = 60.0
 
 _DELETE_OLD = (
     "DELETE FROM changes WHERE stored < now() - interval '1 hour'",
-    "DELETE FROM uploads WHERE opened < now() - interval '7 days'",  # of processes that are gone
+    "DELETE FROM uploads WHERE opened < now() - interval '7 days'",  # clients gave these up long ago
 )
 
 _PATIENCE = 5.0
