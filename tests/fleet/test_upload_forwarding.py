@@ -265,9 +265,9 @@ def test_the_end_of_an_upload_may_take_longer_than_other_calls(
     monkeypatch.setattr("brokenreg.fleet.calls.PATIENCE", 0.3)
     finish = UploadStore.finish
 
-    async def slow(store: UploadStore, upload: UploadSession, digest: Digest) -> None:
+    async def slow(store: UploadStore, upload: UploadSession, digest: Digest, *, undo_to: int) -> None:
         await asyncio.sleep(1.5)  # the time that it takes is what the test is about
-        await finish(store, upload, digest)
+        await finish(store, upload, digest, undo_to=undo_to)
 
     monkeypatch.setattr(UploadStore, "finish", slow)
     first, second = fleet.thread("a"), fleet.thread("b")
