@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -141,6 +142,27 @@ async def test_a_blob_that_is_requested_at_one_is_not_garbage_for_the_other(
     await second.unlink_blobs(KEY, [BLOB])
     await first.catch_up()
     assert not first.is_linked(BLOB)
+
+
+async def test_a_change_that_cannot_be_applied_is_loaded(
+    pair: tuple[Watched, Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then, the process does not claim that it has all changes."""
+    first, second = pair
+    apply, failures = second.apply, [RuntimeError("cannot apply")]
+
+    def failing(change: Change) -> None:
+        if failures:
+            raise failures.pop()
+        apply(change)
+
+    monkeypatch.setattr(second, "apply", failing)
+    await put(first, "one", "v1")
+    with contextlib.suppress(StorageError):
+        await second.catch_up()
+    await second.catch_up()
+    assert not failures
+    assert second.repositories == first.repositories != {}
 
 
 async def test_upload_sessions_belong_to_one_process(database_url: str) -> None:

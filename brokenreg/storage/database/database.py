@@ -52,6 +52,8 @@ class Database:
         self._memory = memory
         self._catching_up: Following | None = None
         self._is_woken = False
+        self._is_stale = False
+        """True if a change could not be applied to memory, which must be loaded again."""
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="brokenreg-index", daemon=True)
@@ -165,10 +167,14 @@ class Database:
     def _follow(self) -> None:
         """Fetch the changes of other processes, or load everything if there are too many."""
         self._engine.follow()
-        if self._engine.is_behind:
+        if self._engine.is_behind or self._is_stale:
             with self._engine.snapshot() as connection:
                 put_in_place = self._memory.load(connection)
-            self._loop.call_soon_threadsafe(put_in_place)
+            self._loop.call_soon_threadsafe(self._renew, put_in_place)
+
+    def _renew(self, put_in_place: Callable[[], None]) -> None:
+        put_in_place()
+        self._is_stale = False
 
     def _hand_over(self, jobs: Sequence[Job]) -> None:
         """Let the event loop apply what was committed, then give the jobs their results."""
@@ -208,6 +214,8 @@ class Database:
             if job.future.done():  # the caller was cancelled
                 continue
             error = job.error or (_first(errors, job) if errors else None)
+            if self._is_stale and isinstance(job, Following):
+                error = error or StorageError("a change could not be followed; try again")
             if error is None:
                 job.future.set_result(job.result)
             else:
@@ -221,8 +229,10 @@ class Database:
             try:
                 apply(change)
             except Exception as error:
+                self._is_stale = True
                 logger.exception(
-                    "a change was committed but not applied to memory; restart brokenreg to load it"
+                    "a change was committed but not applied to memory; restart brokenreg to load it, "
+                    "unless the database is shared: then it is loaded now"
                 )
                 errors[id(change)] = error
         return errors
