@@ -22,6 +22,7 @@ from brokenreg.traffic.log import ExchangeEvent
 from brokenreg.traffic.saved.traffic_file import TrafficFile
 from brokenreg.tui.areas import TABS
 from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.colours import NearestColours
 from brokenreg.tui.command_log.actions import CommandLogActions
 from brokenreg.tui.command_log.command_log import CommandLog
 from brokenreg.tui.command_log.line import CommandLine
@@ -131,8 +132,8 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
         """Use the colours of an attached terminal. Textual has read the environment of this process."""
         self.no_color = terminal.is_colourless
         kept = [each for each in self._filters if not isinstance(each, NoColor | Monochrome)]
-        self._filters = [*kept, NoColor()] if self.no_color else kept
         self.console = terminal.console()
+        self._filters = [*kept, *([NoColor()] if self.no_color else NearestColours.of(self.console))]
 
     def on_mount(self) -> None:
         self.area.take_focus()
