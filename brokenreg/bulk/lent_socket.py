@@ -68,9 +68,11 @@ class LentSocket:
             return None
 
     def send_file(self, file: int, offset: int, count: int) -> int:
-        """Send bytes of a file until the socket is full. Return how many it accepted.
+        """Send bytes of a file until the socket is full or the client disconnects.
 
-        Raise `OSError`, also if the file is shorter.
+        Return how many bytes the socket accepted.
+
+        Raise `OSError` if it accepted none, and if the file is shorter.
         """
         total = 0
         most = _LOCAL_BUFFER if self._is_local else count
@@ -79,6 +81,10 @@ class LentSocket:
                 sent = os.sendfile(self.socket.fileno(), file, offset + total, min(most, count - total))
             except BlockingIOError:
                 break
+            except ConnectionError:
+                if total:  # count them; the next call raises the error
+                    break
+                raise
             if not sent:
                 raise OSError("the file became shorter")
             total += sent

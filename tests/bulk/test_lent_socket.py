@@ -98,6 +98,30 @@ async def test_a_failed_network_counts_as_a_disconnect(
         transport.abort()
 
 
+async def test_what_was_sent_before_the_client_disconnected_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([3])
+
+    def send_some(*_: object) -> int:
+        for count in answers:
+            return count
+        raise ConnectionResetError
+
+    monkeypatch.setattr("brokenreg.bulk.lent_socket.os.sendfile", send_some)
+    (tmp_path / "file").write_bytes(b"content")
+    with socket.create_server(("127.0.0.1", 0)) as server, (tmp_path / "file").open("rb") as file:
+        address = server.getsockname()
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *address)
+        lent = lend(transport, to_receive=False)
+        sender = FileSender(lent)
+        with pytest.raises(ConnectionError):
+            await sender.send(file, 0, 7)
+        assert sender.sent == 3
+        lent.give_back()
+        transport.abort()
+
+
 async def test_waiting_bytes_are_limited_while_the_reader_pauses(tmp_path: Path) -> None:
     async with tls_connection(tmp_path) as (receiver, writer):
         transport = await receiver.connected
