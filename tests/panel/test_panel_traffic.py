@@ -31,6 +31,12 @@ async def test_an_empty_log_says_how_to_point_a_client_here() -> None:
         assert "docker pull" in text(panel)
 
 
+def test_a_duration_is_rounded_as_in_files() -> None:
+    """A file has microseconds; rounded twice, 119.4999996 ms would be 120 ms there."""
+    for live in (0.1194999996, 0.0029499996):
+        assert cells.duration_word(live) == cells.duration_word(round(live, 6))
+
+
 async def test_an_exchange_appears_in_flight_and_ends() -> None:
     log, clock = TrafficLog(), Clock()
     async with shown(log, clock, size=SIZE) as (panel, pilot):

@@ -168,6 +168,7 @@ def milliseconds(exchange: Exchange, now: float) -> str:
 
 def duration_word(seconds: float, is_exact: bool = True) -> str:
     """Return a duration in at most six cells: in milliseconds, from 999 s on in seconds; tenths if exact."""
+    seconds = round(seconds, 6)  # as in files, so that a file shows what was live
     if is_exact and seconds < 0.00995:
         return f"{seconds * 1000:.1f}"
     return f"{seconds * 1000:.0f}" if seconds < 999 else f"{seconds:.0f}s"
