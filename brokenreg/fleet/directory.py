@@ -25,7 +25,7 @@ class Directory(Protocol):
     """Knows the live replicas of the fleet."""
 
     async def find(self, name: str, *, not_at: Address | None = None) -> Replica | None:
-        """Return a live replica, or None if there is none with that name. Raise `StorageError`.
+        """Return a live replica, or None if no live replica has that name. Raise `StorageError`.
 
         `not_at` is an address at which it no longer is: it may have started again at another.
         """

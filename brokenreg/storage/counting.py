@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from brokenreg.storage.database import Connection, Engine
+from brokenreg.storage.database.batch import next_batch
 from brokenreg.storage.errors import DatabaseUnreachableError, StorageClosedError
 
 _T = TypeVar("_T")
@@ -138,23 +139,12 @@ class Counting:
     def _run(self) -> None:
         is_last = False
         while not is_last:
-            batch, is_last = self._next_batch()
+            batch, is_last = next_batch(self._jobs, _MAX_BATCH)
             if batch:
                 self._run_batch(batch)
                 self._loop.call_soon_threadsafe(_finish, batch)
         self._disconnect()
         self._loop.call_soon_threadsafe(self._ended.set_result, None)
-
-    def _next_batch(self) -> tuple[list[_Job], bool]:
-        """Wait for a job, and return all waiting ones, and whether this is closed."""
-        batch: list[_Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            batch.append(job)
-            if len(batch) == _MAX_BATCH or self._jobs.empty():
-                return batch, False
-            job = self._jobs.get()
-        return batch, True
 
     def _run_batch(self, batch: list[_Job]) -> None:
         """Run all jobs in one transaction, and again if the connection was lost before the commit.

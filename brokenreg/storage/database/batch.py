@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 from brokenreg.storage.changes import Changes
 from brokenreg.storage.database.connection import Connection
 from brokenreg.storage.database.engine import Engine
 from brokenreg.storage.errors import DatabaseUnreachableError
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -102,3 +105,15 @@ def _write(engine: Engine, connection: Connection, job: Writing) -> None:
         job.error = engine.named(error)
         connection.execute("ROLLBACK TO SAVEPOINT job")
     connection.execute("RELEASE SAVEPOINT job")
+
+
+def next_batch(jobs: SimpleQueue[_T | None], most: int) -> tuple[list[_T], bool]:
+    """Wait for a job, and return up to `most` waiting jobs and whether None, the end, has come. Blocks."""
+    batch: list[_T] = []
+    job = jobs.get()
+    while job is not None:
+        batch.append(job)
+        if len(batch) == most or jobs.empty():
+            return batch, False
+        job = jobs.get()
+    return batch, True

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from brokenreg.storage.changes import Change, Changes
-from brokenreg.storage.database.batch import Following, Job, Writing, run_readers, run_writers
+from brokenreg.storage.database.batch import Following, Job, Writing, next_batch, run_readers, run_writers
 from brokenreg.storage.database.connection import Connection
 from brokenreg.storage.database.engine import Engine
 from brokenreg.storage.errors import StorageClosedError, StorageError
@@ -150,7 +150,7 @@ class Database:
     def _run_batches(self) -> None:
         is_last = False
         while not is_last:
-            batch, is_last = self._next_batch()
+            batch, is_last = next_batch(self._jobs, _MAX_BATCH)
             writers = [job for job in batch if isinstance(job, Writing)]
             readers = [job for job in batch if not isinstance(job, Writing)]
             if readers:
@@ -183,17 +183,6 @@ class Database:
             self._loop.call_soon_threadsafe(self._finish, (), committed[:_SLICE])
             committed = committed[_SLICE:]
         self._loop.call_soon_threadsafe(self._finish, jobs, committed)
-
-    def _next_batch(self) -> tuple[list[Job], bool]:
-        """Wait for a job, and return all waiting jobs and whether the database is closing."""
-        batch: list[Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            batch.append(job)
-            if len(batch) == _MAX_BATCH or self._jobs.empty():
-                return batch, False
-            job = self._jobs.get()
-        return batch, True
 
     def _end(self, error: Exception | None = None) -> None:
         """Refuse new jobs and fail the waiting ones, after the thread has ended."""

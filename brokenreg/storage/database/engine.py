@@ -24,7 +24,7 @@ class Engine(ABC):
     @property
     @abstractmethod
     def connection(self) -> Connection:
-        """The connection for jobs that read. Raise `StorageError` if there is none."""
+        """The connection for jobs that read. Raise `StorageError` without a connection."""
 
     @abstractmethod
     def open(self) -> None:

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL on which nothing waits for ever, and the names of their errors."""
+"""Connections to PostgreSQL on which each wait has a time limit, and the names of their errors."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class ObjectStore:
         return PartWriter(self, key)
 
     async def read(self, key: str, begin: int, end: int) -> bytes:
-        """Return the bytes from `begin` to `end`. Raise `ObjectMissingError` if there is no such object."""
+        """Return the bytes from `begin` to `end`. Raise `ObjectMissingError` if the object does not exist."""
         import obstore
 
         async with self._limit("read", key):
