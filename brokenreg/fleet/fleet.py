@@ -15,7 +15,7 @@ from brokenreg.fleet.reception import CallReceiver
 from brokenreg.fleet.signing import CallSigner
 from brokenreg.fleet.upload_forwarding import UploadForwarder
 from brokenreg.http.asgi import Handler
-from brokenreg.storage.counting import Counting
+from brokenreg.storage.shared.counting import Counting
 from brokenreg.wording import quoted
 
 

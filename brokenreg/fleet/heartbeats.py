@@ -14,7 +14,7 @@ from brokenreg.concurrency import background
 from brokenreg.config.addresses import Address
 from brokenreg.fleet.directory import Replica
 from brokenreg.storage.errors import StorageError
-from brokenreg.storage.replica_table import ReplicaRow, ReplicaTable
+from brokenreg.storage.shared.replica_table import ReplicaRow, ReplicaTable
 
 logger = logging.getLogger(__name__)
 

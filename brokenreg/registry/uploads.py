@@ -14,7 +14,7 @@ from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Response, ready_response
-from brokenreg.storage.upload_session import UploadSession
+from brokenreg.storage.uploads.upload_session import UploadSession
 from brokenreg.traffic.recorder import RecordedBody
 
 _CHUNK = 256 * 1024

@@ -15,8 +15,8 @@ from brokenreg.rules.active_rule import ActiveRule, RuleHit, places_of
 from brokenreg.rules.counters import Count, request_key
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.rule_books import RuleBooks
-from brokenreg.storage.counting import Counting
 from brokenreg.storage.errors import StorageError
+from brokenreg.storage.shared.counting import Counting
 from brokenreg.traffic.exchange import Exchange
 
 logger = logging.getLogger(__name__)

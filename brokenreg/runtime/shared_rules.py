@@ -21,7 +21,7 @@ from brokenreg.runtime.errors import OperationError, RefusedError, Unacknowledge
 from brokenreg.runtime.preparation import expects_repetitions
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.index import Index
-from brokenreg.storage.shared_states import Publication, StateConflictError
+from brokenreg.storage.shared.shared_states import Publication, StateConflictError
 from brokenreg.traffic.filters import needs_repetitions
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.wording import quoted

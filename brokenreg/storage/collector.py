@@ -20,10 +20,10 @@ from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
-from brokenreg.storage.leases import BEAT, LOST, Lease
 from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import Repository, is_cache
-from brokenreg.storage.uploads import UploadStore
+from brokenreg.storage.shared.leases import BEAT, LOST, Lease
+from brokenreg.storage.uploads.upload_store import UploadStore
 
 if TYPE_CHECKING:
     from brokenreg.storage.objects.remote_blobs import RemoteBlobs

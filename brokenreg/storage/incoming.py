@@ -20,8 +20,8 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import ObjectStoreError, StorageError, error_for_client, is_no_room
-from brokenreg.storage.upload_session import UploadSession
-from brokenreg.storage.uploads import UploadStore
+from brokenreg.storage.uploads.upload_session import UploadSession
+from brokenreg.storage.uploads.upload_store import UploadStore
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash

@@ -15,19 +15,20 @@ from functools import partial
 from cachetools import FIFOCache
 
 from brokenreg.oci.digests import Digest
-from brokenreg.storage import shared_states, statements
+from brokenreg.storage import statements
 from brokenreg.storage.changes import BlobLinked, BlobsUnlinked, ManifestPut, ObjectsForgotten
-from brokenreg.storage.counting import Counting
 from brokenreg.storage.database import Connection, Database, Engine
 from brokenreg.storage.errors import DatabaseUnreachableError, OtherPlaceError, StorageError, StorageFullError
 from brokenreg.storage.imports.import_table import ImportTable
-from brokenreg.storage.leases import Leases
 from brokenreg.storage.memory import Records
 from brokenreg.storage.objects import statements as object_statements
 from brokenreg.storage.recipes import Recipes
 from brokenreg.storage.records import Manifest, RepositoryKey, StoredObject, UploadRow, is_cache
-from brokenreg.storage.replica_table import ReplicaTable
-from brokenreg.storage.shared_states import Publication
+from brokenreg.storage.shared import shared_states
+from brokenreg.storage.shared.counting import Counting
+from brokenreg.storage.shared.leases import Leases
+from brokenreg.storage.shared.replica_table import ReplicaTable
+from brokenreg.storage.shared.shared_states import Publication
 
 BODIES = 16 * 1024 * 1024
 """Maximum memory for the bytes of recent manifests. One has at most `MAX_MANIFEST`."""

@@ -35,7 +35,7 @@ from brokenreg.storage.records import (
     UploadRow,
     is_cache,
 )
-from brokenreg.storage.shared_states import SharedStates
+from brokenreg.storage.shared.shared_states import SharedStates
 from brokenreg.storage.tags import SortedNames
 
 

@@ -26,7 +26,7 @@ from brokenreg.storage.objects.object_store import ObjectStore
 from brokenreg.storage.objects.remote_blobs import RemoteBlobs
 from brokenreg.storage.quota import Quota, Room
 from brokenreg.storage.records import RepositoryKey, StoredObject
-from brokenreg.storage.uploads import UploadStore
+from brokenreg.storage.uploads.upload_store import UploadStore
 
 _FOLDER = BlobLocation()
 _COPIES = 20 * 1024**3

@@ -23,7 +23,7 @@ from brokenreg.rules.rule import rule_of
 from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.errors import StorageError
-from brokenreg.storage.shared_states import Publication
+from brokenreg.storage.shared.shared_states import Publication
 from tests.fleet.fleets import KEY, Fleet, eventually, name_of, new_fleet
 from tests.postgresql import running_server
 from tests.server import Brokenreg

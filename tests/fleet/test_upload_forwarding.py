@@ -16,8 +16,8 @@ from brokenreg.fleet.calls import CREDENTIAL
 from brokenreg.fleet.directory import Replica
 from brokenreg.fleet.signing import CallSigner, SignedHead
 from brokenreg.oci.digests import Digest
-from brokenreg.storage.upload_session import UploadSession
-from brokenreg.storage.uploads import UploadStore
+from brokenreg.storage.uploads.upload_session import UploadSession
+from brokenreg.storage.uploads.upload_store import UploadStore
 from tests.fleet.fleets import KEY, Fleet, eventually, name_of
 from tests.process import BrokenregProcess
 from tests.server import Brokenreg

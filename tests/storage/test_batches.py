@@ -7,7 +7,7 @@ import threading
 import time
 
 from brokenreg.storage.quota import Quota, Room
-from brokenreg.storage.writers import BatchedWriter
+from brokenreg.storage.uploads.batched_writer import BatchedWriter
 
 CHUNK = 100 * 1024
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from brokenreg.storage import early_sync
-from brokenreg.storage.early_sync import EarlySync
+from brokenreg.storage.uploads import early_sync
+from brokenreg.storage.uploads.early_sync import EarlySync
 
 
 def test_an_error_is_raised_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
 from brokenreg.storage.errors import is_no_room
-from brokenreg.storage.upload_session import UploadSession
+from brokenreg.storage.uploads.upload_session import UploadSession
 from tests.storage.contents import DAY, KEY, chunks
 
 MIB = 1 << 20

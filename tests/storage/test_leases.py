@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from brokenreg.oci.digests import Digest
-from brokenreg.storage import Store, collector, leases
+from brokenreg.storage import Store, collector
 from brokenreg.storage.changes import Changes
 from brokenreg.storage.database import Connection
 from brokenreg.storage.database.postgresql import PostgreSQL
 from brokenreg.storage.index import Index
-from brokenreg.storage.leases import Lease
+from brokenreg.storage.shared import leases
+from brokenreg.storage.shared.leases import Lease
 from tests.storage.contents import DAY, KEY, push
 
 FAST = 0.02

@@ -9,7 +9,7 @@ import pytest
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.storage import Store
-from brokenreg.storage import uploads as module
+from brokenreg.storage.uploads import upload_store as module
 from tests.storage.contents import KEY, chunks
 
 

@@ -17,7 +17,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
 from brokenreg.storage.memory import Records
 from brokenreg.storage.records import Repository
-from brokenreg.storage.uploads import UploadStore
+from brokenreg.storage.uploads.upload_store import UploadStore
 from tests.storage.contents import DAY, KEY, put
 
 CACHED = ("@quay.io", "org/x")

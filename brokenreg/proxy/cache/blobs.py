@@ -23,8 +23,8 @@ from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.incoming import IncomingBlob
-from brokenreg.storage.leases import Lease
 from brokenreg.storage.records import StoredObject
+from brokenreg.storage.shared.leases import Lease
 from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import Cache, HeadInconclusive

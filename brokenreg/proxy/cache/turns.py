@@ -11,7 +11,7 @@ from brokenreg.oci.errors import shutting_down
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.storage import Store
 from brokenreg.storage.errors import StorageError
-from brokenreg.storage.leases import Lease
+from brokenreg.storage.shared.leases import Lease
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from brokenreg.storage.incoming import IncomingBlob, Overflow
 from brokenreg.storage.objects.memory_budget import MemoryBudget
 from brokenreg.storage.objects.object_store import AGAIN, PART, ObjectStore
 from brokenreg.storage.records import StoredObject
-from brokenreg.storage.uploads import UploadStore
+from brokenreg.storage.uploads.upload_store import UploadStore
 
 logger = logging.getLogger(__name__)
 

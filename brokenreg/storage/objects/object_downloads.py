@@ -19,7 +19,7 @@ from brokenreg.storage.objects.local_copies import LocalCopies
 from brokenreg.storage.objects.memory_budget import MemoryBudget
 from brokenreg.storage.objects.object_store import PART, ObjectStore
 from brokenreg.storage.records import StoredObject
-from brokenreg.storage.uploads import UploadStore
+from brokenreg.storage.uploads.upload_store import UploadStore
 
 logger = logging.getLogger(__name__)
 

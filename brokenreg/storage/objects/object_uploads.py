@@ -26,7 +26,7 @@ from brokenreg.storage.objects.growing_object import GrowingObject, Sending
 from brokenreg.storage.objects.local_copies import LocalCopies
 from brokenreg.storage.objects.object_store import ObjectStore
 from brokenreg.storage.records import StoredObject
-from brokenreg.storage.upload_session import UploadSession
+from brokenreg.storage.uploads.upload_session import UploadSession
 from brokenreg.wording import counted
 
 logger = logging.getLogger(__name__)

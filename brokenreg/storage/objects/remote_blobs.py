@@ -15,7 +15,7 @@ from brokenreg.storage.objects.object_store import ObjectStore
 from brokenreg.storage.objects.object_uploads import ObjectUploads
 from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import StoredObject
-from brokenreg.storage.uploads import UploadStore
+from brokenreg.storage.uploads.upload_store import UploadStore
 
 REDIRECT_SECONDS = 300.0
 """Lifetime of a signed URL."""

@@ -17,12 +17,12 @@ from brokenreg.concurrency import shielded
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.blobs import BlobStore
-from brokenreg.storage.early_sync import EarlySync
 from brokenreg.storage.errors import StorageClosedError, TooLargeError, no_room
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.quota import Room
 from brokenreg.storage.records import UploadRow
-from brokenreg.storage.writers import BatchedWriter
+from brokenreg.storage.uploads.batched_writer import BatchedWriter
+from brokenreg.storage.uploads.early_sync import EarlySync
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash

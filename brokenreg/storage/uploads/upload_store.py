@@ -16,7 +16,7 @@ from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Room
 from brokenreg.storage.records import RepositoryKey, UploadRow
-from brokenreg.storage.upload_session import UploadSession
+from brokenreg.storage.uploads.upload_session import UploadSession
 from brokenreg.wording import counted
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What processes with the same database share, apart from content: documents, counts, leases, heartbeats."""

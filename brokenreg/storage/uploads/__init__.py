@@ -1,0 +1,1 @@
+"""Upload sessions: they write, hash and sync the bytes of a blob as these arrive."""
