@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 from collections.abc import AsyncIterator
 
@@ -19,8 +18,6 @@ from brokenreg.fleet.heartbeats import Heartbeats
 from brokenreg.fleet.network import NoAddressError, own_address
 from brokenreg.runtime.shared_rules import SharedRules
 from brokenreg.storage import Store
-
-logger = logging.getLogger(__name__)
 
 
 def fleet_address(settings: Settings) -> Address | None:
@@ -44,11 +41,6 @@ async def running_fleet(
     if settings.fleet_key is None or listener is None:
         yield None
         return
-    if settings.blobs.is_folder:
-        logger.warning(
-            "no other replica has the blobs that are pushed to this one: they are in its data folder, and "
-            "the others respond with 404; to share blobs, add --blobs with the same object store to all"
-        )
     own = Replica(store.index.replica, listener.address, socket.gethostname())
     network = settings.fleet_network or LOOPBACK
     counting = store.index.counting()

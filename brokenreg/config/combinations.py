@@ -29,6 +29,11 @@ def check_combinations(settings: Settings) -> None:
         raise ValueError(
             "--fleet-key requires a database that several brokenregs share: add --database postgresql://..."
         )
+    if settings.fleet_key is not None and "blobs" not in settings.model_fields_set:
+        raise ValueError(
+            "--fleet-key requires blobs that all brokenregs share: add --blobs with the same object store to "
+            "all; if clients only pull images that are fabricated or from upstreams, add --blobs file:"
+        )
     if settings.database != SQLITE and settings.database_file is not None:
         raise ValueError("--database excludes --database-file: remove either")
     check_control_tokens(settings.control, settings.control_token, settings.control_read_token)

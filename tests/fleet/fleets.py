@@ -36,7 +36,7 @@ class Fleet:
         return self._stack.enter_context(brokenreg(self._folder / name, *self._options(key), *options))
 
     def _options(self, key: str) -> tuple[str, ...]:
-        return ("--database", self.url, "--fleet-key", key)
+        return ("--database", self.url, "--fleet-key", key, "--blobs", "file:")
 
     def sql(self, statement: str) -> str:
         """Run a statement, and return what it printed."""

@@ -1,27 +1,19 @@
-"""A replica without an object store has only its own blobs, and says so when it starts."""
+"""A fleet needs blobs that all replicas share, or says that it has none."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.fleet.fleets import Fleet
-from tests.storage.object_stores import s3_server, use
+from brokenreg.config.settings import Settings
+
+FLEET = {"database": "postgresql://127.0.0.1/x", "fleet_key": "a long and random text"}
 
 
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    lines = [record.getMessage() for record in caplog.records]
-    return [line for line in lines if "no other replica has the blobs that are pushed to this one" in line]
+def test_a_fleet_without_an_object_store_is_refused() -> None:
+    with pytest.raises(ValueError, match="--fleet-key requires blobs that all brokenregs share: add --blobs"):
+        Settings.model_validate(FLEET)
 
 
-def test_a_replica_without_an_object_store_warns(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
-    fleet.thread("a")
-    (line,) = warnings(caplog)
-    assert "add --blobs" in line
-
-
-def test_a_replica_with_an_object_store_does_not_warn(
-    fleet: Fleet, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with s3_server() as s3:
-        fleet.thread("a", "--blobs", str(use(s3.port, monkeypatch, "fleet"))).stop()
-    assert warnings(caplog) == []
+@pytest.mark.parametrize("blobs", ["file:", "s3://bucket/prefix"])
+def test_a_fleet_that_says_where_its_blobs_are(blobs: str) -> None:
+    assert str(Settings.model_validate({**FLEET, "blobs": blobs}).blobs) == blobs

@@ -180,7 +180,7 @@ async def panels(fleet: Fleet, tmp_path: Path) -> AsyncIterator[tuple[Runtime, R
                 Server.running(
                     Settings(
                         listen=["127.0.0.1:0"], control="off", data=tmp_path / name, offline=True,
-                        database=fleet.url, fleet_key=KEY,
+                        database=fleet.url, fleet_key=KEY, blobs="file:",
                     ),
                     Diagnostics(),
                 )
