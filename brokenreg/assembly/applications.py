@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from brokenreg.assembly.authentication import authenticated
 from brokenreg.assembly.guards import RegistryGuard
 from brokenreg.assembly.landing_page import LANDING_PATH, LandingPage
 from brokenreg.assembly.panels import Panels
-from brokenreg.config.settings import Settings
 from brokenreg.control import Control
+from brokenreg.control.tickets import Tickets
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.fleet.derived_keys import DerivedKeys
 from brokenreg.fleet.endpoints import Adopt
 from brokenreg.fleet.fleet import Fleet
-from brokenreg.http.asgi import Handler, Receive, Scope, Send
+from brokenreg.http.asgi import Receive, Scope, Send
 from brokenreg.late_imports import Late
 from brokenreg.listening.inbound_connection import AcceptedConnections
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
-from brokenreg.registry.auth.access import BasicAuthentication, PublicAddress, TokenAuthentication
-from brokenreg.registry.auth.token_service import TokenService
 from brokenreg.registry.request import Services
 from brokenreg.rules.injector import Injector, RuleAcceptPolicy
 from brokenreg.rules.path_rules import PathRules
@@ -37,25 +37,21 @@ _FEW = 1
 """Number of exchanges in a log that is never read."""
 
 
-def authenticated(
-    handler: Handler, settings: Settings, tokens: TokenService, address: PublicAddress
-) -> Handler:
-    """Return `handler` wrapped in the authentication that `--auth` selects."""
-    if settings.auth == "basic":
-        return BasicAuthentication(handler, tokens.users)
-    if settings.auth == "token":
-        return TokenAuthentication(handler, tokens.token_issuer, address)
-    return handler
-
-
 class Applications:
     """Creates the application of each listener around one registry."""
 
     def __init__(
-        self, runtime: Runtime, services: Services, view: RegistryView, fleet: Fleet | None = None
+        self,
+        runtime: Runtime,
+        services: Services,
+        view: RegistryView,
+        keys: DerivedKeys,
+        fleet: Fleet | None = None,
     ) -> None:
         settings = runtime.settings
         self._runtime = runtime
+        self._keys = keys
+        self._claim = None if fleet is None else fleet.claim
         self._services = services
         self._origin = view.origin
         self._aliases = frozenset(upstream.name for upstream in settings.upstream)
@@ -116,7 +112,8 @@ class Applications:
 
     def control(self, address: str) -> Application:
         """Return the control API; `address` is where it listens."""
-        control = self._control = Control(self._runtime, address, Panels(self._runtime))
+        tickets = Tickets(self._keys.key("panel tickets"), self._claim)
+        control = self._control = Control(self._runtime, address, Panels(self._runtime), tickets)
         self.late.insert(0, control.application)
         return Application(served_by(control), websocket=control)
 

@@ -30,14 +30,16 @@ async def running_proxy(
     store: Store,
     own: Callable[[], Collection[tuple[str, int]]],
     environ: Mapping[str, str],
+    pseudonym: str,
 ) -> AsyncIterator[Proxy]:
     """Provide the proxy. Leaving the block ends its work; it then refuses new work.
 
-    `own` returns the addresses of our listeners. Credentials and web proxies are looked up in `environ`.
+    `own` returns the addresses of our listeners. Credentials and web proxies are looked up in `environ`. The
+    proxy calls itself `pseudonym`, by which it recognizes its own requests.
     Raise `ListenError` with one clear line if a CA or a web proxy cannot be used.
     """
     tokens = TokenCache()
-    proxy = _make_proxy(settings, store, tokens, own, environ)
+    proxy = _make_proxy(settings, store, tokens, own, environ, pseudonym)
     try:
         yield proxy
     finally:
@@ -51,6 +53,7 @@ def _make_proxy(
     tokens: TokenCache,
     own: Callable[[], Collection[tuple[str, int]]],
     environ: Mapping[str, str],
+    pseudonym: str,
 ) -> Proxy:
     naming = Naming(settings.default_upstream, settings.allow_upstream)
     if settings.offline:
@@ -58,12 +61,13 @@ def _make_proxy(
     _check_authorities(settings.upstream_ca)
     web_proxies = _web_proxies(settings, environ)
 
-    def make(pseudonym: str) -> UpstreamClient:
+    def make() -> UpstreamClient:
         from brokenreg.assembly.upstream_client import upstream_client
 
         return upstream_client(settings, own, tokens, environ, web_proxies, pseudonym)
 
-    return Proxy(naming, LateUpstreams(make), store, settings.tag_ttl, keep_gone=settings.keep_gone)
+    upstreams = LateUpstreams(make, pseudonym)
+    return Proxy(naming, upstreams, store, settings.tag_ttl, keep_gone=settings.keep_gone)
 
 
 def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:

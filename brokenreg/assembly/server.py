@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brokenreg import __version__
-from brokenreg.assembly.applications import Applications, authenticated
+from brokenreg.assembly.applications import Applications
+from brokenreg.assembly.authentication import authenticated, token_service
 from brokenreg.assembly.fleet import fleet_address, running_fleet, taking_part
 from brokenreg.assembly.listeners import Listeners, quiet_handshakes
-from brokenreg.assembly.process_arguments import hide_argument
+from brokenreg.assembly.process_arguments import hide_arguments
 from brokenreg.assembly.proxy import running_proxy
-from brokenreg.config.databases import passwords_in, read_database_url
+from brokenreg.config.databases import read_database_url
+from brokenreg.config.given_secrets import secrets_in
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.fleet.derived_keys import DerivedKeys
 from brokenreg.fleet.fleet import Fleet
 from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import KINDS, Fabricator
@@ -31,9 +34,6 @@ from brokenreg.proxy.http.upstreams import LateUpstreams
 from brokenreg.proxy.proxy import Proxy
 from brokenreg.quick_imports import quick_imports
 from brokenreg.registry.auth.access import AccessCheck, PublicAddress
-from brokenreg.registry.auth.token_issuer import TokenIssuer
-from brokenreg.registry.auth.token_service import TokenService
-from brokenreg.registry.auth.users import Users
 from brokenreg.registry.request import CatalogSettings, Services
 from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule import FieldError
@@ -46,15 +46,13 @@ from brokenreg.runtime.shared_rules import SharedRules
 from brokenreg.runtime.status import Status
 from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.second_origin.origin import SecondOrigin
+from brokenreg.second_origin.signed_urls import URLSigner
 from brokenreg.storage import Store
 from brokenreg.storage.errors import StorageError
 from brokenreg.traffic.log import ExchangeEvent, TrafficLog
 
 if TYPE_CHECKING:
     from brokenreg.assembly.tls import Identity
-
-_TOKEN_LIFETIME = 300.0
-"""Default lifetime of a token, in seconds."""
 
 
 class Server:
@@ -76,6 +74,7 @@ class Server:
 
         Raise `StorageError`, `ListenError` or `ScenarioError` with one clear line if it cannot serve.
         """
+        hide_arguments(secrets_in(settings))
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
         async with contextlib.AsyncExitStack() as lifetimes:
             enter = lifetimes.enter_async_context
@@ -95,13 +94,15 @@ class Server:
             of_fleet = fleet_address(settings)
             listeners = await enter(Listeners.bound(settings, *certificates, of_fleet=of_fleet))
             fleet = await enter(running_fleet(settings, store, listeners.fleet))
-            proxy = await enter(running_proxy(settings, store, listeners.addresses, environ))
+            keys = DerivedKeys(settings.fleet_key)
+            name = f"brokenreg-{keys.key('name in Via').hex()[:16]}"
+            proxy = await enter(running_proxy(settings, store, listeners.addresses, environ, name))
             recipes = store.index.recipes
             fabricator = Fabricator(recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
             images = Images(fabricator, OddImages(recipes))
             lifetimes.push_async_callback(images.close)
             await fabricator.load()
-            server = cls(settings, diagnostics, store, identity, listeners, proxy, images, fleet)
+            server = cls(settings, diagnostics, store, identity, listeners, proxy, images, keys, fleet)
             server.authority = _authority(settings, identity, of_control)
             await enter(server._serving())
             yield server
@@ -115,6 +116,7 @@ class Server:
         listeners: Listeners,
         proxy: Proxy,
         images: Images,
+        keys: DerivedKeys,
         fleet: Fleet | None = None,
     ) -> None:
         self._started = time.monotonic()
@@ -125,11 +127,7 @@ class Server:
         self.log = TrafficLog(memory=settings.log_memory)
         second = listeners.second_origin
         address = PublicAddress(settings.public_url)
-        users = Users({user.name: user.password.get_secret_value() for user in settings.auth_user})
-        token_issuer = TokenIssuer()
-        if settings.auth == "token":  # so that the first token is checked without waiting
-            token_issuer.library.begin().result()
-        tokens = TokenService(users, token_issuer, settings.token_lifetime or _TOKEN_LIFETIME)
+        tokens = token_service(settings, keys)
         catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
         view = RegistryView(
             store,
@@ -139,6 +137,8 @@ class Server:
                 second.url.partition(":")[0],
                 second.address.port,
                 listeners.dead_port,
+                signer=URLSigner(keys.key("signed URLs")),
+                token=keys.key("token of the second origin").hex(),
             ),
             address,
             AccessCheck(partial(authenticated, settings=settings, tokens=tokens, address=address)),
@@ -171,7 +171,7 @@ class Server:
         if expects_repetitions(each.scenario for each in scenarios):
             self.log.keep_repetitions()
         self._applications = Applications(
-            self.runtime, Services(store, images, catalog, tokens, proxy), view, fleet
+            self.runtime, Services(store, images, catalog, tokens, proxy), view, keys, fleet
         )
 
     @property
@@ -243,8 +243,6 @@ class Server:
 def _database(settings: Settings) -> str:
     """Return the URL of the database. Raise `StorageError` or `OSError` if it cannot be read."""
     if settings.database_file is None:
-        for password in passwords_in(settings.database):
-            hide_argument(password)
         return settings.database
     try:
         return read_database_url(settings.database_file)

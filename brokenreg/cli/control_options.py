@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from brokenreg.assembly.process_arguments import hide_arguments
 from brokenreg.wording import quoted
 
 _DEFAULT_URL = "http://127.0.0.1:8081"
@@ -99,7 +100,11 @@ def control_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def token_of(token: str | None, file: Path | None) -> str | None:
-    """Return the token, which an option or a file may have. An option given by hand has precedence."""
+    """Return the token, which an option or a file may have. An option given by hand has precedence.
+
+    A token on the command line is hidden in the list of processes.
+    """
+    hide_arguments([token or ""])
     source = click.get_current_context().get_parameter_source("token_file")
     is_by_hand = source is click.core.ParameterSource.COMMANDLINE
     if file is None or (token is not None and not is_by_hand):

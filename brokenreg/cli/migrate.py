@@ -109,7 +109,7 @@ def migrate(
 
 def _database(url: str | None, file: Path | None) -> str:
     """Return the URL of the database. Raise `click.UsageError`."""
-    from brokenreg.assembly.process_arguments import hide_argument
+    from brokenreg.assembly.process_arguments import hide_arguments
     from brokenreg.config.databases import SQLITE, database_url, passwords_in, read_database_url
     from brokenreg.redaction import redact_text
 
@@ -132,8 +132,7 @@ def _database(url: str | None, file: Path | None) -> str:
             f"{option}: invalid database {quoted(redact_text(str(value)))}: "
             "use postgresql://NAME@HOST/DATABASE"
         )
-    for password in passwords_in(found) if file is None else ():
-        hide_argument(password)
+    hide_arguments(passwords_in(found))
     return found
 
 

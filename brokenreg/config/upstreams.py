@@ -108,8 +108,19 @@ class WebProxy(BaseModel):
     scheme: Literal["http", "https"]
     host: str
     port: int
-    authorization: SecretStr | None = None
-    """The value of the header Proxy-Authorization."""
+    login: SecretStr | None = None
+    """Name and password, spelled as in the URL."""
+
+    @property
+    def authorization(self) -> SecretStr | None:
+        """Return the value of the header Proxy-Authorization; None without a login."""
+        if self.login is None:
+            return None
+        name, _, password = self.login.get_secret_value().partition(":")
+        plain = f"{unquote(name)}:{unquote(password)}".encode(
+            errors="surrogateescape"
+        )  # without a scheme, as is usual in environment variables
+        return SecretStr(f"Basic {base64.b64encode(plain).decode()}")
 
     @classmethod
     def parse(cls, text: str) -> WebProxy:
@@ -125,17 +136,12 @@ class WebProxy(BaseModel):
             unknown = f" {scheme!r}" if _SCHEME.fullmatch(scheme) else ""
             raise ValueError(f"unsupported kind of web proxy{unknown}: use http:// or https:// (CONNECT)")
         parts = urlsplit(plain_url(f"{scheme}://{place}", "http://proxy.example:3128"))
-        name, _, password = login.partition(":")
-        plain = f"{unquote(name)}:{unquote(password)}".encode(
-            errors="surrogateescape"
-        )  # without a scheme, as is usual in environment variables
-        authorization = f"Basic {base64.b64encode(plain).decode()}" if has_login else None
         return cls.model_validate(
             {
                 "scheme": scheme,
                 "host": parts.hostname,
                 "port": parts.port or (443 if scheme == "https" else 80),
-                "authorization": authorization,
+                "login": login if has_login else None,
             }
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from brokenreg.control.tickets import Tickets
 from brokenreg.http.asgi import Receive, Scope, Send
 from brokenreg.late_imports import Late
 from brokenreg.runtime.attaching import PanelFactory
@@ -19,11 +20,11 @@ __all__ = ["Control"]
 class Control:
     """Serves the control API of a runtime at `address`, and the panels of attached terminals.
 
-    The application is created after the start.
+    `tickets` are those of panels in browsers. The application is created after the start.
     """
 
-    def __init__(self, runtime: Runtime, address: str, panels: PanelFactory) -> None:
-        self.application = Late(partial(_application, runtime, address, panels))
+    def __init__(self, runtime: Runtime, address: str, panels: PanelFactory, tickets: Tickets) -> None:
+        self.application = Late(partial(_application, runtime, address, panels, tickets))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application = await self.application.get()
@@ -35,7 +36,9 @@ class Control:
         await application.serve_checked(access, scope, receive, send)
 
 
-def _application(runtime: Runtime, address: str, panels: PanelFactory) -> ControlApplication:
+def _application(
+    runtime: Runtime, address: str, panels: PanelFactory, tickets: Tickets
+) -> ControlApplication:
     from brokenreg.control.app import ControlApplication
 
-    return ControlApplication(runtime, address, panels)
+    return ControlApplication(runtime, address, panels, tickets)

@@ -32,7 +32,8 @@ from brokenreg.control.openapi import openapi
 from brokenreg.control.panel_socket import PANEL_PATH, PanelSocket
 from brokenreg.control.problems import MAX_BODY, MEDIA_TYPE, APIError, api_error_of
 from brokenreg.control.routes import JSON, APIRequest, Query, Route
-from brokenreg.control.web_panel import WEB_PATH, Tickets, WebPanel
+from brokenreg.control.tickets import Tickets
+from brokenreg.control.web_panel import WEB_PATH, WebPanel
 from brokenreg.control.web_terminal import WebTerminal
 from brokenreg.http.asgi import Receive, Scope, Send, header
 from brokenreg.http.authority import parse_authority
@@ -40,6 +41,7 @@ from brokenreg.http.quart_app import call_quart, make_quart
 from brokenreg.runtime.attaching import PanelFactory
 from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.storage.errors import StorageError
 from brokenreg.validation import describe_error, error_location
 
 ROUTES: tuple[Route, ...] = (
@@ -77,11 +79,11 @@ _ACCESS = "brokenreg.access"
 class ControlApplication:
     """Serves the control API of a runtime to requests with its own Host and Origin."""
 
-    def __init__(self, runtime: Runtime, address: str, panels: PanelFactory) -> None:
+    def __init__(self, runtime: Runtime, address: str, panels: PanelFactory, tickets: Tickets) -> None:
         settings = runtime.settings
         self._guard = ControlGuard(address, settings.control_token, settings.control_read_token)
         self._quart = _make_quart(runtime)
-        self._tickets = Tickets()
+        self._tickets = tickets
         self._panels = PanelSocket(panels, runtime.stopping)
         self._web_panel = WebPanel(self._guard, self._tickets)
 
@@ -116,15 +118,23 @@ class ControlApplication:
         access = None if refusal else self._tickets.access(ticket) if is_web else self._guard.access(scope)
         if access is not None:
             refusal = self._panels.refusal_reason(access)
+        if is_web and access is not None and refusal is None:
+            access, refusal = await self._use(ticket, access)
         if access is None or refusal is not None:  # "WebSocket Denial Response", an extension of ASGI
             refusal = refusal or APIError(403, f"this ticket is not valid any more: open {WEB_PATH} again")
             await _refuse(refusal, "websocket.http.response", send)
         elif is_web:
-            self._tickets.use(ticket)
             terminal = WebTerminal(scope["query_string"], receive, send)
             await self._panels(access, _host_of(scope), terminal.receive, terminal.send, silence=None)
         else:
             await self._panels(access, _host_of(scope), receive, send)
+
+    async def _use(self, ticket: str, access: Access) -> tuple[Access | None, APIError | None]:
+        """Use a ticket. Return its access, or None if it was used before; and why it cannot be used now."""
+        try:
+            return (access if await self._tickets.use(ticket) else None), None
+        except StorageError as error:
+            return None, APIError(503, str(error))
 
 
 async def _refuse(refusal: APIError, kind: str, send: Send) -> None:

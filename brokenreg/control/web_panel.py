@@ -7,23 +7,19 @@ in a form. The page gets a ticket instead, which opens one WebSocket.
 from __future__ import annotations
 
 import html
-import secrets
-import time
-from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs
 
 from brokenreg.control.guard import ControlGuard
+from brokenreg.control.tickets import Tickets
 from brokenreg.http.asgi import Receive, Scope, Send, header
 from brokenreg.runtime.operations import Access
 
 WEB_PATH = "/panel"
 
 _SCRIPT = "/panel/textual.js"
-_TICKET_VALID = 30.0
-_MOST_TICKETS = 64
 _LONGEST_FORM = 16 * 1024
 _HTML = "text/html; charset=utf-8"
 _HEADERS = (
@@ -67,31 +63,6 @@ _TERMINAL = """<script src="/panel/textual.js"></script>
 _MISSING = """<main><h1>brokenreg</h1><p>The panel in a browser needs an extra package on the server.
 Install it with <code>pip install 'brokenreg[web]'</code>, and start brokenreg again.
 <p>Or open the panel in a terminal, with <code>brokenreg attach</code>.</main></html>"""
-
-
-class Tickets:
-    """Each ticket opens one WebSocket within 30 seconds, with the access of whoever got it."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._open: dict[str, tuple[float, Access]] = {}
-
-    def issue(self, access: Access) -> str:
-        """Return a new ticket."""
-        while len(self._open) >= _MOST_TICKETS:
-            del self._open[next(iter(self._open))]
-        ticket = secrets.token_urlsafe(32)
-        self._open[ticket] = (self._clock() + _TICKET_VALID, access)
-        return ticket
-
-    def access(self, ticket: str) -> Access | None:
-        """Return the access of a ticket; None if it is not valid."""
-        until, access = self._open.get(ticket, (0.0, None))
-        return access if self._clock() < until else None
-
-    def use(self, ticket: str) -> None:
-        """Make a ticket invalid."""
-        self._open.pop(ticket, None)
 
 
 class WebPanel:

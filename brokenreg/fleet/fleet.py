@@ -34,6 +34,10 @@ class Fleet:
         self.control = ControlCalls(own.name, directory, self.calls)
         self.acknowledgements = Acknowledgements(own.name, directory, self.calls)
 
+    async def claim(self, claimed: str) -> bool:
+        """Return True to the first replica that claims this id, for a day. Raise `StorageError`."""
+        return (await self.counting.count("claims", claimed, times=1)).is_applied
+
     async def check_name(self) -> None:
         """Raise `NameTakenError` if another live replica has the name of this one: its folder was copied."""
         other = await self.directory.find(self.own.name)

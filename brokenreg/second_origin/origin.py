@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -27,17 +26,18 @@ class SecondOrigin:
     """Creates the URLs of the second origin.
 
     `host` is the name under which clients reach it. Without one, URLs have the host that the client
-    requested. Connections to `dead_port` are refused.
+    requested. Connections to `dead_port` are refused. `token` is what its token service issues to everyone.
     """
 
-    def __init__(self, host: str | None, scheme: str, port: int, dead_port: int) -> None:
+    def __init__(
+        self, host: str | None, scheme: str, port: int, dead_port: int, *, signer: URLSigner, token: str
+    ) -> None:
         self._host = host
         self._scheme = scheme
         self._port = port
         self._dead_port = dead_port
-        self.signer = URLSigner()
-        self.token = secrets.token_urlsafe(24)
-        """The token that its token service issues to everyone."""
+        self.signer = signer
+        self.token = token
 
     def url(
         self,

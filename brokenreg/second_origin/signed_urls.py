@@ -1,9 +1,8 @@
 """Signed URLs of the second origin: what each one allows, and until when.
 
-They are a small version of the presigned URLs of object stores. The signature (HMAC-SHA-256, RFC 2104, with a
-new key for each run) covers everything that decides what is served: path, methods, expiry, answer, the
-listener that issued the URL, and the query that the registry sees. It does not cover `digest`, because
-clients add it to a PUT.
+They are a small version of the presigned URLs of object stores. The signature (HMAC-SHA-256, RFC 2104) covers
+everything that decides what is served: path, methods, expiry, answer, the listener that issued the URL, and
+the query that the registry sees. It does not cover `digest`, because clients add it to a PUT.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -105,10 +103,10 @@ class SignedURLError(Exception):
 
 
 class URLSigner:
-    """Signs and verifies the URLs of one run."""
+    """Signs URLs, and verifies those that were signed with the same key."""
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    def __init__(self, key: bytes) -> None:
+        self._key = key
 
     def spell(self, signed: SignedURL) -> str:
         """Return the path and query of a signed URL."""

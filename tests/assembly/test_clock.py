@@ -41,7 +41,7 @@ def test_retry_after_and_a_token_of_a_clock_ahead(monkeypatch: pytest.MonkeyPatc
     refusal = RateLimit.of({"retry_after": "date"})._refusal(60.0)
     assert refusal.headers["retry-after"] == "Fri, 31 Dec 9999 23:59:59 GMT"
     for skew in (1e12, -1e12):
-        token = TokenService(Users({}), TokenIssuer(), 60.0).answer(
+        token = TokenService(Users({}), TokenIssuer(bytes(32)), 60.0).answer(
             "", [], is_offline=False, terms=Terms(skew=skew)
         )
         assert token["issued_at"].endswith("Z")

@@ -130,9 +130,11 @@ def following(running: Brokenreg, *arguments: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("by", ["ctrl+c", "the end of the server"])
 def test_the_log_is_followed_to_its_end(own_process: BrokenregProcess, by: str) -> None:
     httpx.get(f"{own_process.url}/v2/")
-    with following(own_process, "--json", "--filter", "method:GET") as follower:
+    with following(own_process, "--json", "--filter", "method:GET", "--token", "a-secret") as follower:
         assert follower.stdout is not None
         first = json.loads(follower.stdout.readline())
+        if sys.platform == "linux":
+            assert "a-secret" not in Path(f"/proc/{follower.pid}/cmdline").read_text()
         httpx.get(f"{own_process.url}/v2/{IMAGE}")
         second = json.loads(follower.stdout.readline())
         assert (first["path"], second["path"]) == ("/v2/", f"/v2/{IMAGE}")

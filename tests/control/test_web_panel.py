@@ -15,7 +15,7 @@ import pytest
 from brokenreg.attach.web_socket import RefusedError, WebSocket
 from brokenreg.control import web_panel
 from brokenreg.control.panel_socket import MOST_PANELS
-from brokenreg.control.web_panel import Tickets
+from brokenreg.control.tickets import Tickets
 from brokenreg.runtime.operations import Access
 from tests.server import Brokenreg, brokenreg
 
@@ -147,19 +147,25 @@ def test_without_the_package_it_says_how_to_install_it(
     assert "pip install 'brokenreg[web]'" in page.text
 
 
-def test_tickets_expire_and_are_limited() -> None:
+async def test_tickets_expire_and_can_be_used_once() -> None:
     now = 0.0
-    tickets = Tickets(lambda: now)
+    tickets = Tickets(b"key", clock=lambda: now)
     full, read = tickets.issue(Access.FULL), tickets.issue(Access.READ)
     assert tickets.access(read) is Access.READ
-    tickets.use(read)
-    assert tickets.access(read) is None
+    assert await tickets.use(read)
+    assert not await tickets.use(read)
+    assert await tickets.use(full)
     now = 30.0
-    assert tickets.access(full) is None
-    first = tickets.issue(Access.FULL)
-    for _ in range(64):
-        tickets.issue(Access.FULL)
-    assert tickets.access(first) is None
+    assert tickets.access(full) is tickets.access(read) is None
+
+
+def test_tickets_cannot_be_forged() -> None:
+    tickets = Tickets(b"key")
+    read = tickets.issue(Access.READ)
+    other = Tickets(b"other").issue(Access.FULL)
+    for wrong in ("", ".", "é", read[:-1], read.replace("read", "full"), other):
+        assert tickets.access(wrong) is None
+    assert Tickets(b"key").access(read) is Access.READ
 
 
 async def test_a_ticket_stays_valid_while_there_is_no_place(own_registry: Brokenreg) -> None:

@@ -31,7 +31,7 @@ async def registry(log: TrafficLog) -> AsyncIterator[Runtime]:
         settings = Settings(
             listen=["127.0.0.1:8080"], data=Path(folder), fabricate_limit="1GiB", offline=True
         )
-        async with Store.open(settings.data) as store, running_proxy(settings, store, list, {}) as proxy:
+        async with Store.open(settings.data) as store, running_proxy(settings, store, list, {}, "") as proxy:
             recipes = store.index.recipes
             fabricator = Fabricator(recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
             images = Images(fabricator, OddImages(recipes))

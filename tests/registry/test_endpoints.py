@@ -125,7 +125,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
             await push_blob(http, "table/app", CONFIG)
             assert (await put_manifest(http, "table/app", "v1", MANIFEST)).status_code == 201
         runtime = server.runtime
-        tokens = TokenService(Users({}), TokenIssuer(), 300)
+        tokens = TokenService(Users({}), TokenIssuer(bytes(32)), 300)
         yield Services(runtime.store, runtime.images, CatalogSettings(), tokens, runtime.proxy)
 
 

@@ -194,10 +194,21 @@ def test_the_password_appears_nowhere(tmp_path: Path, database_url: str) -> None
 @pytest.mark.skipif(sys.platform != "linux", reason="the arguments can be changed in /proc")
 def test_the_list_of_processes_shows_no_password(tmp_path: Path, database_url: str) -> None:
     url = f"{database_url}?password=a-secret&sslmode=disable"
-    with brokenreg_process(tmp_path / "data", "--database", url) as running:
-        assert httpx.get(f"{running.url}/v2/_catalog").status_code == 200
+    options = {
+        "--auth": "basic",
+        "--auth-user": "ci:a-secret-password",
+        "--control-token": "a-secret-token",
+        "--control-read-token": "a-secret-token-to-read",
+        "--fleet-key": "a-secret-of-the-fleet",
+        "--blobs": "file:",
+        "--upstream-proxy": "http://ci:a-secret%20login@127.0.0.1:9",
+    }
+    given = [each for option in options.items() for each in option]
+    with brokenreg_process(tmp_path / "data", "--database", url, *given) as running:
+        assert httpx.get(f"{running.url}/v2/", auth=("ci", "a-secret-password")).status_code == 200
         arguments = Path(f"/proc/{running.process.pid}/cmdline").read_text()
     assert "a-secret" not in arguments
+    assert [option for option in options if option in arguments] == [*options]
     assert "postgresql://brokenreg:********@127.0.0.1" in arguments
     assert "?password=********&sslmode=disable" in arguments
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from brokenreg.late_imports import Late
 from brokenreg.oci.errors import shutting_down
-from brokenreg.proxy.routes import Route, new_pseudonym
+from brokenreg.proxy.routes import Route
 from brokenreg.traffic.timeline_events import AddEvent
 
 if TYPE_CHECKING:
@@ -40,11 +39,11 @@ class Upstreams(Protocol):
 
 
 class LateUpstreams:
-    """Creates an `UpstreamClient` after startup. `make` gets its pseudonym."""
+    """Creates an `UpstreamClient` with that pseudonym after startup."""
 
-    def __init__(self, make: Callable[[str], UpstreamClient]) -> None:
-        self.pseudonym = new_pseudonym()
-        self.client = Late(partial(make, self.pseudonym))
+    def __init__(self, make: Callable[[], UpstreamClient], pseudonym: str) -> None:
+        self.pseudonym = pseudonym
+        self.client = Late(make)
         self._is_closed = False
 
     @asynccontextmanager

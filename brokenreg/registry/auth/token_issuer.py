@@ -1,4 +1,4 @@
-"""Issues and reads tokens: JWTs (RFC 7519), signed with a key that exists only while the server runs."""
+"""Issues and reads tokens: JWTs (RFC 7519)."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class BadTokenError(Exception):
 
 
 class TokenIssuer:
-    """Issues tokens, and reads the tokens that it has issued."""
+    """Issues tokens, and reads the tokens that were issued with the same key."""
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    def __init__(self, key: bytes) -> None:
+        self._key = key
         self.library = Late(_import_library)
         """The JWT library. On the event loop, await `get` before the first call: importing it takes long."""
 
@@ -75,7 +75,7 @@ class TokenIssuer:
         return [Scope(each["type"], each["name"], tuple(each["actions"])) for each in claims["access"]]
 
     def refresh_token(self, subject: str) -> str:
-        """Return a refresh token, which is valid while the server runs."""
+        """Return a refresh token, which is valid for as long as the key is used."""
         return self._sign({"sub": subject, "aud": _REFRESH, "iat": math.floor(time.time())})
 
     def subject(self, refresh_token: str) -> str:
