@@ -18,7 +18,7 @@ from brokenreg.wording import counted, printable, quoted
 if TYPE_CHECKING:
     from brokenreg.config.blob_location import BlobLocation
     from brokenreg.storage.imports.folder_import import FolderImport
-    from brokenreg.storage.imports.progress import Content, Progress
+    from brokenreg.storage.imports.progress import ContentCounts, Progress
 
 _EPILOG = """
 \b
@@ -146,12 +146,12 @@ def _location(blobs: str) -> BlobLocation:
         raise click.UsageError(f"--to-blobs: {error}") from None
 
 
-def _run(work: FolderImport, progress: Progress, *, is_dry: bool) -> Content:
+def _run(work: FolderImport, progress: Progress, *, is_dry: bool) -> ContentCounts:
     """Copy, and show the progress. Raise `CouldNotRunError`."""
     from brokenreg.concurrency import background
     from brokenreg.storage.errors import FolderLockedError, StorageError
 
-    async def run() -> Content:
+    async def run() -> ContentCounts:
         async with background(_show(progress)):
             return await work.run(progress, is_dry=is_dry)
 
@@ -185,7 +185,7 @@ def _draw(line: str) -> None:
         click.echo(f"\r\x1b[K{line}", err=True, nl=False)
 
 
-def _report(work: FolderImport, content: Content) -> None:
+def _report(work: FolderImport, content: ContentCounts) -> None:
     from brokenreg.oci.sizes import format_size
     from brokenreg.redaction import redact_text
 

@@ -17,8 +17,8 @@ from brokenreg.proxy.routes import Route
 from brokenreg.registry.ranges import parse_range, range_of
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Parts, Response, StreamedResponse, entity_tag, ready_response
+from brokenreg.storage.blob_download import BlobDownload, Piece
 from brokenreg.storage.blobs import BlobFile
-from brokenreg.storage.incoming import IncomingBlob, Piece
 from brokenreg.storage.objects.remote_blobs import RemoteBlobs
 from brokenreg.storage.records import StoredObject
 
@@ -176,7 +176,7 @@ async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response
     content = await request.unless_gone(request.resources.enter_async_context(opening))
     size = content.size
     needs_size = range_of(request, digest) is not None and not request.has_content(digest)
-    if size is None and needs_size and isinstance(content, IncomingBlob):
+    if size is None and needs_size and isinstance(content, BlobDownload):
         size = await request.unless_gone(content.whole_size())
     return _response(request, content, size)
 
@@ -187,7 +187,7 @@ def _found(digest: Digest, size: int | None) -> Response:
 
 
 def _response(
-    request: RegistryRequest, content: BlobFile | Content | IncomingBlob, size: int | None
+    request: RegistryRequest, content: BlobFile | Content | BlobDownload, size: int | None
 ) -> Response:
     digest = request.target.digest
     if request.has_content(digest):
@@ -217,10 +217,10 @@ def _content_range(interval: tuple[int, int], size: int | None) -> Pairs:
 
 
 async def _parts(
-    request: RegistryRequest, content: BlobFile | Content | IncomingBlob, begin: int, end: int | None
+    request: RegistryRequest, content: BlobFile | Content | BlobDownload, begin: int, end: int | None
 ) -> Parts:
     """Yield the body from `begin` to `end`, or to the end of the content if `end` is None."""
-    if isinstance(content, IncomingBlob):
+    if isinstance(content, BlobDownload):
         async with aclosing(content.pieces(begin, end, request.disconnected)) as pieces:
             async for piece in pieces:
                 yield piece

@@ -39,7 +39,7 @@ def get_manifest(request: RegistryRequest) -> Response | Awaitable[Response]:
         return _get_from_upstream(request)
     body = request.store.index.recent_manifest_body(manifest.digest)
     if body is None:
-        return _get_from_disk(request, manifest)
+        return _get_stored(request, manifest)
     return _response(request, manifest.digest, manifest.media_type, body)
 
 
@@ -95,7 +95,7 @@ async def _get_fabricated(request: RegistryRequest) -> Response:
     return _response(request, image.digest, image.media_type, image.manifest)
 
 
-async def _get_from_disk(request: RegistryRequest, manifest: Manifest) -> Response:
+async def _get_stored(request: RegistryRequest, manifest: Manifest) -> Response:
     body = await request.store.index.manifest_body(manifest.digest)
     if body is None:  # it was deleted in the meantime
         return await _get_from_upstream(request)

@@ -14,8 +14,8 @@ from typing import Any
 from brokenreg.http.asgi import ZERO_COPY, EncodedHeaders, ReadyResponse, Send, complete
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.storage.blob_download import Piece
 from brokenreg.storage.errors import ObjectStoreError, error_for_client
-from brokenreg.storage.incoming import Piece
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The index of manifests, tags, blob links, upload sessions and recipes, in a database and in memory.
 
-A job of `statements` commits a change to the database first. `Records.apply` then applies it to memory.
+A job of `statements` commits a change to the database first. `IndexMemory.apply` then applies it to memory.
 Reads use memory, except for manifest bytes and recipes.
 """
 
@@ -20,7 +20,7 @@ from brokenreg.storage.changes import BlobLinked, BlobsUnlinked, ManifestPut, Ob
 from brokenreg.storage.database import Connection, Database, Engine
 from brokenreg.storage.errors import DatabaseUnreachableError, OtherPlaceError, StorageError, StorageFullError
 from brokenreg.storage.imports.import_table import ImportTable
-from brokenreg.storage.memory import Records
+from brokenreg.storage.index_memory import IndexMemory
 from brokenreg.storage.objects import statements as object_statements
 from brokenreg.storage.recipes import Recipes
 from brokenreg.storage.records import Manifest, RepositoryKey, StoredObject, UploadRow, is_cache
@@ -40,7 +40,7 @@ _UNLINKED = 256
 """Maximum number of links that are deleted in one transaction."""
 
 
-class Index(Records):
+class Index(IndexMemory):
     """The index in one database. Create it with `await Index.open(engine)`. Call `close` when done."""
 
     def __init__(self, engine: Engine, place: str) -> None:
@@ -96,9 +96,9 @@ class Index(Records):
 
     def load(self, connection: Connection) -> Callable[[], None]:
         """Read the database in another thread. The returned function puts the result in place."""
-        records = Records()
-        records.add_all(connection, self.upload_prefix)
-        return partial(self.take_over, records)
+        loaded = IndexMemory()
+        loaded.add_all(connection, self.upload_prefix)
+        return partial(self.take_over, loaded)
 
     async def catch_up(self) -> None:
         """Wait until memory has all changes that were committed before this call, by whichever process.

@@ -18,10 +18,6 @@ class Quota:
         self.used = 0
         self._lock = threading.Lock()
 
-    def fits(self, size: int) -> bool:
-        """Return whether there is room for `size` more bytes."""
-        return self.excess(size) == 0
-
     def excess(self, size: int) -> int:
         """Return the number of bytes to remove to make room for `size` more, or 0 if there is room."""
         return 0 if self.limit is None else max(0, self.used + size - self.limit)
@@ -29,7 +25,7 @@ class Quota:
     def take(self, size: int) -> bool:
         """Count bytes that will be written. If there is no room, change nothing and return False."""
         with self._lock:
-            if not self.fits(size):
+            if self.excess(size):
                 return False
             self.used += size
             return True

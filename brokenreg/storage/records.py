@@ -91,7 +91,7 @@ class Repository:
     referring: dict[str, list[Digest]] = field(default_factory=dict)
     """The manifests that refer to each subject, in order of digest."""
     revision: int = field(default=0, compare=False)
-    """The value of `Records.version` after the last change of the manifests, tags or links."""
+    """The value of `IndexMemory.version` after the last change of the manifests, tags or links."""
 
     @property
     def is_empty(self) -> bool:

@@ -18,7 +18,7 @@ from brokenreg.storage.blobs import BlobFile, BlobStore
 from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.changes import BlobLinked
 from brokenreg.storage.collector import Collector
-from brokenreg.storage.database.urls import engine_for
+from brokenreg.storage.database.engines import engine_for
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.integrity import Integrity

@@ -14,7 +14,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.registry.endpoints import EndpointFunction
 from brokenreg.registry.listings import list_catalog, list_tags, page_of
 from brokenreg.registry.request import RegistryRequest
-from brokenreg.storage.memory import Records
+from brokenreg.storage.index_memory import IndexMemory
 from brokenreg.storage.tags import SortedNames, Tags
 
 MANY = 4000
@@ -41,7 +41,9 @@ def names(prefix: str = "t") -> list[str]:
     return [Counted(f"{prefix}{number:06}") for number in range(MANY)]
 
 
-def request_of(query: dict[str, str], records: Records, upstream: list[str] | None = None) -> RegistryRequest:
+def request_of(
+    query: dict[str, str], index: IndexMemory, upstream: list[str] | None = None
+) -> RegistryRequest:
     async def upstream_tags(*_: object) -> list[str]:
         return upstream or []
 
@@ -51,7 +53,7 @@ def request_of(query: dict[str, str], records: Records, upstream: list[str] | No
     target = SimpleNamespace(root="", name="app", query="")
     listings = SimpleNamespace(tags=upstream_tags)
     stub: Any = SimpleNamespace(
-        repository=records.repository(("", "app")),
+        repository=index.repository(("", "app")),
         is_fabricated=False,
         target=target,
         parameter=query.get,
@@ -59,7 +61,7 @@ def request_of(query: dict[str, str], records: Records, upstream: list[str] | No
         proxy=SimpleNamespace(listings=listings),
         trace=None,
         unless_gone=unless_gone,
-        store=SimpleNamespace(index=records),
+        store=SimpleNamespace(index=index),
         catalog=SimpleNamespace(delay=0, fabricated=3),
     )
     return cast(RegistryRequest, stub)
@@ -75,26 +77,26 @@ async def answer(endpoint: EndpointFunction, request: RegistryRequest) -> tuple[
 
 
 async def test_a_page_of_tags_compares_few_names() -> None:
-    records = Records()
-    records._repository(("", "app")).tags.point(names(), Digest("sha256:x"))
-    document, link = await answer(list_tags, request_of({"n": "10", "last": "t001999"}, records))
+    index = IndexMemory()
+    index._repository(("", "app")).tags.point(names(), Digest("sha256:x"))
+    document, link = await answer(list_tags, request_of({"n": "10", "last": "t001999"}, index))
     assert document["tags"] == [f"t{number:06}" for number in range(2000, 2010)]
     assert "last=t002009" in link
 
 
 async def test_a_page_of_pushed_and_upstream_tags_compares_few_names() -> None:
-    records = Records()
-    records._repository(("", "app")).tags.point(names(), Digest("sha256:x"))
+    index = IndexMemory()
+    index._repository(("", "app")).tags.point(names(), Digest("sha256:x"))
     upstream = sorted({*names("t00"), *names("u")})
-    document, _ = await answer(list_tags, request_of({"n": "9", "last": "t003998"}, records, upstream))
+    document, _ = await answer(list_tags, request_of({"n": "9", "last": "t003998"}, index, upstream))
     assert document["tags"] == ["t003999", *(f"u{number:06}" for number in range(8))]
 
 
 async def test_a_page_of_the_catalog_compares_few_names() -> None:
-    records = Records()
+    index = IndexMemory()
     for name in names("a/"):
-        records._repository(("", name))
-    document, link = await answer(list_catalog, request_of({"n": "2", "last": "a/003998"}, records))
+        index._repository(("", name))
+    document, link = await answer(list_catalog, request_of({"n": "2", "last": "a/003998"}, index))
     assert document["repositories"] == ["a/003999", "catalog/repository-000001"]
     assert link
 

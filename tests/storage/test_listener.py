@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import psycopg
 
-from brokenreg.storage.database.listener import CHANNEL, Listener
+from brokenreg.storage.database.listener import CHANNEL, ChangeListener
 
 PATIENCE = 20.0
 
@@ -42,7 +42,7 @@ def test_it_listens_with_descriptors_of_any_number(database_url: str) -> None:
     """A registry with many connections has no lower number left when it connects again."""
     woken = threading.Event()
     with many_descriptors(1024):
-        listener = Listener(database_url, "aaaaaaaa", woken.set)
+        listener = ChangeListener(database_url, "aaaaaaaa", woken.set)
         try:
             await_wakes(woken)
         finally:
@@ -58,7 +58,7 @@ def test_it_connects_again_after_any_error(database_url: str) -> None:
             raise errors.pop()
         woken.set()
 
-    listener = Listener(database_url, "aaaaaaaa", wake)
+    listener = ChangeListener(database_url, "aaaaaaaa", wake)
     try:
         await_wakes(woken)
         with psycopg.connect(database_url, autocommit=True) as connection:

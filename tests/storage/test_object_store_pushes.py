@@ -53,7 +53,8 @@ async def store(tmp_path: Path, location: BlobLocation) -> AsyncIterator[Store]:
 async def all_ended(store: Store) -> None:
     """Wait until uploads that were given up have been removed from the store."""
     assert store.objects is not None
-    await store.objects.uploads.sending.all_ended()
+    while ending := store.objects.uploads.shared_sending._ending:
+        await asyncio.wait(ending)
 
 
 async def test_a_pushed_blob_is_an_object_under_the_key_of_its_session(

@@ -16,7 +16,7 @@ from brokenreg.config.blob_location import BlobLocation
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.storage import Store
-from brokenreg.storage.incoming import IncomingBlob, Piece
+from brokenreg.storage.blob_download import BlobDownload, Piece
 from brokenreg.storage.objects.remote_blobs import RemoteBlobs
 from brokenreg.storage.records import StoredObject
 from tests.storage import object_stores
@@ -75,7 +75,7 @@ def object_of(store: Store, digest: Digest = DIGEST) -> StoredObject:
     return stored
 
 
-async def read(fetch: IncomingBlob, begin: int = 0, end: int | None = None) -> bytes:
+async def read(fetch: BlobDownload, begin: int = 0, end: int | None = None) -> bytes:
     found = b""
     with fetch.reading():
         await fetch.begun()

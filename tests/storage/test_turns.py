@@ -15,7 +15,7 @@ import pytest
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
-from brokenreg.storage.memory import Records
+from brokenreg.storage.index_memory import IndexMemory
 from brokenreg.storage.records import Repository
 from brokenreg.storage.uploads.upload_store import UploadStore
 from tests.storage.contents import DAY, KEY, put
@@ -62,7 +62,7 @@ def digests(count: int) -> list[Digest]:
 async def test_room_is_made_among_many_cached_blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Store.open(tmp_path / "data", 15_000) as store:
         store.cache._sizes.update(dict.fromkeys(digests(15_001), 1))
-        asked = counted(monkeypatch, Records, "is_pushed")
+        asked = counted(monkeypatch, IndexMemory, "is_pushed")
         async with asked.watched():
             await store.cache.make_room()
         assert len(store.cache._sizes) == 15_000
@@ -74,7 +74,7 @@ async def test_many_links_are_removed(tmp_path: Path, monkeypatch: pytest.Monkey
         for key in (KEY, CACHED):
             for digest in digests(1500):
                 store.index._add_link(key, digest, 0.0)
-        removed = counted(monkeypatch, Records, "_remove_link")
+        removed = counted(monkeypatch, IndexMemory, "_remove_link")
         link = "INSERT INTO links VALUES (?, ?, ?, 0.0)"
         rows = [(*key, digest) for key in (KEY, CACHED) for digest in digests(1500)]
         await store.index._database.write(lambda connection: connection.executemany(link, rows) and ())

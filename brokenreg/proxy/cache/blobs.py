@@ -20,9 +20,9 @@ from brokenreg.proxy.http.statuses import needs_get, status_error
 from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route
 from brokenreg.proxy.shared_requests import SharedRequests
+from brokenreg.storage.blob_download import BlobDownload
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageError
-from brokenreg.storage.incoming import IncomingBlob
 from brokenreg.storage.records import StoredObject
 from brokenreg.storage.shared.leases import Lease
 from brokenreg.traffic.exchange import UpstreamTrace
@@ -52,7 +52,7 @@ class BlobCache:
     @asynccontextmanager
     async def open(
         self, route: Route, digest: Digest, trace: UpstreamTrace
-    ) -> AsyncIterator[BlobFile | IncomingBlob]:
+    ) -> AsyncIterator[BlobFile | BlobDownload]:
         """Provide a cached blob, or a running download. Raise `OCIError` if the blob cannot be served."""
         request = ContentRequest(RequestKind.GET, ErrorCode.BLOB_UNKNOWN, digest)
         found: BlobFile | StoredObject | Fill | None = self._cached(route, digest)

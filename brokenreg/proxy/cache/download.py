@@ -16,7 +16,7 @@ from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, Upstream
 from brokenreg.proxy.http.statuses import status_error
 from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route
-from brokenreg.storage.incoming import Overflow
+from brokenreg.storage.blob_download import Overflow
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import DownloadResumed
 from brokenreg.wording import counted, printable

@@ -14,15 +14,15 @@ from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
 from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
+from brokenreg.storage.blob_download import BlobDownload, Overflow, is_small
 from brokenreg.storage.errors import ObjectStoreError, TooLargeError, no_room
-from brokenreg.storage.incoming import IncomingBlob, Overflow, is_small
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import NotCached
 
 logger = logging.getLogger(__name__)
 
 
-class Fill(IncomingBlob):
+class Fill(BlobDownload):
     """The download of one blob."""
 
     def __init__(

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True)
 class Job:
-    """A job that changes nothing. Afterwards, it has a result or an error."""
+    """A job that reads, unless it is of a subclass. Afterwards, it has a result or an error."""
 
     work: Callable[[Connection], Any]
     future: asyncio.Future[Any]
@@ -27,14 +27,14 @@ class Job:
     error: Exception | None = None
 
 
-class Writing(Job):
-    """A job whose result is what it has changed."""
+class WriteJob(Job):
+    """A job that writes. Its result is what it has changed."""
 
     result: Changes
 
 
 @dataclass(slots=True)
-class Following(Job):
+class CatchUpJob(Job):
     """A request to fetch the changes of other processes."""
 
     is_started: bool = False
@@ -43,7 +43,7 @@ class Following(Job):
 
 def run_readers(engine: Engine, jobs: Sequence[Job], follow: Callable[[], None]) -> None:
     """Run jobs that change nothing. Call `follow` once for all that request it."""
-    following = [job for job in jobs if isinstance(job, Following)]
+    following = [job for job in jobs if isinstance(job, CatchUpJob)]
     for job in following:
         job.is_started = True
     if following:
@@ -51,7 +51,7 @@ def run_readers(engine: Engine, jobs: Sequence[Job], follow: Callable[[], None])
         for job in following:
             job.error = error
     for each in jobs:
-        if not isinstance(each, Following):
+        if not isinstance(each, CatchUpJob):
             each.result, each.error = _attempt(engine, partial(_read, engine, each.work))
 
 
@@ -72,7 +72,7 @@ def _attempt(engine: Engine, read: Callable[[], Any]) -> tuple[Any, Exception | 
         return None, engine.named(error)
 
 
-def run_writers(engine: Engine, jobs: Sequence[Writing], *, may_retry: bool = True) -> None:
+def run_writers(engine: Engine, jobs: Sequence[WriteJob], *, may_retry: bool = True) -> None:
     """Run the jobs in one transaction. If the commit fails, run each in its own: some may succeed."""
     try:
         connection = engine.begin()
@@ -96,7 +96,7 @@ def run_writers(engine: Engine, jobs: Sequence[Writing], *, may_retry: bool = Tr
                 run_writers(engine, [job])
 
 
-def _write(engine: Engine, connection: Connection, job: Writing) -> None:
+def _write(engine: Engine, connection: Connection, job: WriteJob) -> None:
     """Run one job inside the transaction. If it fails, only its own changes are undone."""
     connection.execute("SAVEPOINT job")
     try:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from brokenreg.storage.changes import Change, Changes
-from brokenreg.storage.database.batch import Following, Job, Writing, next_batch, run_readers, run_writers
+from brokenreg.storage.database.batch import CatchUpJob, Job, WriteJob, next_batch, run_readers, run_writers
 from brokenreg.storage.database.connection import Connection
 from brokenreg.storage.database.engine import Engine
 from brokenreg.storage.errors import StorageClosedError, StorageError
@@ -50,7 +50,7 @@ class Database:
     def __init__(self, engine: Engine, memory: Memory) -> None:
         self._engine = engine
         self._memory = memory
-        self._catching_up: Following | None = None
+        self._catching_up: CatchUpJob | None = None
         self._is_woken = False
         self._is_stale = False
         """True if a change could not be applied to memory, which must be loaded again."""
@@ -85,7 +85,7 @@ class Database:
         Raise `StorageError` if the database cannot be used, and `StorageFullError` if the disk is full.
         Nothing was written then.
         """
-        changes: Changes = await self._done(Writing(work, self._loop.create_future()))
+        changes: Changes = await self._done(WriteJob(work, self._loop.create_future()))
         return changes
 
     async def catch_up(self) -> None:
@@ -99,10 +99,10 @@ class Database:
             self._put(following)
         await asyncio.shield(following.future)
 
-    def _following(self) -> Following:
+    def _following(self) -> CatchUpJob:
         future: asyncio.Future[Any] = self._loop.create_future()
         future.add_done_callback(asyncio.Future.exception)  # it may be that no caller waits any more
-        return Following(lambda _: None, future)
+        return CatchUpJob(lambda _: None, future)
 
     async def _done(self, job: Job) -> Any:
         self._put(job)
@@ -151,8 +151,8 @@ class Database:
         is_last = False
         while not is_last:
             batch, is_last = next_batch(self._jobs, _MAX_BATCH)
-            writers = [job for job in batch if isinstance(job, Writing)]
-            readers = [job for job in batch if not isinstance(job, Writing)]
+            writers = [job for job in batch if isinstance(job, WriteJob)]
+            readers = [job for job in batch if not isinstance(job, WriteJob)]
             if readers:
                 self._is_woken = False
                 run_readers(self._engine, readers, self._follow)
@@ -203,7 +203,7 @@ class Database:
             if job.future.done():  # the caller was cancelled
                 continue
             error = job.error or (_first(errors, job) if errors else None)
-            if self._is_stale and isinstance(job, Following):
+            if self._is_stale and isinstance(job, CatchUpJob):
                 error = error or StorageError("a change could not be followed; try again")
             if error is None:
                 job.future.set_result(job.result)
@@ -229,5 +229,5 @@ class Database:
 
 def _first(errors: dict[int, Exception], job: Job) -> Exception | None:
     """Return the error of the first of a job's changes that has one, or None."""
-    changes: Changes = job.result if isinstance(job, Writing) else ()
+    changes: Changes = job.result if isinstance(job, WriteJob) else ()
     return next((errors[id(change)] for change in changes if id(change) in errors), None)

@@ -20,7 +20,7 @@ POLL = 0.25
 """Seconds between two looks at the database without a notification."""
 
 
-class Listener:
+class ChangeListener:
     """Calls `wake` when another process has committed, and every `POLL` seconds.
 
     After any error, the connection is opened again. Until then, changes are found by looking.

@@ -18,9 +18,15 @@ from psycopg import errors
 from brokenreg.storage.changes import Change
 from brokenreg.storage.database.connection import Connection
 from brokenreg.storage.database.engine import Engine
-from brokenreg.storage.database.link import Link
-from brokenreg.storage.database.listener import CHANNEL, Listener
-from brokenreg.storage.database.postgresql_connection import SilentError, Statements, connect, named, reason
+from brokenreg.storage.database.kept_connection import KeptConnection
+from brokenreg.storage.database.listener import CHANNEL, ChangeListener
+from brokenreg.storage.database.postgresql_connection import (
+    SilentError,
+    TranslatingConnection,
+    connect,
+    named,
+    reason,
+)
 from brokenreg.storage.database.postgresql_schema import prepare_schema
 from brokenreg.storage.database.stored_changes import decode, encode
 from brokenreg.storage.errors import DatabaseUnreachableError, StorageError
@@ -64,10 +70,10 @@ class PostgreSQL(Engine):
     def __init__(self, url: str, replica: str) -> None:
         self.replica = replica
         self._url = url
-        self._link = Link(url, self._check_history)
-        self._used: Statements | None = None
+        self._kept = KeptConnection(url, self._check_history)
+        self._used: TranslatingConnection | None = None
         """The connection of the current job, or of the last one."""
-        self._listener: Listener | None = None
+        self._listener: ChangeListener | None = None
         self._seen: int | None = None
         """The number of the newest change that memory has, or will have; None before the first snapshot."""
         self._seen_batch: str | None = None
@@ -78,32 +84,32 @@ class PostgreSQL(Engine):
 
     @property
     def connection(self) -> Connection:
-        self._used = self._link.connected()
+        self._used = self._kept.connected()
         return self._used
 
     def open(self) -> None:
         try:
-            prepare_schema(self._link.connected())
+            prepare_schema(self._kept.connected())
         except (psycopg.Error, StorageError) as error:
             self.close()
             if isinstance(error, StorageError) and not isinstance(error, DatabaseUnreachableError):
                 raise
-            raise StorageError(f"cannot use the database {self._link.place}: {reason(error)}") from None
+            raise StorageError(f"cannot use the database {self._kept.place}: {reason(error)}") from None
 
     def close(self) -> None:
         if self._listener is not None:
             self._listener.stop()
-        self._link.disconnect()
+        self._kept.disconnect()
 
     def connect(self) -> Connection:
-        return Statements(connect(self._url))
+        return TranslatingConnection(connect(self._url))
 
     def watch(self, wake: Callable[[], None]) -> None:
-        self._listener = Listener(self._url, self.replica, wake)
+        self._listener = ChangeListener(self._url, self.replica, wake)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        connection = self._used = self._link.connected()
+        connection = self._used = self._kept.connected()
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             connection.execute(_LOAD_TIME)
@@ -115,12 +121,12 @@ class PostgreSQL(Engine):
         self._committed, self.is_behind = [], False
 
     def follow(self) -> None:
-        connection = self._used = self._link.connected()
+        connection = self._used = self._kept.connected()
         if not self.is_behind:
             self._fetch(connection)
 
     def begin(self) -> Connection:
-        connection = self._used = self._link.connected()
+        connection = self._used = self._kept.connected()
         cursor = connection.raw.execute(_LOCK)
         cursor.nextset()
         (self._clock,) = cursor.fetchone() or (0,)
@@ -153,7 +159,7 @@ class PostgreSQL(Engine):
             try:
                 self._used.execute("ROLLBACK")
             except psycopg.Error:
-                self._link.disconnect()
+                self._kept.disconnect()
 
     def committed(self) -> Sequence[Change]:
         committed, self._committed = self._committed, []
@@ -164,11 +170,11 @@ class PostgreSQL(Engine):
         if not isinstance(error, psycopg.Error) or isinstance(error, SilentError):
             return False
         if isinstance(error, errors.ReadOnlySqlTransaction):  # the server has become a standby
-            self._link.disconnect()
+            self._kept.disconnect()
         if self._used is None or not self._used.raw.closed:
             return False
         try:
-            self._link.connected()
+            self._kept.connected()
         except (psycopg.Error, StorageError):
             return False
         return True
@@ -177,7 +183,7 @@ class PostgreSQL(Engine):
         return named(error)
 
     def unreadable(self, error: Exception) -> str:
-        return f"cannot read the index in the database {self._link.place}: {error}"
+        return f"cannot read the index in the database {self._kept.place}: {error}"
 
     def _check_history(self, connection: Connection) -> None:
         """Find out whether this is still the database that memory follows, and not an older state of it.
@@ -209,9 +215,9 @@ class PostgreSQL(Engine):
         """
         deadline = time.monotonic() + _PATIENCE
         while batch is not None and time.monotonic() < deadline:
-            self._link.hurry()
+            self._kept.hurry()
             try:
-                connection = self._link.connected()
+                connection = self._kept.connected()
                 connection.raw.execute(_LOCK)  # waits if the server still works on the transaction
                 is_there = "SELECT 1 FROM changes WHERE number > ? AND batch = ?"
                 found = connection.execute(is_there, (self._clock, batch)).fetchone()

@@ -67,7 +67,7 @@ class PostgreSQLConnection(psycopg.Connection[tuple[Any, ...]]):
             raise
 
 
-class Statements:
+class TranslatingConnection:
     """Executes our statements, whose placeholders are `?`, on a connection."""
 
     def __init__(self, connection: PostgreSQLConnection) -> None:

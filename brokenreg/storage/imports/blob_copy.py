@@ -11,7 +11,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.errors import CorruptBlobError, ObjectStoreError
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
-from brokenreg.storage.imports.progress import Content, Progress
+from brokenreg.storage.imports.progress import ContentCounts, Progress
 from brokenreg.storage.index import Index
 from brokenreg.storage.objects.garbage import FOLDER
 from brokenreg.storage.objects.object_store import ObjectStore
@@ -33,7 +33,7 @@ class BlobCopy:
         target: Index,
         store: ObjectStore,
         progress: Progress,
-        content: Content,
+        content: ContentCounts,
     ) -> None:
         quota = Quota(None)
         blobs = BlobStore(folder, quota)
@@ -59,7 +59,7 @@ class BlobCopy:
             await asyncio.gather(*tasks)
         finally:
             await cancel(*tasks)
-            await self._uploads.sending.close()
+            await self._uploads.shared_sending.close()
 
     async def _send_each(self, waiting: Iterator[Digest]) -> None:
         for digest in waiting:

@@ -11,12 +11,12 @@ from brokenreg.config.blob_location import BlobLocation
 from brokenreg.oci.digests import Digest
 from brokenreg.redaction import redact_text
 from brokenreg.storage.database import Engine, SQLite
-from brokenreg.storage.database.urls import engine_for
+from brokenreg.storage.database.engines import engine_for
 from brokenreg.storage.errors import NotEmptyError, StorageError
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.imports.blob_copy import BlobCopy, stored_blobs
 from brokenreg.storage.imports.index_copy import IndexCopy, check_copied
-from brokenreg.storage.imports.progress import Content, Progress
+from brokenreg.storage.imports.progress import ContentCounts, Progress
 from brokenreg.storage.index import Index
 from brokenreg.storage.objects.garbage import FOLDER, is_our_key
 from brokenreg.storage.objects.object_store import ObjectStore
@@ -32,7 +32,7 @@ class FolderImport:
     location: BlobLocation
     """Where blobs are sent, or the data folder to leave them where they are."""
 
-    async def run(self, progress: Progress, *, is_dry: bool = False) -> Content:
+    async def run(self, progress: Progress, *, is_dry: bool = False) -> ContentCounts:
         """Copy, verify, and return what was copied. With `is_dry`, only count what would be.
 
         Raise `FolderLockedError` if a brokenreg uses the folder, or `StorageError`.
@@ -81,7 +81,7 @@ class FolderImport:
         place: str,
         blobs: dict[Digest, int],
         progress: Progress,
-        content: Content,
+        content: ContentCounts,
     ) -> None:
         store = None if self.location.is_folder else await ObjectStore.connected(self.location)
         engine = engine_for(self.database, folder)
@@ -133,9 +133,9 @@ async def _opened(engine: Engine, place: str) -> AsyncIterator[Index]:
         await index.close()
 
 
-def _content(source: Index, blobs: dict[Digest, int]) -> Content:
+def _content(source: Index, blobs: dict[Digest, int]) -> ContentCounts:
     repositories = source.repositories.values()
-    return Content(
+    return ContentCounts(
         repositories=len(repositories),
         manifests=sum(len(each.manifests) for each in repositories),
         tags=sum(len(each.tags) for each in repositories),

@@ -19,7 +19,7 @@ _UNFINISHED = "SELECT source FROM imports WHERE finished = 0 ORDER BY source"
 _CONTENT = ("imports", "pushed", "manifests", "links", "uploads", "objects")
 """The tables that are empty in a new index."""
 
-Writing = Callable[[Connection], Changes]
+CopyJob = Callable[[Connection], Changes]
 
 
 def unfinished(connection: Connection) -> list[str]:
@@ -56,7 +56,7 @@ class ImportTable:
 
         await self._database.write(work)
 
-    async def write(self, jobs: Iterable[Writing]) -> None:
+    async def write(self, jobs: Iterable[CopyJob]) -> None:
         """Run jobs in one transaction. Raise `StorageError`."""
         await self._database.write(lambda connection: [each for job in jobs for each in job(connection)])
 

@@ -9,10 +9,10 @@ from brokenreg.concurrency import paced
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.changes import BlobLinked, ManifestPut
 from brokenreg.storage.errors import StorageError
-from brokenreg.storage.imports.import_table import Writing, note_name
-from brokenreg.storage.imports.progress import Content, Progress
+from brokenreg.storage.imports.import_table import CopyJob, note_name
+from brokenreg.storage.imports.progress import ContentCounts, Progress
 from brokenreg.storage.index import Index
-from brokenreg.storage.memory import Records
+from brokenreg.storage.index_memory import IndexMemory
 from brokenreg.storage.objects.statements import put_object
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey, spelled
 from brokenreg.storage.statements import link_blob, put_manifest
@@ -28,7 +28,7 @@ class IndexCopy:
     """Copies everything but the upload sessions of `source`, which remain in its folder."""
 
     def __init__(
-        self, source: Index, target: Index, place: str, progress: Progress, content: Content
+        self, source: Index, target: Index, place: str, progress: Progress, content: ContentCounts
     ) -> None:
         """`place` is where the objects of `source` are."""
         self._source = source
@@ -47,10 +47,10 @@ class IndexCopy:
         await self._write("Copying objects", self._objects(), len(self._source.objects))
         await self._copy_recipes()
 
-    async def _write(self, step: str, jobs: Iterable[Writing | None], total: int) -> None:
+    async def _write(self, step: str, jobs: Iterable[CopyJob | None], total: int) -> None:
         """Run jobs in transactions. None stands for what is there already."""
         self._progress.begin(step, total)
-        batch: list[Writing] = []
+        batch: list[CopyJob] = []
         async for job in paced(jobs):
             self._progress.done += 1
             if job is not None:
@@ -61,12 +61,12 @@ class IndexCopy:
         if batch:
             await self._target.imports.write(batch)
 
-    def _names(self) -> Iterator[Writing | None]:
+    def _names(self) -> Iterator[CopyJob | None]:
         known = set(self._target.names)
         for key in self._source.names:
             yield None if key in known else partial(note_name, key=key)
 
-    def _links(self) -> Iterator[Writing | None]:
+    def _links(self) -> Iterator[CopyJob | None]:
         for key, repository in self._source.repositories.items():
             there = self._target.repository(key)
             for digest, linked in repository.links.items():
@@ -76,7 +76,7 @@ class IndexCopy:
                     link = BlobLinked(key, digest, linked, self._source.blob_size(digest))
                     yield partial(link_blob, link=link)
 
-    def _objects(self) -> Iterator[Writing | None]:
+    def _objects(self) -> Iterator[CopyJob | None]:
         for digest, stored in self._source.objects.items():
             if digest in self._target.objects:
                 yield None
@@ -86,7 +86,7 @@ class IndexCopy:
     async def _copy_manifests(self) -> None:
         total = sum(len(each.manifests) for each in self._source.repositories.values())
         self._progress.begin("Copying manifests", total)
-        batch: list[Writing] = []
+        batch: list[CopyJob] = []
         size = 0
         async for put, body in self._manifests():
             batch.append(partial(put_manifest, put=put, body=body))
@@ -138,7 +138,9 @@ def tags_of(repository: Repository) -> dict[Digest, list[str]]:
     return found
 
 
-def check_copied(source: Index, target: Records, sent: Collection[Digest], content: Content) -> None:
+def check_copied(
+    source: Index, target: IndexMemory, sent: Collection[Digest], content: ContentCounts
+) -> None:
     """Raise `StorageError` if `target` lacks anything of `source`, or the object of a blob in `sent`.
 
     What is corrupt may be lacking. Blocks.

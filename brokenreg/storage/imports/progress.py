@@ -30,7 +30,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Content:
+class ContentCounts:
     """The number of things in a data folder, and how many of its blobs were sent. Sizes are in bytes."""
 
     repositories: int = 0

@@ -8,15 +8,20 @@ from pathlib import Path
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.folder import FILE_THREADS
-from brokenreg.storage.objects.growing_object import GrowingObject, Sending
-from brokenreg.storage.objects.object_store import Content
+from brokenreg.storage.objects.growing_object import GrowingObject, SharedSending
+from brokenreg.storage.objects.object_store import ObjectBytes
 
 
 class CompleteFile(GrowingObject):
     """The object of a file that no longer grows."""
 
     def __init__(
-        self, shared: Sending, key: str, path: Path | str, algorithm: str, on_read: Callable[[int], None]
+        self,
+        shared: SharedSending,
+        key: str,
+        path: Path | str,
+        algorithm: str,
+        on_read: Callable[[int], None],
     ) -> None:
         """`on_read` is called with the number of bytes that are being sent or were sent."""
         super().__init__(shared, key, path)
@@ -37,7 +42,7 @@ class CompleteFile(GrowingObject):
         self._hasher = hashlib.new(self._algorithm)
         self._count = 0
 
-    async def _read(self, count: int) -> Content:
+    async def _read(self, count: int) -> ObjectBytes:
         data = await super()._read(count)
         await FILE_THREADS.run(self._hasher.update, data)
         self._count += count

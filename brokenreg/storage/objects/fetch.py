@@ -12,9 +12,9 @@ from contextlib import aclosing
 from brokenreg.concurrency import cancel
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.storage.blob_download import BlobDownload, Overflow
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.errors import ObjectMissingError, ObjectStoreError
-from brokenreg.storage.incoming import IncomingBlob, Overflow
 from brokenreg.storage.objects.memory_budget import MemoryBudget
 from brokenreg.storage.objects.object_store import AGAIN, PART, ObjectStore
 from brokenreg.storage.records import StoredObject
@@ -38,7 +38,7 @@ _MOST_FAILURES = 3
 """Maximum number of consecutive failed reads of one fetch. obstore has repeated each of them already."""
 
 
-class Fetch(IncomingBlob):
+class Fetch(BlobDownload):
     """The transfer of one object."""
 
     def __init__(

@@ -17,7 +17,14 @@ from brokenreg.oci.sizes import format_size
 from brokenreg.storage.errors import ObjectStoreError
 from brokenreg.storage.folder import FILE_THREADS
 from brokenreg.storage.objects.memory_budget import MemoryBudget
-from brokenreg.storage.objects.object_store import AGAIN, MOST_PARTS, PART, Content, ObjectStore, PartWriter
+from brokenreg.storage.objects.object_store import (
+    AGAIN,
+    MOST_PARTS,
+    PART,
+    ObjectBytes,
+    ObjectStore,
+    PartWriter,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +39,7 @@ _TOGETHER = 4
 """Number of parts that one session sends in parallel."""
 
 
-class Sending:
+class SharedSending:
     """What all sessions share: the memory for parts, and the uploads that are being ended."""
 
     def __init__(self, store: ObjectStore) -> None:
@@ -45,11 +52,6 @@ class Sending:
         task = asyncio.create_task(_end(sending, writer), name="ending an upload")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
-
-    async def all_ended(self) -> None:
-        """Wait until all uploads have ended."""
-        while self._ending:
-            await asyncio.wait(self._ending)
 
     async def close(self) -> None:
         """Wait a moment until all uploads have ended. The store's rule removes the others later."""
@@ -71,7 +73,7 @@ async def _end(sending: asyncio.Task[None] | None, writer: PartWriter) -> None:
 class GrowingObject:
     """The object of one upload session. Its methods are called on the event loop."""
 
-    def __init__(self, shared: Sending, key: str, path: Path | str) -> None:
+    def __init__(self, shared: SharedSending, key: str, path: Path | str) -> None:
         self._first_key = self._key = key
         self._completions = 0
         self._shared = shared
@@ -79,14 +81,14 @@ class GrowingObject:
         self._size = 0
         self._sent = 0
         self._writer: PartWriter | None = None
-        self._sending: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def grown(self, size: int) -> None:
         """Note that the file has `size` bytes, and send them if there are enough for a part."""
         self._size = size
         if size - self._sent >= PART and self._is_idle:
-            self._sending = asyncio.create_task(self._send_parts(), name=f"sending {self._key}")
-            self._sending.add_done_callback(_note_result)
+            self._task = asyncio.create_task(self._send_parts(), name=f"sending {self._key}")
+            self._task.add_done_callback(_note_result)
 
     def shrink(self, size: int) -> None:
         """Forget the bytes after `size`, which will be removed from the file."""
@@ -124,27 +126,27 @@ class GrowingObject:
 
     def abort(self) -> None:
         """Remove what was sent, in the background. Sending can begin again immediately."""
-        writer, sending = self._writer, self._sending
+        writer, task = self._writer, self._task
         self._begin_again()
         if writer is not None:
-            self._shared.end(sending, writer)
-        elif sending is not None:  # it has not begun
-            sending.cancel()
+            self._shared.end(task, writer)
+        elif task is not None:  # it has not begun
+            task.cancel()
 
     def _begin_again(self) -> None:
-        self._writer, self._sending, self._sent = None, None, 0
+        self._writer, self._task, self._sent = None, None, 0
 
     @property
     def _is_idle(self) -> bool:
         """Return whether the next part can be sent. After a failure, `complete` begins again."""
-        sending = self._sending
-        return sending is None or (sending.done() and not sending.cancelled() and sending.exception() is None)
+        task = self._task
+        return task is None or (task.done() and not task.cancelled() and task.exception() is None)
 
     async def _complete(self) -> None:
         try:
-            if self._sending is not None:
-                await self._sending
-                self._sending = None
+            if self._task is not None:
+                await self._task
+                self._task = None
             if self._writer is None and self._size <= PART:
                 async with self._shared.memory.reserved(self._size):
                     await self._shared.store.put(self._key, await self._read(self._size))
@@ -174,7 +176,7 @@ class GrowingObject:
             self._writer = self._shared.store.writer(self._key)
         return self._writer
 
-    async def _read(self, count: int) -> Content:
+    async def _read(self, count: int) -> ObjectBytes:
         """Return the next bytes of the file."""
         return await FILE_THREADS.run(_read, self._path, self._sent, count)
 
@@ -185,7 +187,7 @@ def _note_result(sending: asyncio.Task[None]) -> None:
         sending.exception()
 
 
-def _read(path: Path | str, offset: int, count: int) -> Content:
+def _read(path: Path | str, offset: int, count: int) -> ObjectBytes:
     """Return bytes in memory that is freed immediately after use. The heap would keep most of it."""
     if not count:
         return b""

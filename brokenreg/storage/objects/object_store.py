@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from obstore import AsyncWritableFile
     from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store
 
-Content = bytes | mmap
+ObjectBytes = bytes | mmap
 """Bytes to be written."""
 
 PART = 8 * 1024 * 1024
@@ -78,7 +78,7 @@ class ObjectStore:
             break
         return store
 
-    async def put(self, key: str, data: Content) -> None:
+    async def put(self, key: str, data: ObjectBytes) -> None:
         """Write a whole object of at most `PART` bytes."""
         import obstore
 
@@ -193,7 +193,7 @@ class PartWriter:
         self._writing: asyncio.Future[int] | None = None
         self._written = 0
 
-    async def write(self, data: Content) -> None:
+    async def write(self, data: ObjectBytes) -> None:
         """Send data as parts in parallel, and wait until the store has them.
 
         All but the last data must be a multiple of `PART`.

@@ -22,7 +22,7 @@ from brokenreg.storage.folder import FILE_THREADS
 from brokenreg.storage.index import Index
 from brokenreg.storage.objects.complete_file import CompleteFile
 from brokenreg.storage.objects.garbage import FOLDER, ObjectGarbage
-from brokenreg.storage.objects.growing_object import GrowingObject, Sending
+from brokenreg.storage.objects.growing_object import GrowingObject, SharedSending
 from brokenreg.storage.objects.local_copies import LocalCopies
 from brokenreg.storage.objects.object_store import ObjectStore
 from brokenreg.storage.records import StoredObject
@@ -43,12 +43,12 @@ class ObjectUploads:
         self._blobs = blobs
         self._copies = copies
         self._garbage = garbage
-        self.sending = Sending(store)
+        self.shared_sending = SharedSending(store)
         self._sending_stored = asyncio.Lock()
 
     def growing(self, upload_id: str, path: Path | str) -> GrowingObject:
         """Return the object of a session, to which bytes are sent while they arrive."""
-        return GrowingObject(self.sending, f"{FOLDER}/{upload_id}", path)
+        return GrowingObject(self.shared_sending, f"{FOLDER}/{upload_id}", path)
 
     async def keep(self, upload: UploadSession, digest: Digest) -> None:
         """Complete the object of a verified session, link it, and keep the file as a copy.
@@ -100,7 +100,9 @@ class ObjectUploads:
         if size is None:
             return None
         path = self._blobs.path(digest)
-        file = CompleteFile(self.sending, f"{FOLDER}/{uuid.uuid4().hex}", path, digest.algorithm, on_read)
+        file = CompleteFile(
+            self.shared_sending, f"{FOLDER}/{uuid.uuid4().hex}", path, digest.algorithm, on_read
+        )
         key = await file.complete(size)
         if file.digest() != digest:
             await self._garbage.delete([key])
@@ -110,11 +112,11 @@ class ObjectUploads:
 
     async def _complete(self, upload: UploadSession, digest: Digest) -> StoredObject | None:
         """Return the complete object, or None if the blob already has an intact one."""
-        assert upload.sending is not None  # noqa: S101 - for the type checker
+        assert upload.growing_object is not None  # noqa: S101 - for the type checker
         if self._index.intact_object(digest) is not None:
-            upload.sending.abort()
+            upload.growing_object.abort()
             return None
-        key = await upload.sending.complete(upload.offset)
+        key = await upload.growing_object.complete(upload.offset)
         return StoredObject(key, upload.offset, time.time())
 
     async def _link(self, upload: UploadSession, digest: Digest, new: StoredObject | None) -> bool:

@@ -54,7 +54,7 @@ class RemoteBlobs:
         finally:
             await self.downloads.close()
             uploads.stop_sending()
-            await self.uploads.sending.close()
+            await self.uploads.shared_sending.close()
 
     async def signed_url(self, stored: StoredObject) -> str:
         """Return a URL with which anyone can read the object for 5 minutes. Raise `ObjectStoreError`."""

@@ -52,10 +52,10 @@ class UploadSession:
     """One session. A request claims it with `with upload:`. Only one request at a time can do so."""
 
     def __init__(
-        self, row: UploadRow, folder: DataFolder, room: Room, sending: GrowingObject | None = None
+        self, row: UploadRow, folder: DataFolder, room: Room, growing_object: GrowingObject | None = None
     ) -> None:
         self.row = row
-        self.sending = sending
+        self.growing_object = growing_object
         """The object to which the bytes are sent while they arrive, if there is an object store."""
         self._folder = folder
         self._room = room
@@ -197,19 +197,19 @@ class UploadSession:
 
     def _noting_growth(self, written: Callable[[], None]) -> Callable[[], None]:
         """Return what is called after each write: `written`, and whatever sends the new bytes."""
-        sending = self.sending
-        if sending is None:
+        growing_object = self.growing_object
+        if growing_object is None:
             return written
 
         def note() -> None:
-            sending.grown(self.offset)
+            growing_object.grown(self.offset)
             written()
 
         return note
 
     async def _undo(self, start: int) -> None:
-        if self.sending is not None:
-            self.sending.shrink(start)
+        if self.growing_object is not None:
+            self.growing_object.shrink(start)
         await FILE_THREADS.run(self._roll_back, start)
 
     def _roll_back(self, start: int) -> None:

@@ -80,10 +80,10 @@ class UploadStore:
         self._sessions.pop(upload.row.id, None)
 
     def _session(self, row: UploadRow) -> UploadSession:
-        sending = None
+        growing_object = None
         if self._objects is not None:
-            sending = self._objects.growing(row.id, self._folder.upload(row.id))
-        return UploadSession(row, self._folder, self._room, sending)
+            growing_object = self._objects.growing(row.id, self._folder.upload(row.id))
+        return UploadSession(row, self._folder, self._room, growing_object)
 
     def find(self, key: RepositoryKey, upload_id: str) -> UploadSession:
         """Return the session with that id in that repository. Raise `OCIError` 404 BLOB_UPLOAD_UNKNOWN."""
@@ -168,8 +168,8 @@ class UploadStore:
         """Stop sending sessions to the object store."""
         for upload_id in upload_ids:
             upload = self._sessions.get(upload_id)
-            if upload is not None and upload.sending is not None:
-                upload.sending.abort()
+            if upload is not None and upload.growing_object is not None:
+                upload.growing_object.abort()
 
     def stop_sending(self) -> None:
         """Stop sending all sessions to the object store. They begin again when they are continued."""

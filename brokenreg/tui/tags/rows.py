@@ -9,7 +9,7 @@ from typing import NamedTuple
 from brokenreg.oci.descriptors import Descriptor, Parts
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
-from brokenreg.storage.memory import Records
+from brokenreg.storage.index_memory import IndexMemory
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey, is_cache, spelled
 from brokenreg.wording import counted
 
@@ -75,11 +75,11 @@ class Tree:
     `missing` are the digests that an open row needs and `parts` does not have.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, index: IndexMemory) -> None:
         self.rows: list[Row] = []
         self.missing: set[Digest] = set()
         self.parts: dict[Digest, Parts] = {}
-        self._records = records
+        self._index = index
         self._version = -1
         self._open: set[Place] = set()
         self._made: dict[RepositoryKey, tuple[int, list[Row]]] = {}
@@ -98,13 +98,13 @@ class Tree:
 
     def update(self) -> bool:
         """Update the rows of repositories that have changed; False if none has."""
-        if self._version == self._records.version:
+        if self._version == self._index.version:
             return False
-        self._version = self._records.version
-        self._made = {key: made for key, made in self._made.items() if key in self._records.repositories}
+        self._version = self._index.version
+        self._made = {key: made for key, made in self._made.items() if key in self._index.repositories}
         left = _MOST_FOUND
         rows: list[Row] = []
-        for key, repository in sorted(self._records.repositories.items(), key=lambda item: spelled(item[0])):
+        for key, repository in sorted(self._index.repositories.items(), key=lambda item: spelled(item[0])):
             made = self._made.get(key)
             if made is None or made[0] != repository.revision:
                 made = repository.revision, list(self._make(key, repository, left))
@@ -131,7 +131,7 @@ class Tree:
         """Add the parts of a manifest that was `missing`."""
         self.parts[digest] = parts
         self.missing.discard(digest)
-        for key, repository in self._records.repositories.items():
+        for key, repository in self._index.repositories.items():
             if digest in repository.manifests:
                 self._again(*key)
 

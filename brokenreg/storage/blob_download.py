@@ -54,7 +54,7 @@ def is_small(size: int | None) -> bool:
     return size is not None and size <= _SMALL
 
 
-class IncomingBlob(ABC):
+class BlobDownload(ABC):
     """One blob that arrives. A task runs `run`; clients read with `pieces`."""
 
     def __init__(self, digest: Digest, source: str, uploads: UploadStore, upload: UploadSession) -> None:

@@ -39,7 +39,7 @@ from brokenreg.storage.shared.shared_states import SharedStates
 from brokenreg.storage.tags import SortedNames
 
 
-class Records:
+class IndexMemory:
     """All repositories, and counts of digests across them.
 
     Only `add_all`, `take_over` and `apply` change them. In addition, the index notes times of use.
@@ -145,7 +145,7 @@ class Records:
         self.unfinished_imports += unfinished(connection)
         self.states.read(connection)
 
-    def take_over(self, other: Records) -> None:
+    def take_over(self, other: IndexMemory) -> None:
         """Take over everything from `other`."""
         self.version += 1
         for repository in other.repositories.values():

@@ -11,7 +11,7 @@ import psycopg
 
 from brokenreg.redaction import redact_text
 from brokenreg.storage.database.connection import Connection
-from brokenreg.storage.database.postgresql_connection import Statements, connect, reason
+from brokenreg.storage.database.postgresql_connection import TranslatingConnection, connect, reason
 from brokenreg.storage.errors import DatabaseUnreachableError
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 """Seconds between two attempts to connect. Each pause is twice as long as the one before."""
 
 
-class Link:
+class KeptConnection:
     """The connection of one thread."""
 
     def __init__(self, url: str, on_connect: Callable[[Connection], None]) -> None:
@@ -28,13 +28,13 @@ class Link:
         self.place = redact_text(url)
         """The URL without its password."""
         self._on_connect = on_connect
-        self._statements: Statements | None = None
+        self._statements: TranslatingConnection | None = None
         self._was_connected = False
         self._problem: str | None = None
         """Why the last attempt failed; None if it did not."""
         self._pause, self._next_attempt = 0.0, 0.0
 
-    def connected(self) -> Statements:
+    def connected(self) -> TranslatingConnection:
         """Return the connection. Connect if there is none, but not more often than the pauses allow.
 
         Raise `psycopg.Error`, or `DatabaseUnreachableError` during a pause.
@@ -45,7 +45,7 @@ class Link:
         if self._problem is not None and time.monotonic() < self._next_attempt:
             raise DatabaseUnreachableError(self._problem)
         try:
-            statements = Statements(connect(self._url))
+            statements = TranslatingConnection(connect(self._url))
             self._on_connect(statements)
         except psycopg.Error as error:
             self._note_problem(f"the database cannot be reached: {reason(error)}")
