@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from brokenreg.concurrency import paced
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
-from brokenreg.storage.cache import CachedBlobs
+from brokenreg.storage.cached_blobs import CachedBlobs
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index

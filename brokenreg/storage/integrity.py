@@ -19,7 +19,7 @@ from brokenreg.concurrency import shielded
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage.blobs import BlobFile, BlobStore
-from brokenreg.storage.cache import CachedBlobs
+from brokenreg.storage.cached_blobs import CachedBlobs
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.wording import counted

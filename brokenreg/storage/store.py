@@ -15,7 +15,7 @@ from brokenreg.config.blob_location import BlobLocation
 from brokenreg.config.databases import SQLITE
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobFile, BlobStore
-from brokenreg.storage.cache import CachedBlobs
+from brokenreg.storage.cached_blobs import CachedBlobs
 from brokenreg.storage.changes import BlobLinked
 from brokenreg.storage.collector import Collector
 from brokenreg.storage.database.engines import engine_for

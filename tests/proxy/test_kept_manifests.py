@@ -54,7 +54,7 @@ def kept(store: Store) -> tuple[list[str], int]:
 async def test_the_least_recently_requested_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(f"brokenreg.storage.cache.{limit}", value)
+    monkeypatch.setattr(f"brokenreg.storage.cached_manifests.{limit}", value)
     async with upstream() as client:
         async with Store.open(tmp_path / "data") as store:
             await pull(ManifestCache(CacheServices(client, store, 60)), "abcad")

@@ -28,7 +28,7 @@ from brokenreg.runtime.runtime import Runtime
 from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobStore
-from brokenreg.storage.cache import CachedBlobs
+from brokenreg.storage.cached_blobs import CachedBlobs
 from brokenreg.storage.index import Index
 from brokenreg.storage.integrity import Integrity
 from brokenreg.storage.records import Repository

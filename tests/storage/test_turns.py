@@ -61,11 +61,11 @@ def digests(count: int) -> list[Digest]:
 
 async def test_room_is_made_among_many_cached_blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Store.open(tmp_path / "data", 15_000) as store:
-        store.cache._sizes.update(dict.fromkeys(digests(15_001), 1))
+        store.cache._by_use.sizes.update(dict.fromkeys(digests(15_001), 1))
         asked = counted(monkeypatch, IndexMemory, "is_pushed")
         async with asked.watched():
             await store.cache.make_room()
-        assert len(store.cache._sizes) == 15_000
+        assert len(store.cache._by_use.sizes) == 15_000
         assert 0 < asked.most < 5000
 
 

@@ -13,7 +13,7 @@ from brokenreg.proxy.default_upstream import ContentRequest, RequestKind
 from brokenreg.proxy.errors import UpstreamError, UpstreamStatusError
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
-from brokenreg.storage.cache import CachedManifests
+from brokenreg.storage.cached_manifests import CachedManifests
 from brokenreg.storage.errors import StorageFullError
 from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.upstream_events import Cache, NotCached, ServedStale
