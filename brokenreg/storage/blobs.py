@@ -83,7 +83,7 @@ class BlobStore:
     def size(self, digest: Digest) -> int | None:
         """Return the size of a blob in bytes, or None if it is missing."""
         try:
-            return os.stat(f"{self._place}/{digest.replace(':', '/', 1)}").st_size
+            return os.stat(self.path(digest)).st_size
         except FileNotFoundError:
             return None
 

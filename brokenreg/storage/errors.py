@@ -87,9 +87,10 @@ def no_room() -> OSError:
 
 
 def error_for_client(error: Exception) -> OCIError | None:
-    """Return the response for an error of the data folder, or None for other errors."""
+    """Return the response for an error of the storage or of a file, or None for other errors."""
     if is_no_room(error):
-        return OCIError(507, ErrorCode.UNAVAILABLE, "nothing was stored: the data folder is full")
+        full = str(error) if isinstance(error, StorageFullError) else "the data folder is full"
+        return OCIError(507, ErrorCode.UNAVAILABLE, f"nothing was stored: {full}")
     if isinstance(error, StorageClosedError):
         return shutting_down()
     if isinstance(error, ObjectStoreError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import resource
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from brokenreg.storage import Store
-from brokenreg.storage.errors import StorageError
+from brokenreg.storage.errors import StorageError, StorageFullError, error_for_client
 from tests import disks
 from tests.process import brokenreg_process
 from tests.registry.pushing import MIB, digest_of, error_of, image, stored
@@ -163,3 +164,16 @@ async def test_a_full_disk_is_enough_to_start(small_disk: Path) -> None:
     with pytest.raises(StorageError, match=r"full; free some disk space$"):
         async with Store.open(small_disk / "new"):
             pass
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "the data folder is full"),
+        (StorageFullError("the disk of the database is full"), "the disk of the database is full"),
+    ],
+)
+def test_the_response_says_what_is_full(error: Exception, message: str) -> None:
+    response = error_for_client(error)
+    assert response is not None
+    assert (response.status, response.message) == (507, f"nothing was stored: {message}")
