@@ -21,7 +21,6 @@ from brokenreg.storage.database import Connection, Database, Engine
 from brokenreg.storage.errors import DatabaseUnreachableError, OtherPlaceError, StorageError, StorageFullError
 from brokenreg.storage.imports.import_table import ImportTable
 from brokenreg.storage.index_memory import IndexMemory
-from brokenreg.storage.objects import statements as object_statements
 from brokenreg.storage.recipes import Recipes
 from brokenreg.storage.records import Manifest, RepositoryKey, StoredObject, UploadRow, is_cache
 from brokenreg.storage.shared import shared_states
@@ -180,7 +179,7 @@ class Index(IndexMemory):
         `size` is in bytes, and known only for a blob that was just received.
         """
         link = BlobLinked(key, digest, when, size, upload_id)
-        await self._database.write(partial(object_statements.link_in_place, link=link, place=self._place))
+        await self._database.write(partial(statements.link_in_place, link=link, place=self._place))
 
     async def unlink_blobs(
         self, key: RepositoryKey, digests: Iterable[Digest], *, unused_since: float | None = None
@@ -269,22 +268,18 @@ class Index(IndexMemory):
         Return None without either: the object was removed in the meantime.
         """
         changes = await self._database.write(
-            partial(object_statements.link_object, link=link, new=new, place=self._place)
+            partial(statements.link_object, link=link, new=new, place=self._place)
         )
         return self.objects.get(link.digest) if changes else None
 
     async def add_object(self, digest: Digest, new: StoredObject) -> None:
         """Store the object of a blob, unless it has an intact one."""
-        await self._database.write(
-            partial(object_statements.put_object, digest=digest, new=new, place=self._place)
-        )
+        await self._database.write(partial(statements.put_object, digest=digest, new=new, place=self._place))
 
     async def condemn_object(self, digest: Digest, key: str, problem: str) -> None:
         """Stop serving a blob whose object is lost or corrupt, unless another object has replaced it."""
         await self._database.write(
-            partial(
-                object_statements.condemn_object, digest=digest, key=key, problem=problem, place=self._place
-            )
+            partial(statements.condemn_object, digest=digest, key=key, problem=problem, place=self._place)
         )
 
     async def forget_objects(self, digests: Sequence[Digest], before: float) -> list[str]:
@@ -293,7 +288,7 @@ class Index(IndexMemory):
         for start in range(0, len(digests), _UNLINKED):
             few = digests[start : start + _UNLINKED]
             changes = await self._database.write(
-                partial(object_statements.forget_objects, digests=few, before=before, place=self._place)
+                partial(statements.forget_objects, digests=few, before=before, place=self._place)
             )
             for each in changes:
                 if isinstance(each, ObjectsForgotten):

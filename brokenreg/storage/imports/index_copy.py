@@ -13,9 +13,8 @@ from brokenreg.storage.imports.import_table import CopyJob, note_name
 from brokenreg.storage.imports.progress import ContentCounts, Progress
 from brokenreg.storage.index import Index
 from brokenreg.storage.index_memory import IndexMemory
-from brokenreg.storage.objects.statements import put_object
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey, spelled
-from brokenreg.storage.statements import link_blob, put_manifest
+from brokenreg.storage.statements import link_blob, put_manifest, put_object
 
 _BATCH = 200
 """Maximum number of rows of one transaction."""
