@@ -28,7 +28,7 @@ class KeptConnection:
         self.place = redact_text(url)
         """The URL without its password."""
         self._on_connect = on_connect
-        self._statements: TranslatingConnection | None = None
+        self._connection: TranslatingConnection | None = None
         self._was_connected = False
         self._problem: str | None = None
         """Why the last attempt failed; None if it did not."""
@@ -39,22 +39,22 @@ class KeptConnection:
 
         Raise `psycopg.Error`, or `DatabaseUnreachableError` during a pause.
         """
-        if self._statements is not None and not self._statements.raw.closed:
-            return self._statements
+        if self._connection is not None and not self._connection.raw.closed:
+            return self._connection
         self.disconnect()
         if self._problem is not None and time.monotonic() < self._next_attempt:
             raise DatabaseUnreachableError(self._problem)
         try:
-            statements = TranslatingConnection(connect(self._url))
-            self._on_connect(statements)
+            connection = TranslatingConnection(connect(self._url))
+            self._on_connect(connection)
         except psycopg.Error as error:
             self._note_problem(f"the database cannot be reached: {reason(error)}")
             raise
         if self._problem is not None:
             logger.warning("the database %s can be reached again", self.place)
         self._problem, self._pause, self._was_connected = None, 0.0, True
-        self._statements = statements
-        return statements
+        self._connection = connection
+        return connection
 
     def hurry(self) -> None:
         """End the current pause."""
@@ -62,10 +62,10 @@ class KeptConnection:
 
     def disconnect(self) -> None:
         """Close the connection, if there is one."""
-        if self._statements is not None:
+        if self._connection is not None:
             with contextlib.suppress(psycopg.Error):
-                self._statements.raw.close()
-        self._statements = None
+                self._connection.raw.close()
+        self._connection = None
 
     def _note_problem(self, problem: str) -> None:
         if self._problem is None and self._was_connected:
