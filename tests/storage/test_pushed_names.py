@@ -53,7 +53,7 @@ async def test_names_from_an_older_version_count_as_pushed(tmp_path: Path) -> No
 
 
 async def test_only_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.storage.memory.MOST_NAMES", 3)
+    monkeypatch.setattr("brokenreg.storage.index_memory.MOST_NAMES", 3)
     monkeypatch.setattr("brokenreg.storage.statements.MOST_NAMES", 3)
     keys = [("", f"team/{number}") for number in range(6)]
     async with Store.open(tmp_path / "data") as store:
