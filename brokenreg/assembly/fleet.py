@@ -48,7 +48,7 @@ async def running_fleet(
     try:
         yield fleet
     finally:
-        await fleet.calls.close()
+        await fleet.close()
         await counting.close()
 
 

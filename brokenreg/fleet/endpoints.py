@@ -17,6 +17,9 @@ from brokenreg.traffic.recorder import target_of, with_target
 REVISION = "/fleet/revisions/%d"
 """The path of a revision of the shared states. A 204 says that the replica has adopted it."""
 
+ALIVE = "/fleet/alive"
+"""The path of a 204 that says only that the replica responds."""
+
 _REVISION = re.compile(r"/fleet/revisions/([0-9]{1,18})")
 
 Adopt = Callable[[int], Awaitable[bool]]
@@ -38,6 +41,8 @@ class ReplicaEndpoints:
         """Handle a call."""
         if match := _REVISION.fullmatch(scope["path"]):
             return partial(self._acknowledge, int(match[1]))
+        if scope["path"] == ALIVE:
+            return ready_response(204)
         if is_for_control(scope):
             return partial(self._serve_control, scope, receive)
         return self._serve_upload(scope, receive)

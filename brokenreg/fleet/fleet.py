@@ -13,6 +13,7 @@ from brokenreg.fleet.endpoints import REVISION, Adopt, ReplicaEndpoints
 from brokenreg.fleet.errors import NameTakenError, ReplicaError
 from brokenreg.fleet.reception import CallReceiver
 from brokenreg.fleet.signing import CallSigner
+from brokenreg.fleet.silence import SilenceWatch
 from brokenreg.fleet.upload_forwarding import UploadForwarder
 from brokenreg.http.asgi import Handler
 from brokenreg.storage.shared.counting import Counting
@@ -31,8 +32,14 @@ class Fleet:
         self._network = network
         self._signer = CallSigner(key, own)
         self.calls = Calls(self._signer, network)
+        self._silence = SilenceWatch(Calls(self._signer, network))
         self.control = ControlCalls(own.name, directory, self.calls)
         self.acknowledgements = Acknowledgements(own.name, directory, self.calls)
+
+    async def close(self) -> None:
+        """End all calls."""
+        await self._silence.close()
+        await self.calls.close()
 
     async def claim(self, claimed: str) -> bool:
         """Return True to the first replica that claims this id, for a day. Raise `StorageError`."""
@@ -52,7 +59,7 @@ class Fleet:
 
     def forwarding(self, registry: Handler) -> Handler:
         """Return the registry, but requests for the upload sessions of other replicas are forwarded."""
-        return UploadForwarder(registry, self.own.name, self.directory, self.calls)
+        return UploadForwarder(registry, self.own.name, self.directory, self.calls, self._silence)
 
     def receiving(self, registry: Handler, adopt: Adopt, control: ServeControl) -> Handler:
         """Return a handler for the calls of other replicas, which use `registry` without rules or login.

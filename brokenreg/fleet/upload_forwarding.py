@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import NoReturn
 
+from brokenreg.concurrency import first_of
 from brokenreg.fleet.calls import LISTENER, Calls
 from brokenreg.fleet.directory import Directory, Replica
 from brokenreg.fleet.errors import ReplicaEndedError, ReplicaError
 from brokenreg.fleet.reception import target_sent
+from brokenreg.fleet.silence import SilenceWatch
 from brokenreg.http.asgi import (
     ClientDisconnectedError,
     Handled,
@@ -28,12 +31,15 @@ from brokenreg.registry.request import RequestBody
 from brokenreg.registry.responses import as_oci_error, error_response
 from brokenreg.traffic.recorder import exchange_of, target_of
 from brokenreg.traffic.timeline_events import ForwardedToReplica
-from brokenreg.wire.stream import stream_of
+from brokenreg.wire.stream import Stream, stream_of
 
 _FORWARDED = ("content-range", "host")
 
 _PATIENCE = 600.0
-"""Seconds to wait for a response. At the end of a large upload, the other replica may need minutes."""
+"""Seconds to wait for a response. At the end of a large upload, the other replica may need minutes.
+
+One that hangs is noticed earlier (`SilenceWatch`).
+"""
 
 _RETRY_AFTER = {"retry-after": "5"}
 
@@ -46,6 +52,7 @@ class UploadForwarder:
     own: str
     directory: Directory
     calls: Calls
+    silence: SilenceWatch
 
     def __call__(self, scope: Scope, receive: Receive) -> Handled:
         """Forward a request, or let the handler serve it."""
@@ -92,7 +99,7 @@ class UploadForwarder:
 
     async def _call(self, replica: Replica, scope: Scope, receive: Receive) -> ReadyResponse:
         exchange_of(scope).add(ForwardedToReplica(replica.name, str(replica.address)))
-        body = RequestBody(scope, receive)
+        stream, body = stream_of(scope), RequestBody(scope, receive)
         call = partial(
             self.calls.call,
             replica,
@@ -101,9 +108,14 @@ class UploadForwarder:
             dict(_forwarded_headers(scope)),
             patience=_PATIENCE,
         )
-        if stream_of(scope).body is None:
-            return await call()
-        return await call(body=body.chunks(), length=body.declared)
+        response = call() if stream.body is None else call(body=body.chunks(), length=body.declared)
+        return await first_of(response, _disconnect(stream), self.silence.until_silent(replica))
+
+
+async def _disconnect(stream: Stream) -> NoReturn:
+    """Wait until the client disconnects, and raise `ClientDisconnectedError`. The body stays to be read."""
+    await stream.gone.wait()
+    raise ClientDisconnectedError
 
 
 def _forwarded_headers(scope: Scope) -> Iterator[tuple[str, str]]:

@@ -263,6 +263,7 @@ def test_the_end_of_an_upload_may_take_longer_than_other_calls(
 ) -> None:
     """The replica that has the session may have to hash the whole file before it responds."""
     monkeypatch.setattr("brokenreg.fleet.calls.PATIENCE", 0.3)
+    monkeypatch.setattr("brokenreg.fleet.silence.PAUSE", 0.02)
     finish = UploadStore.finish
 
     async def slow(store: UploadStore, upload: UploadSession, digest: Digest, *, undo_to: int) -> None:
