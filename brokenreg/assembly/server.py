@@ -18,7 +18,7 @@ from brokenreg.assembly.fleet import fleet_address, running_fleet, taking_part
 from brokenreg.assembly.listeners import Listeners, quiet_handshakes
 from brokenreg.assembly.process_arguments import hide_arguments
 from brokenreg.assembly.proxy import running_proxy
-from brokenreg.config.databases import read_database_url
+from brokenreg.config.databases import database_place, read_database_url
 from brokenreg.config.given_secrets import secrets_in
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
@@ -78,6 +78,7 @@ class Server:
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
         async with contextlib.AsyncExitStack() as lifetimes:
             enter = lifetimes.enter_async_context
+            database = _database(settings)
             store = await enter(
                 Store.open(
                     settings.data,
@@ -86,7 +87,7 @@ class Server:
                     settings.verify_interval,
                     settings.blobs,
                     redirects=settings.blob_redirect,
-                    database=_database(settings),
+                    database=database,
                 )
             )
             identity, of_control = _identities(settings, store.folder.tls)
@@ -103,6 +104,7 @@ class Server:
             lifetimes.push_async_callback(images.close)
             await fabricator.load()
             server = cls(settings, diagnostics, store, identity, listeners, proxy, images, keys, fleet)
+            server._database = database_place(database, store.folder.index)
             server.authority = _authority(settings, identity, of_control)
             await enter(server._serving())
             yield server
@@ -122,6 +124,7 @@ class Server:
         self._started = time.monotonic()
         self._listeners = listeners
         self._fleet = fleet
+        self._database = ""
         self.authority: Path | None = None
         """The CA file that clients must trust; None without a certificate that was created here."""
         self.log = TrafficLog(memory=settings.log_memory)
@@ -209,6 +212,8 @@ class Server:
             second_origin=self._listeners.second_origin.url,
             control=self.control_url,
             replica=None if self._fleet is None else self._fleet.own.name,
+            database=self._database,
+            blob_storage=runtime.settings.blobs.place(runtime.store.folder.root),
             offline=runtime.proxy.is_offline,
             exchanges=self.log.end,
             log_size=self.log.size,

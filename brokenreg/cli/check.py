@@ -30,7 +30,6 @@ Expectations in a scenario file:
 Examples, in CI, after the client has finished:
   brokenreg check           print a line for each expectation
   brokenreg check --json    print the verdicts as JSON
-  brokenreg check --replica '*'    about all brokenregs of a fleet
 """
 
 
@@ -39,7 +38,7 @@ Examples, in CI, after the client has finished:
 @click.option(
     "--replica",
     metavar="NAME",
-    help="Count the exchanges of this replica of a fleet, or of all replicas with '*'.",
+    help="Count only the exchanges of this replica of a fleet.",
 )
 @control_options
 def check(control: Client, as_json: bool, replica: str | None) -> None:

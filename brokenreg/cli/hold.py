@@ -27,7 +27,6 @@ Examples:
   brokenreg step --bytes 1MiB                   send 1 MiB more of each
   brokenreg resume 17                           resume exchange 17
   brokenreg abort --status 503 --filter client:docker
-  brokenreg resume --replica '*'                resume all, in a whole fleet
   brokenreg rules clear                         hold no further responses
 """
 
@@ -38,7 +37,7 @@ _which = click.option(
 _where = click.option(
     "--replica",
     metavar="NAME",
-    help="Use the exchanges of this replica of a fleet, or of all replicas with '*'.",
+    help="Use the exchanges of this replica of a fleet; by default, with IDS that of --url, else all.",
 )
 
 

@@ -23,7 +23,7 @@ Examples:
   brokenreg log --filter 'endpoint:layer status:5xx'
   brokenreg log --filter held:true
   brokenreg log --filter 'fault:*' --json
-  brokenreg log --replica '*'    of all brokenregs of a fleet
+  brokenreg log --replica 1f0a93c2    of one replica of a fleet, not of all
   brokenreg log --follow    until Ctrl+C, or until the registry stops
 """
 
@@ -34,7 +34,7 @@ Examples:
 @click.option(
     "--replica",
     metavar="NAME",
-    help="List the exchanges of this replica of a fleet, or of all replicas with '*'.",
+    help="List only the exchanges of this replica of a fleet.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with all fields, one line per exchange.")
 @control_options

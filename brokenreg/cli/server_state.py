@@ -13,6 +13,7 @@ from brokenreg.wording import counted, printable, quoted
 
 if TYPE_CHECKING:
     from brokenreg.client import Client
+    from brokenreg.client.documents import Status
 
 _EPILOG = """
 \b
@@ -25,10 +26,13 @@ Examples:
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all fields.")
+@click.option("--replica", metavar="NAME", help="Print the status of this replica of a fleet.")
 @control_options
-def status(control: Client, as_json: bool) -> None:
-    """Print the version, addresses and counters of a running registry."""
-    found = control.status()
+def status(control: Client, as_json: bool, replica: str | None) -> None:
+    """Print the version, addresses and counters of a running registry, and of the replicas of its fleet."""
+    found = control.status(replica=replica)
+    if replica is None and found.get("replica") is not None:
+        found = _with_replicas(control, found)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -38,13 +42,36 @@ def status(control: Client, as_json: bool) -> None:
         f"brokenreg {found['version']}, up for {format_duration(round(found['uptime']))}",
         f"registry: {', '.join(found['registry'])}",
         f"control API: {found['control']}",
-        f"exchanges: {found['exchanges']} ({found['in_flight']} in flight, {found['held']} held)",
+        f"blobs: {found['blob_storage']}",
+        f"index: {found['database']}",
+        f"exchanges: {_exchanges(found)}",
         f"rules: {found['rules']}",
         f"content: {counted(found['repositories'], 'repository', 'repositories')}, "
         f"{counted(found['manifests'], 'manifest')}, {counted(found['blobs'], 'blob')}",
     ]
+    for name, each in found.get("replicas", {}).items():
+        up = format_duration(round(each["uptime"]))
+        here = ", this one" if name == found["replica"] else ""
+        lines.append(
+            f"replica {name}{here}: {each['registry'][0]}, up for {up}, exchanges: {_exchanges(each)}"
+        )
     for line in lines:
         click.echo(printable(line))
+
+
+def _with_replicas(control: Client, own: Status) -> Status:
+    """Return the status of a replica with those of all, or its own if another one does not respond."""
+    from brokenreg.client import ProblemError
+
+    try:
+        return control.status(replica="*")
+    except ProblemError as error:
+        click.echo(printable(f"brokenreg: {error}"), err=True)
+        return own
+
+
+def _exchanges(found: Status) -> str:
+    return f"{found['exchanges']} ({found['in_flight']} in flight, {found['held']} held)"
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)

@@ -27,9 +27,13 @@ _BREAKPOINTS = "/v1/breakpoints"
 _REPOSITORIES = "/v1/repositories"
 
 
-def status() -> Call[Status]:
-    """Return the version, addresses and counters of the server."""
-    return Call("GET", "/v1/status")
+def status(*, replica: str | None = None) -> Call[Status]:
+    """Return the version, addresses and counters of the server.
+
+    `replica` is the replica of the fleet that is described. With `*`, `replicas` has the status of each one.
+    Raise `ProblemError` if a replica does not respond.
+    """
+    return Call("GET", "/v1/status", query={"replica": replica})
 
 
 def reset(namespace: str | None = None) -> Call[None]:
@@ -57,21 +61,27 @@ def scenario(namespace: str | None = None) -> Call[str]:
 def verdicts(namespace: str | None = None, *, replica: str | None = None) -> Call[list[Verdict]]:
     """Return the expectations of the scenario, and whether each one is met so far.
 
-    `replica` is the replica of the fleet whose exchanges count, or `*` for all. Raise `ProblemError` if a
-    replica does not respond.
+    In a fleet, the exchanges of all replicas count, or those of `replica`. Raise `ProblemError` if a replica
+    does not respond.
     """
     return Call("GET", "/v1/expectations", namespace, {"replica": replica})
 
 
 def judge(
-    expectation: Expectation, namespace: str | None = None, *, after: int | None = None
+    expectation: Expectation,
+    namespace: str | None = None,
+    *,
+    after: int | str | None = None,
+    replica: str | None = None,
 ) -> Call[Verdict]:
     """Return the verdict of an expectation about the exchanges so far: `{"filter": "status:5xx"}`.
 
     Raise `UsageError` for an invalid one. With `after`, only exchanges with a higher ID count. If the log no
-    longer has all of them, raise `ProblemError`.
+    longer has all of them, raise `ProblemError`. In a fleet, the exchanges of all replicas count, or those of
+    `replica`. `after` then has an id for each replica: `1f0a93c2/17,0b12c3d4/20`.
     """
-    return Call("POST", "/v1/expectations", namespace, {"after": after}, json=dict(expectation))
+    query = {"after": after, "replica": replica}
+    return Call("POST", "/v1/expectations", namespace, query, json=dict(expectation))
 
 
 def rules(namespace: str | None = None) -> Call[list[Rule]]:
@@ -79,12 +89,12 @@ def rules(namespace: str | None = None) -> Call[list[Rule]]:
     return Call("GET", "/v1/rules", namespace)
 
 
-def judge_rule(id: int, namespace: str | None = None) -> Call[Verdict]:
+def judge_rule(id: int, namespace: str | None = None, *, replica: str | None = None) -> Call[Verdict]:
     """Return whether a rule was applied as often as its `times` says, or at least once; if not, why not.
 
-    Raise `MissingError`.
+    In a fleet, what all replicas have counted, or what `replica` has. Raise `MissingError`.
     """
-    return Call("GET", f"/v1/rules/{id}/verdict", namespace)
+    return Call("GET", f"/v1/rules/{id}/verdict", namespace, {"replica": replica})
 
 
 def add_rule(rule: NewRule, namespace: str | None = None) -> Call[Rule]:
@@ -126,13 +136,14 @@ def exchanges(
     namespace: str | None = None,
     *,
     limit: int | None = None,
-    after: int | None = None,
+    after: int | str | None = None,
     replica: str | None = None,
 ) -> Call[list[Exchange]]:
     """Return the newest exchanges that match the filter, oldest first, at most `limit` (1000).
 
-    With `after`, only exchanges with a higher ID. `replica` is a replica of the fleet, or `*` for all. Raise
-    `UsageError` for an invalid filter, or `ProblemError` if a replica does not respond.
+    In a fleet, those of all replicas, or of `replica`. With `after`, only exchanges with a higher ID: the
+    number at the replica that responds, or `1f0a93c2/17,0b12c3d4/20`. Raise `UsageError` for an invalid
+    filter, or `ProblemError` if a replica does not respond.
     """
     query = {"filter": filter, "limit": limit, "after": after, "replica": replica}
     return Call("GET", "/v1/exchanges", namespace, query)
@@ -146,9 +157,14 @@ def exchange(id: int, namespace: str | None = None, *, replica: str | None = Non
     return Call("GET", f"/v1/exchanges/{id}", namespace, {"replica": replica})
 
 
-def har(filter: str | None = None, namespace: str | None = None) -> Call[dict[str, Any]]:
-    """Return the newest exchanges that match the filter as HAR 1.2. Raise `UsageError`."""
-    return Call("GET", "/v1/exchanges.har", namespace, {"filter": filter})
+def har(
+    filter: str | None = None, namespace: str | None = None, *, replica: str | None = None
+) -> Call[dict[str, Any]]:
+    """Return the newest exchanges that match the filter as HAR 1.2. Raise `UsageError`.
+
+    In a fleet, those of all replicas, or of `replica`.
+    """
+    return Call("GET", "/v1/exchanges.har", namespace, {"filter": filter, "replica": replica})
 
 
 def hold(
@@ -200,7 +216,7 @@ def resume_all(
 ) -> Call[Outcome]:
     """Resume all held exchanges that match the filter. Raise `UsageError` for an invalid filter.
 
-    `replica` is the replica of the fleet that has them, or `*` for all replicas.
+    In a fleet, those of all replicas, or of `replica`.
     """
     return Call("POST", "/v1/resume", namespace, {"filter": filter, "replica": replica}, json={})
 

@@ -14,6 +14,8 @@ class Status(TypedDict):
     second_origin: str
     control: str | None
     replica: str | None
+    database: str
+    blob_storage: str
     offline: bool
     exchanges: int
     log_size: int
@@ -25,6 +27,8 @@ class Status(TypedDict):
     manifests: int
     blobs: int
     leaked_credentials: dict[str, Any]
+    replicas: NotRequired[dict[str, Any]]
+    """The status of each replica of the fleet by its name. Absent unless `replica` is `*`."""
 
 
 class Rule(TypedDict):
@@ -52,7 +56,7 @@ class Exchange(TypedDict):
 
     id: int
     replica: NotRequired[str]
-    """The replica of the fleet that has it. Absent unless the request has `replica`."""
+    """The replica of the fleet that has it. Absent without a fleet, and if it is the one that responds."""
 
     origin: str
     time: float
@@ -126,7 +130,7 @@ class Verdict(TypedDict):
     nearest: list[int]
     evidence: NotRequired[dict[str, Any]]
     replicas: NotRequired[list[str]]
-    """The replica of each exchange in `nearest`. Like `evidence`, absent unless the request has `replica`."""
+    """The replica of each exchange in `nearest`. Like `evidence`, absent without a fleet."""
 
 
 class Breakpoint(TypedDict):
@@ -149,7 +153,7 @@ class Outcome(TypedDict):
     exchanges: list[int]
     skipped: list[int]
     replicas: NotRequired[dict[str, Any]]
-    """The ids by replica. Absent unless the request has `replica`, with the value `*`."""
+    """The ids by replica. Absent unless the request was for all replicas of a fleet."""
 
 
 class Repository(TypedDict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from brokenreg.validation import InvalidValueError
 
@@ -35,6 +36,10 @@ class BlobLocation:
     @property
     def is_folder(self) -> bool:
         return self.scheme == "file"
+
+    def place(self, folder: Path) -> str:
+        """Return the URL for people. `folder` is the data folder."""
+        return f"file:{folder}" if self.is_folder else str(self)
 
     def __str__(self) -> str:
         return "file:" if self.is_folder else f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")

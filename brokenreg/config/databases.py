@@ -42,3 +42,8 @@ def read_database_url(path: Path) -> str:
         return database_url(text.strip())
     except ValueError as error:
         raise ValueError(f"--database-file {path}: {error}") from None
+
+
+def database_place(url: str, file: Path) -> str:
+    """Return the URL of a database for people, without its password. `file` is that of `SQLITE`."""
+    return f"{SQLITE}{file}" if url == SQLITE else redact_text(url)

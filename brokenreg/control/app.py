@@ -26,7 +26,7 @@ from brokenreg.control import (
     status,
 )
 from brokenreg.control.docs_page import CSP, docs_page
-from brokenreg.control.gathering import on_replicas
+from brokenreg.control.gathering import for_replicas, on_replicas
 from brokenreg.control.guard import ControlGuard
 from brokenreg.control.openapi import openapi
 from brokenreg.control.panel_socket import PANEL_PATH, PanelSocket
@@ -199,7 +199,8 @@ def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
         api_request = APIRequest(
             operations, path, query, content, request.mimetype, request.headers.get("accept", "")
         )
-        if request.args.get("replica"):
+        api_request = for_replicas(runtime, route, api_request)
+        if api_request.query.replica:
             return _secured(await on_replicas(runtime, route, api_request, access))
         if route.is_shared and runtime.shared_rules is not None:
             change = partial(route.handler, runtime, api_request)

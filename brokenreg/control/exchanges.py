@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.concurrency import paced
-from brokenreg.control.gathering import merge_by_time
+from brokenreg.control.gathering import merge_by_time, merge_har, merge_nothing
 from brokenreg.control.routes import JSON, APIRequest, Route, json_list, json_response, no_content
 from brokenreg.rules.explanations import MAX_EXPLAINED, NoOutcome, explain, rules_as_json
 from brokenreg.runtime.errors import Kind, NotFoundError
@@ -124,7 +124,7 @@ async def get_har(runtime: Runtime, request: APIRequest) -> Response:
     """Export the newest exchanges as HAR 1.2, including recorded bodies. Secrets are replaced."""
     found = await _found(runtime, request)
     explained = partial(explain, books=runtime.rules)
-    pieces = har_pieces(found, runtime.log.bodies, runtime.registry_urls[0], explained)
+    pieces = har_pieces(found, runtime.log.bodies, runtime.registry_urls[0], explained, request.query.replica)
     text = "".join([piece async for piece in paced(pieces)])
     return Response(text, content_type=JSON)
 
@@ -135,7 +135,7 @@ async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
     await prepare_filter(runtime.log, request.query.filter or "")
     found: list[Exchange] = []
     async for exchange in paced(reversed(list(runtime.log)), check_every=_SLICE):
-        if exchange.id <= request.query.after or len(found) == request.query.limit:
+        if exchange.id <= request.after or len(found) == request.query.limit:
             break
         if matches(exchange):
             found.append(exchange)
@@ -196,10 +196,20 @@ ROUTES = (
         "GET",
         "/v1/exchanges.har",
         get_har,
-        query=("namespace", "filter", "limit", "after"),
+        query=("namespace", "filter", "limit", "after", "replica"),
         answer=HAR,
+        problems=(404, 504),
+        merge=merge_har,
     ),
-    Route("DELETE", "/v1/exchanges", delete_exchanges, query=("namespace", "filter"), status=204),
+    Route(
+        "DELETE",
+        "/v1/exchanges",
+        delete_exchanges,
+        query=("namespace", "filter", "replica"),
+        status=204,
+        problems=(404, 504),
+        merge=merge_nothing,
+    ),
     Route(
         "GET",
         "/v1/exchanges/<int:id>",

@@ -11,9 +11,10 @@ from quart import Response
 
 from brokenreg.concurrency import paced
 from brokenreg.control.routes import APIRequest, Route, json_response
+from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.expectation_counts import Expectations
 from brokenreg.rules.expectations import Evidence, Expectation, ReplicaVerdict, Verdict
-from brokenreg.rules.gathered_verdicts import DifferentRulesError, gathered_verdicts
+from brokenreg.rules.gathered_verdicts import DifferentRulesError, gathered_verdict, gathered_verdicts
 from brokenreg.rules.rule_verdicts import RECENT, rule_verdicts
 from brokenreg.runtime.errors import RefusedError
 from brokenreg.runtime.lookups import find_rule, refresh_counts
@@ -24,6 +25,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import CAPACITY
 
 _PATH = "/v1/expectations"
+_CHANGING = "the rules are being changed: try again"
 _SLICE = 100
 """Number of exchanges that are judged between two checks of the clock."""
 
@@ -34,16 +36,17 @@ async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
     book = runtime.rules.book(namespace)
     await refresh_counts(runtime, book)
     verdicts = book.verdicts(_recent(runtime, namespace))
-    if request.query.replica is None:
-        return json_response(verdicts)
     evidence = book.expectations.evidence()
     evidence += [Evidence()] * (len(verdicts) - len(evidence))  # rules need none
-    return json_response(
-        [
-            ReplicaVerdict(**dict(each), evidence=known, replicas=[request.query.replica] * len(each.nearest))
-            for each, known in zip(verdicts, evidence, strict=True)
-        ]
-    )
+    return json_response([_at_replica(request, *each) for each in zip(verdicts, evidence, strict=True)])
+
+
+def _at_replica(request: APIRequest, verdict: Verdict, evidence: Evidence) -> Verdict:
+    """Return a verdict, with the evidence that `replica=*` needs if the request names a replica."""
+    replica = request.query.replica
+    if replica is None:
+        return verdict
+    return ReplicaVerdict(**dict(verdict), evidence=evidence, replicas=[replica] * len(verdict.nearest))
 
 
 async def merge_verdicts(runtime: Runtime, request: APIRequest, bodies: Mapping[str, bytes]) -> Response:
@@ -52,7 +55,7 @@ async def merge_verdicts(runtime: Runtime, request: APIRequest, bodies: Mapping[
     try:
         return json_response(gathered_verdicts(runtime.rules.book(request.one_namespace()), columns))
     except DifferentRulesError:
-        raise RefusedError("the rules are being changed: try again") from None
+        raise RefusedError(_CHANGING) from None
 
 
 def _verdicts_in(bodies: Sequence[bytes]) -> list[list[ReplicaVerdict]]:
@@ -64,7 +67,28 @@ async def judge_rule(runtime: Runtime, request: APIRequest) -> Response:
     namespace = request.one_namespace()
     rule = find_rule(runtime, namespace, request.id)
     await refresh_counts(runtime, [rule])
-    return json_response(next(rule_verdicts([rule], _recent(runtime, namespace))))
+    verdict = next(rule_verdicts([rule], _recent(runtime, namespace)))
+    return json_response(_at_replica(request, verdict, Evidence()))
+
+
+async def merge_rule_verdict(runtime: Runtime, request: APIRequest, bodies: Mapping[str, bytes]) -> Response:
+    """Return whether a rule was applied often enough, at all replicas together. Raise `RefusedError`."""
+    return _merged(find_rule(runtime, request.one_namespace(), request.id), bodies)
+
+
+async def merge_verdict(runtime: Runtime, request: APIRequest, bodies: Mapping[str, bytes]) -> Response:
+    """Return the verdict of one expectation about the exchanges of all replicas."""
+    del runtime
+    return _merged(request.model(Expectation), bodies)
+
+
+def _merged(subject: Expectation | ActiveRule, bodies: Mapping[str, bytes]) -> Response:
+    try:
+        return json_response(
+            gathered_verdict(subject, [ReplicaVerdict(**json.loads(body)) for body in bodies.values()])
+        )
+    except DifferentRulesError:
+        raise RefusedError(_CHANGING) from None
 
 
 async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
@@ -72,7 +96,7 @@ async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
 
     With `after`, only exchanges with a higher ID count, and the log must still have all of them.
     """
-    after = request.query.after
+    after = request.after
     if after and runtime.log.newest_dropped > after:
         raise RefusedError(
             f"the log no longer has all exchanges after {after}: it keeps {CAPACITY:,}, within --log-memory"
@@ -85,7 +109,8 @@ async def judge_expectation(runtime: Runtime, request: APIRequest) -> Response:
             judged.observe(exchange)
             for kind in leaked_kinds(exchange):
                 judged.leaked(exchange, kind)
-    return json_response(judged.verdicts()[0])
+    evidence = judged.evidence() or [Evidence()]
+    return json_response(_at_replica(request, judged.verdicts()[0], evidence[0]))
 
 
 def _recent(runtime: Runtime, namespace: str) -> list[Exchange]:
@@ -108,10 +133,11 @@ ROUTES = (
         "POST",
         _PATH,
         judge_expectation,
-        query=("namespace", "after"),
+        query=("namespace", "after", "replica"),
         body=Expectation,
-        answer=Verdict,
-        problems=(409,),
+        answer=ReplicaVerdict,
+        problems=(404, 409, 504),
+        merge=merge_verdict,
         reads=True,
         example='{"filter": "endpoint:manifest status:200", "count": 1}',
     ),
@@ -119,9 +145,10 @@ ROUTES = (
         "GET",
         "/v1/rules/<int:id>/verdict",
         judge_rule,
-        query=("namespace",),
-        answer=Verdict,
-        problems=(404,),
+        query=("namespace", "replica"),
+        answer=ReplicaVerdict,
+        problems=(404, 409, 504),
+        merge=merge_rule_verdict,
         parameters={"id": "id of the rule, as returned by POST /v1/rules"},
     ),
 )

@@ -13,15 +13,28 @@ from quart import Response
 
 from brokenreg.concurrency import paced
 from brokenreg.control.problems import APIError
-from brokenreg.control.routes import APIRequest, Route, documents_in, json_array
+from brokenreg.control.routes import JSON, APIRequest, Route, documents_in, json_array, no_content
 from brokenreg.fleet.control_calls import ControlCalls, ControlRequest, ended_as_none
 from brokenreg.fleet.errors import NoReplicaError, ReplicaError
 from brokenreg.http.asgi import ReadyResponse
 from brokenreg.runtime.errors import operation_errors
 from brokenreg.runtime.operations import Access
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.traffic.har import merged_har
 
 ALL_REPLICAS = "*"
+
+
+def for_replicas(runtime: Runtime, route: Route, request: APIRequest) -> APIRequest:
+    """Return a request for all replicas of the fleet if it names none, and the route can gather from all.
+
+    An id in `after` without a replica is one of the replica that receives the request.
+    """
+    query = request.query
+    is_for_all = route.merge is not None and not route.is_of_one_replica
+    if runtime.replicas is None or query.replica or not is_for_all or request.has_own_after:
+        return request
+    return replace(request, query=query.model_copy(update={"replica": ALL_REPLICAS}))
 
 
 async def on_replicas(runtime: Runtime, route: Route, request: APIRequest, access: Access) -> Response:
@@ -55,8 +68,10 @@ async def _gathered(
     """Return one response for all replicas. Raise `APIError` if one of them does not respond."""
     if route.merge is None:
         raise APIError(400, 'invalid replica "*": name one replica', field="replica")
-    if request.query.after:
-        raise APIError(400, "after needs one replica, because each counts its own exchanges", field="after")
+    if request.has_own_after:
+        raise APIError(
+            400, "after needs REPLICA/ID, because each replica counts its own exchanges", field="after"
+        )
     own = replace(request, query=request.query.model_copy(update={"replica": replicas.own}))
     others = await replicas.others()
     responding = asyncio.gather(
@@ -104,3 +119,19 @@ async def merge_by_time(runtime: Runtime, request: APIRequest, bodies: Mapping[s
         found.append((exchange["time"], exchange["replica"], exchange["id"], text.decode()))
     found.sort()
     return json_array(text for *_, text in found[-request.query.limit :])
+
+
+async def merge_har(runtime: Runtime, request: APIRequest, bodies: Mapping[str, bytes]) -> Response:
+    """Return the newest exchanges of all replicas as one HAR document, oldest first."""
+    del runtime
+
+    def merged() -> bytes:
+        return merged_har((body.decode() for body in bodies.values()), request.query.limit).encode()
+
+    return Response(await asyncio.to_thread(merged), content_type=JSON)
+
+
+async def merge_nothing(runtime: Runtime, request: APIRequest, bodies: Mapping[str, bytes]) -> Response:
+    """Return that all replicas have carried out the request."""
+    del runtime, request, bodies
+    return no_content()

@@ -29,6 +29,7 @@ YAML = "application/yaml"
 """The media type of YAML (RFC 9512)."""
 
 MAX_LIMIT = 10_000
+_AFTER = re.compile(r"[0-9]{1,15}|[0-9a-f]{1,32}/[0-9]{1,15}(,[0-9a-f]{1,32}/[0-9]{1,15}){0,99}")
 _PARAMETER = re.compile(r"<(?:(int|path):)?([a-z_]+)>")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -40,6 +41,14 @@ def _namespace(value: str) -> str:
         raise ValueError(
             f"invalid namespace {quoted(value)}: use a component of a repository name, as in broken/in/team, "
             f"or an upstream, as in {CACHE_MARK}quay.io"
+        )
+    return value
+
+
+def _after(value: str) -> str:
+    if _AFTER.fullmatch(value) is None:
+        raise ValueError(
+            f"invalid id {quoted(value)}: use a number, at most 15 digits, or REPLICA/NUMBER for each replica"
         )
     return value
 
@@ -56,13 +65,15 @@ class Query(BaseModel):
     )
     filter: str | None = Field(None, description="filter expression, for example `endpoint:layer status:5xx`")
     limit: int = Field(1000, ge=1, le=MAX_LIMIT, description="maximum number of results")
-    after: int = Field(0, ge=0, le=2**53, description="return only exchanges with a higher ID")
+    after: Annotated[str, AfterValidator(_after)] = Field(
+        "0",
+        description="only exchanges with a higher ID; of several replicas, `1f0a93c2/17,0b12c3d4/20`",
+    )
     replica: str | None = Field(
         None,
         min_length=1,
         max_length=100,
-        description="name of a replica of the fleet, from `GET /v1/status`, or `*` for all replicas; "
-        "by default the replica that receives the request",
+        description="name of a replica of the fleet, from `GET /v1/status`, or `*` for all replicas",
     )
 
 
@@ -92,6 +103,20 @@ class APIRequest:
     @property
     def namespace(self) -> str:
         return self.query.namespace
+
+    @property
+    def has_own_after(self) -> bool:
+        """Return whether `after` is an id without its replica."""
+        return self.query.after.isdigit() and int(self.query.after) > 0
+
+    @property
+    def after(self) -> int:
+        """Return the id that `after` has for the replica that the request names, or 0."""
+        for each in self.query.after.split(","):
+            replica, _, number = each.rpartition("/")
+            if replica in ("", self.query.replica):
+                return int(number)
+        return 0
 
     def one_namespace(self) -> str:
         """Return the namespace. Raise `APIError` 400 if the request names all namespaces."""
@@ -161,7 +186,8 @@ class Route:
     `query` names the parameters of `Query` that the route accepts. `body` and `answer` are the types of the
     documents, or None. `reads` is true if the route changes nothing, although its method is not GET.
     `is_shared` is true if it changes rules or breakpoints, which all replicas of a fleet share.
-    `merge` makes one response of those of all replicas of a fleet; None if `replica=*` is refused.
+    `merge` makes one response of those of all replicas of a fleet; None if `replica=*` is refused. It is also
+    used without `replica`, unless `is_of_one_replica` is true.
     `problems` are the error statuses that only some routes have. `example` is a valid body.
     """
 
@@ -176,6 +202,7 @@ class Route:
     status: int = 200
     problems: tuple[int, ...] = ()
     merge: Merge | None = None
+    is_of_one_replica: bool = False
     example: str | None = None
     reads: bool = False
     is_shared: bool = False

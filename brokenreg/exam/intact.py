@@ -16,6 +16,7 @@ from brokenreg.exam.copies import (
     problem_of_folder,
     problem_of_layout,
 )
+from brokenreg.exam.exchange_numbers import number_of
 from brokenreg.exam.report import Verdict
 
 _MOST_ENTRIES = 20_000
@@ -125,9 +126,9 @@ def _nearest(
     """Return the exchanges of the blobs that are a problem, or else those that delivered wrong bytes."""
     digests = {each.digest for each in problems if each.digest}
     if any(each.is_missing for each in problems):
-        return [each["id"] for each in exchanges if each["reference"] in digests]
-    of_blobs = [each["id"] for each in with_wrong_bytes if each["reference"] in digests]
-    return of_blobs or [each["id"] for each in with_wrong_bytes]
+        return [number_of(each) for each in exchanges if each["reference"] in digests]
+    of_blobs = [number_of(each) for each in with_wrong_bytes if each["reference"] in digests]
+    return of_blobs or [number_of(each) for each in with_wrong_bytes]
 
 
 def _add_archive(found: Copies, workdir: Path, path: Path, requested: Container[str]) -> None:
@@ -142,11 +143,11 @@ def _add_archive(found: Copies, workdir: Path, path: Path, requested: Container[
 
 def _only_wrong(exchanges: Sequence[Exchange], with_wrong_bytes: Sequence[Exchange]) -> list[str]:
     """Return the digests that were delivered, but never with the bytes that they promise."""
-    wrong = {each["id"] for each in with_wrong_bytes}
+    wrong = {number_of(each) for each in with_wrong_bytes}
     good = {
         each["reference"]
         for each in exchanges
-        if each["id"] not in wrong and each["status"] == 200 and each["ended"] == "complete"
+        if number_of(each) not in wrong and each["status"] == 200 and each["ended"] == "complete"
     }
     return list(
         dict.fromkeys(each["reference"] for each in with_wrong_bytes if each["reference"] not in good)

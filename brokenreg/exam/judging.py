@@ -9,6 +9,7 @@ from typing import Any
 
 from brokenreg.client.documents import Exchange
 from brokenreg.exam.client_process import ClientResult
+from brokenreg.exam.exchange_numbers import number_of
 from brokenreg.exam.report import Verdict
 from brokenreg.oci.durations import format_duration
 from brokenreg.rules.client_expectation import ClientExpectation
@@ -23,7 +24,7 @@ _MOST_LINES = 10_000
 
 def verdict_of(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> Verdict:
     """Return a verdict of the server. If an unmet one names no exchanges, the newest ones are nearest."""
-    nearest = document.get("nearest") or [each["id"] for each in exchanges[-_NEAREST:]]
+    nearest = document.get("nearest") or [number_of(each) for each in exchanges[-_NEAREST:]]
     name, subject = document["name"], document["filter"]
     return Verdict(
         name=f"{name}: {subject}" if name and name != subject else subject,
@@ -50,7 +51,7 @@ def request_verdict(
         wanted="at least 1 request",
         got=got,
         met=bool(exchanges),
-        nearest=() if exchanges else tuple(each["id"] for each in elsewhere[-_NEAREST:]),
+        nearest=() if exchanges else tuple(number_of(each) for each in elsewhere[-_NEAREST:]),
     )
 
 
@@ -60,7 +61,7 @@ def silence_verdicts(elsewhere: Sequence[Exchange]) -> Iterator[Verdict]:
     if asked:
         paths = list(dict.fromkeys(each["path"] for each in asked))[:_FEW_NAMES]
         got = f"{counted(len(asked), 'request')} outside of its namespace: {', '.join(paths)}"
-        nearest = tuple(each["id"] for each in asked[-_NEAREST:])
+        nearest = tuple(number_of(each) for each in asked[-_NEAREST:])
         yield Verdict("the client sends no request", "requests", "none", got, False, nearest=nearest)
 
 
@@ -68,7 +69,7 @@ def in_flight_verdicts(in_flight: Sequence[Exchange]) -> Iterator[Verdict]:
     """Yield a verdict if exchanges have not ended, because no expectation has counted those."""
     if in_flight:
         got = f"{counted(len(in_flight), 'exchange')} in flight after the client has ended"
-        nearest = tuple(each["id"] for each in in_flight[:_NEAREST])
+        nearest = tuple(number_of(each) for each in in_flight[:_NEAREST])
         yield Verdict("all exchanges end", "requests", "none in flight", got, False, nearest=nearest)
 
 

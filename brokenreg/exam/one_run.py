@@ -20,6 +20,7 @@ from brokenreg.client.request_documents import Expectation
 from brokenreg.concurrency import in_own_thread, shielded
 from brokenreg.exam.client_process import ClientProcess, ClientResult, client_process
 from brokenreg.exam.details import fetch_details, fetch_rules
+from brokenreg.exam.exchange_numbers import ExchangeNumbers, number_of
 from brokenreg.exam.intact import intact_verdict
 from brokenreg.exam.judging import (
     client_verdicts,
@@ -92,12 +93,15 @@ class Run:
             self._judged(control),
             self._har(control),
         )
+        numbers = ExchangeNumbers()
+        for each in (own, elsewhere, in_flight):
+            numbers.add(each)
         verdicts = [
             *in_flight_verdicts(in_flight),
             *self._request_verdicts(own, elsewhere),
-            *(verdict_of(each, own if is_own else elsewhere) for each, is_own in judged),
+            *(verdict_of(numbers.add_nearest(each), own if is_own else elsewhere) for each, is_own in judged),
             *self._client_verdicts(client),
-            *await self._intact_verdicts(control, Path(values.workdir), client, own),
+            *await self._intact_verdicts(control, Path(values.workdir), client, own, numbers),
         ]
         rules = await fetch_rules(control) if options.with_details else {}
         if self._task.pushes:
@@ -109,7 +113,7 @@ class Run:
             )
         if options.cleanup:
             await _clean_up(values.fill(options.cleanup), environment)
-        exchanges = sorted([*elsewhere, *own], key=lambda each: each["id"])
+        exchanges = sorted([*elsewhere, *own], key=number_of)
         details = await fetch_details(control, exchanges, verdicts) if options.with_details else ()
         report = RunReport(
             version=__version__,
@@ -191,11 +195,17 @@ class Run:
             yield replace(each, got=self._without_secrets(each.got))
 
     async def _intact_verdicts(
-        self, control: AsyncClient, workdir: Path, client: ClientResult, own: list[Exchange]
+        self,
+        control: AsyncClient,
+        workdir: Path,
+        client: ClientResult,
+        own: list[Exchange],
+        numbers: ExchangeNumbers,
     ) -> list[Verdict]:
         if not self._task.client.intact:
             return []
         with_wrong_bytes = await control.exchanges("wrong-bytes:true", limit=EXCHANGES)
+        numbers.add(with_wrong_bytes)
         may_fail = self._task.client.exit != "0"
         judge = partial(intact_verdict, workdir, client.status, own, with_wrong_bytes, may_fail=may_fail)
         return [await in_own_thread(judge, "verification of the copy")]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from brokenreg.client.documents import Exchange, ExchangeDetail
+from brokenreg.exam.exchange_numbers import number_of
 
 OUTPUT = 64 * 1024
 """Maximum number of characters of the client's output in a report: the last ones."""
@@ -82,7 +83,7 @@ class RunReport:
 
     def nearest(self, verdict: Verdict) -> list[Exchange]:
         """Return the exchanges that explain a verdict."""
-        return [each for each in self.exchanges if each["id"] in verdict.nearest]
+        return [each for each in self.exchanges if number_of(each) in verdict.nearest]
 
 
 def exit_status(reports: Sequence[RunReport]) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from brokenreg.client import Client, MissingError
-from brokenreg.client.documents import ExchangeDetail, RuleExplanation
+from brokenreg.client.documents import Exchange, ExchangeDetail, RuleExplanation, Verdict
 from brokenreg.client.exchange_text import line
 from brokenreg.wording import printable
 
@@ -23,12 +24,26 @@ _MOST_RULES = 5
 """Maximum number of rules that are explained for one exchange."""
 
 
-def details(client: Client, ids: Iterable[int]) -> list[ExchangeDetail]:
+Place = tuple[str | None, int]
+"""The replica that has an exchange, or None without a fleet, and its id."""
+
+
+def place_of(exchange: Exchange) -> Place:
+    """Return where an exchange is."""
+    return exchange.get("replica"), exchange["id"]
+
+
+def nearest_to(verdict: Verdict) -> Iterable[Place]:
+    """Return where the exchanges nearest to a verdict are."""
+    return ((replica, each) for each, replica in zip_longest(verdict["nearest"], verdict.get("replicas", ())))
+
+
+def details(client: Client, places: Iterable[Place]) -> list[ExchangeDetail]:
     """Return exchanges with their rules and timeline; without those that the log has dropped meanwhile."""
     found = []
-    for each in ids:
+    for replica, each in places:
         try:
-            found.append(client.exchange(each, namespace=""))  # whatever their namespace is
+            found.append(client.exchange(each, namespace="", replica=replica))  # whatever the namespace is
         except MissingError:
             continue
     return found
@@ -44,7 +59,7 @@ def exchange_lines(exchange: ExchangeDetail) -> Iterator[str]:
         yield _indented(_explanation(each))
 
 
-def nothing_in(client: Client, since: int, *, is_shared: bool) -> Iterator[str]:
+def nothing_in(client: Client, since: str, *, is_shared: bool) -> Iterator[str]:
     """Yield that a namespace has no exchanges, and what arrived outside of it after the exchange `since`.
 
     On a shared server, that is what other clients sent.
@@ -60,7 +75,7 @@ def nothing_in(client: Client, since: int, *, is_shared: bool) -> Iterator[str]:
         yield f"{missing}: the client connected, but sent no request"
     else:
         yield f"{missing}, but outside of it: use names from image or random_image"
-    for each in details(client, [each["id"] for each in found]):
+    for each in details(client, map(place_of, found)):
         yield from exchange_lines(each)
         if each["endpoint"] == _CONNECT:
             yield from (

@@ -14,7 +14,14 @@ from brokenreg.client.exchange_text import line
 from brokenreg.client.faults import ConnectFault, Fault
 from brokenreg.client.request_documents import Expectation, NewRule, RuleFields
 from brokenreg.pytest_plugin.applied_rule import AppliedRule
-from brokenreg.pytest_plugin.failure_report import details, exchange_lines, nothing_in
+from brokenreg.pytest_plugin.failure_report import (
+    Place,
+    details,
+    exchange_lines,
+    nearest_to,
+    nothing_in,
+    place_of,
+)
 from brokenreg.pytest_plugin.pushing import push
 from brokenreg.wording import counted
 
@@ -51,8 +58,8 @@ class TestRegistry:
         self.namespace = client.namespace
         self.ca_file = ca_file
         self._is_shared = is_shared
-        self._since = client.status()["exchanges"]
-        self._explained: dict[int, ExchangeDetail] = {}
+        self._since = _newest_ids(client)
+        self._explained: dict[Place, ExchangeDetail] = {}
         """Exchanges as they were when the rules that explain them were still there."""
 
     def __repr__(self) -> str:
@@ -143,8 +150,8 @@ class TestRegistry:
         shown = found[-_SHOWN:]
         omitted = len(found) - len(shown)
         lines = [f"({counted(omitted, 'earlier exchange')} omitted)"] if omitted else []
-        for each in details(self.client, [each["id"] for each in shown]):
-            lines += exchange_lines(self._explained.get(each["id"], each))
+        for each in details(self.client, map(place_of, shown)):
+            lines += exchange_lines(self._explained.get(place_of(each), each))
         return "\n".join(lines or self._nothing())
 
     def _nothing(self) -> Iterator[str]:
@@ -155,7 +162,7 @@ class TestRegistry:
 
         If the test has no exchanges, they are those outside of its namespace, if any.
         """
-        found = details(self.client, verdict["nearest"])
+        found = details(self.client, nearest_to(verdict))
         lines = [text for each in found for text in exchange_lines(each)]
         if lines:
             return "\n".join(["\nnearest exchanges:", *lines])
@@ -164,8 +171,8 @@ class TestRegistry:
 
     def _rule_failed(self, verdict: Verdict) -> str:
         """Keep what became of the rules in each exchange, because the server explains only current rules."""
-        newest = [each["id"] for each in self.client.exchanges(limit=_SHOWN)]
-        self._explained |= {each["id"]: each for each in details(self.client, newest)}
+        newest = map(place_of, self.client.exchanges(limit=_SHOWN))
+        self._explained |= {place_of(each): each for each in details(self.client, newest)}
         return self._nearest(verdict)
 
     def _repository(self, name: str) -> str:
@@ -182,3 +189,12 @@ class TestRegistry:
                 break
             time.sleep(_PAUSE)
         return in_flight
+
+
+def _newest_ids(client: Client) -> str:
+    """Return the id of the newest exchange, in a fleet at each replica: `1f0a93c2/17,0b12c3d4/20`."""
+    status = client.status()
+    if status.get("replica") is None:
+        return str(status["exchanges"])
+    replicas = client.status(replica="*").get("replicas", {})
+    return ",".join(f"{name}/{each['exchanges']}" for name, each in replicas.items())

@@ -34,10 +34,14 @@ def gathered_verdicts(book: RuleBook, replicas: Sequence[Sequence[ReplicaVerdict
     subjects: list[Expectation | ActiveRule | None] = [*expectations, *none, *rules]
     if any(len(each) != len(subjects) for each in replicas):
         raise DifferentRulesError
-    return [_merged(subject, column) for subject, *column in zip(subjects, *replicas, strict=True)]
+    return [gathered_verdict(subject, column) for subject, *column in zip(subjects, *replicas, strict=True)]
 
 
-def _merged(subject: Expectation | ActiveRule | None, column: Column) -> ReplicaVerdict:
+def gathered_verdict(subject: Expectation | ActiveRule | None, column: Column) -> ReplicaVerdict:
+    """Return the verdict about an expectation or a rule; None is that no request is expected.
+
+    Raise `DifferentRulesError`.
+    """
     if len({(each.kind, each.name, each.filter, each.wanted) for each in column}) > 1:
         raise DifferentRulesError
     if isinstance(subject, ActiveRule):

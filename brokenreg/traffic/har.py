@@ -25,6 +25,9 @@ from brokenreg.traffic.timeline_events import HeadersSent
 
 _UNKNOWN = -1
 
+_SEPARATOR = ",\n"
+"""What separates entries. No entry contains a line break."""
+
 _MOST_CONNECTIONS = 1000
 """Maximum number of connections without a request that an entry lists: the newest ones."""
 
@@ -34,28 +37,57 @@ Explain = Callable[[Exchange], ExplainedRules | None]
 
 
 def har_pieces(
-    exchanges: Iterable[Exchange], bodies: Bodies, base: str, explain: Explain = lambda _: None
+    exchanges: Iterable[Exchange],
+    bodies: Bodies,
+    base: str,
+    explain: Explain = lambda _: None,
+    replica: str | None = None,
 ) -> Iterator[str]:
     """Yield a HAR document in one piece for each exchange, so that the caller can pause in between.
 
     `base` is the URL for requests without a Host. Connections without a request are no entries: the entry
-    that follows, or else the end, lists them in `_connections`.
+    that follows, or else the end, lists them in `_connections`. `replica` is the replica of a fleet that has
+    the exchanges.
     """
-    creator = json.dumps({"name": "brokenreg", "version": __version__})
-    yield f'{{"log":{{"version":"1.2","creator":{creator},"entries":['
-    separator = "\n"
+    yield _begin()
+    separator, replica_member = "\n", {} if replica is None else {"_replica": replica}
     connections: list[dict[str, Any]] = []
     for exchange in exchanges:
         if exchange.endpoint is Endpoint.CONNECT:
-            connections = [*connections[1 - _MOST_CONNECTIONS :], _connection(exchange, explain(exchange))]
+            connection = _connection(exchange, explain(exchange)) | replica_member
+            connections = [*connections[1 - _MOST_CONNECTIONS :], connection]
             continue
-        entry = har_entry(exchange, bodies, base, explain(exchange))
+        entry = har_entry(exchange, bodies, base, explain(exchange)) | replica_member
         if connections:
             entry["_connections"], connections = connections, []
         yield separator + _compact(entry)
-        separator = ",\n"
+        separator = _SEPARATOR
+    yield _end(connections)
+
+
+def merged_har(documents: Iterable[str], most: int) -> str:
+    """Return the newest entries of documents of `har_pieces` as one document, at most `most`."""
+    entries: list[tuple[float, str]] = []
+    connections: list[dict[str, Any]] = []
+    for document in documents:
+        _, _, after_head = document.partition("[")
+        found, _, rest = after_head.rpartition("\n]")
+        entries += ((json.loads(each)["_started"], each) for each in found[1:].split(_SEPARATOR) if each)
+        connections += json.loads(f"{{{rest.strip().removeprefix(',')[:-1]}").get("_connections", [])
+    entries.sort()
+    connections.sort(key=lambda each: float(each["_started"]))
+    joined = _SEPARATOR.join(entry for _, entry in entries[-most:])
+    return f"{_begin()}\n{joined}{_end(connections[-_MOST_CONNECTIONS:])}"
+
+
+def _end(connections: list[dict[str, Any]]) -> str:
     more: dict[str, Any] = {"_connections": connections} if connections else {}
-    yield f"\n],{_compact(more)[1:]}}}\n" if more else "\n]}}\n"
+    return f"\n],{_compact(more)[1:]}}}\n" if more else "\n]}}\n"
+
+
+def _begin() -> str:
+    creator = json.dumps({"name": "brokenreg", "version": __version__})
+    return f'{{"log":{{"version":"1.2","creator":{creator},"entries":['
 
 
 def har_entry(

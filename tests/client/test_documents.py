@@ -10,13 +10,13 @@ from pydantic import BaseModel
 from brokenreg.client import documents
 from brokenreg.control import breakpoints, exchanges, holding, repositories, rules
 from brokenreg.rules.expectations import ReplicaVerdict
-from brokenreg.runtime.status import Status
+from brokenreg.runtime.status import FleetStatus
 
 
 @pytest.mark.parametrize(
     ("document", "model"),
     [
-        (documents.Status, Status),
+        (documents.Status, FleetStatus),
         (documents.Rule, rules.RuleState),
         (documents.Exchange, exchanges.ExchangeSummary),
         (documents.ExchangeDetail, exchanges.ExchangeDetail),

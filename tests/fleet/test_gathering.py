@@ -65,14 +65,17 @@ def test_one_replica_can_be_named(visited: Pair) -> None:
         ).json()
         assert (detail["reference"], detail["replica"]) == ("v3", name_of(second))
     plain = httpx.get(f"{first.control}/v1/exchanges").json()
-    assert [each["reference"] for each in plain] == ["v0", "v2"]
-    assert "replica" not in plain[0]
+    assert [each["reference"] for each in plain] == ["v0", "v1", "v2", "v3"]
+    own = httpx.get(f"{first.control}/v1/exchanges", params={"after": plain[0]["id"]}).json()
+    assert [each["reference"] for each in own] == ["v2"], "an id alone is one of the replica that responds"
+    assert "replica" not in own[0]
 
 
 def test_what_is_invalid_is_a_400(visited: Pair) -> None:
     first, second = visited
     for query, detail in (
-        ({"replica": "*", "after": 1}, "after needs one replica"),
+        ({"replica": "*", "after": 1}, "after needs REPLICA/ID"),
+        ({"after": "1f0a93c2"}, 'invalid id "1f0a93c2"'),
         ({"replica": "*", "filter": "status:"}, "status"),
         ({"replica": name_of(second), "filter": "status:"}, "status"),
         ({"replica": ""}, "replica"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import jinja2
 
+from brokenreg.exam.exchange_numbers import number_of
 from brokenreg.exam.html_report.rows import Row, RuleRow, rows_of, rule_rows
 from brokenreg.exam.html_report.safe_text import cut, terminal_output, visible
 from brokenreg.exam.html_report.waterfall import scale_of, time_label
@@ -87,7 +88,7 @@ class RunView:
 
     def nearest(self, verdict: Verdict) -> list[int]:
         """Return the ids of exchanges that explain a verdict and that the page shows."""
-        shown = {each.exchange["id"] for each in self.rows}
+        shown = {number_of(each.exchange) for each in self.rows}
         return [each for each in verdict.nearest if each in shown][:_MOST_NEAREST]
 
 
@@ -126,11 +127,11 @@ def _headline(runs: Sequence[RunView], noun: str) -> str:
 
 def _view(number: int, report: RunReport, most: int, runs: int) -> RunView:
     nearest = {each for verdict in report.verdicts for each in verdict.nearest}
-    ranked = sorted(report.exchanges, key=lambda each: each["id"] not in nearest)[:most]
-    shown = sorted(ranked, key=lambda each: each["id"])
+    ranked = sorted(report.exchanges, key=lambda each: number_of(each) not in nearest)[:most]
+    shown = sorted(ranked, key=lambda each: number_of(each))
     scale = scale_of(shown)
-    ids = {each["id"] for each in shown}
-    details = [each for each in report.details if each["id"] in ids]
+    ids = {number_of(each) for each in shown}
+    details = [each for each in report.details if number_of(each) in ids]
     return RunView(
         number=number,
         report=report,

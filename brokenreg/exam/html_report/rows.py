@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from brokenreg.client.documents import Exchange, ExchangeDetail, RuleExplanation
 from brokenreg.client.exchange_text import request_words, result_words
+from brokenreg.exam.exchange_numbers import number_of
 from brokenreg.exam.html_report.safe_text import cut
 from brokenreg.exam.html_report.waterfall import (
     DELAY,
@@ -70,6 +71,16 @@ class Row:
     bars: tuple[Bar, ...]
     start: float
     """Where its request is on the scale, in percent."""
+
+    @property
+    def number(self) -> int:
+        """Return its number in the run."""
+        return number_of(self.exchange)
+
+    @property
+    def replica(self) -> str:
+        """Return the replica of the fleet that has it, or an empty string."""
+        return self.exchange.get("replica", "")
 
     @property
     def state(self) -> str:
@@ -147,9 +158,9 @@ def _of_connection(detail: ExchangeDetail) -> Iterator[str]:
 
 def rows_of(exchanges: Sequence[Exchange], details: Sequence[ExchangeDetail], scale: Scale) -> Iterator[Row]:
     """Yield a row for each exchange."""
-    known = {each["id"]: each for each in details}
+    known = {number_of(each): each for each in details}
     for each in exchanges:
-        detail = known.get(each["id"])
+        detail = known.get(number_of(each))
         since = each["time"] - scale.start
         until = max(0.0, scale.length - since)
         whole = [Part(WHOLE, 0.0, until if each["duration"] is None else each["duration"])]
@@ -213,7 +224,7 @@ def rule_rows(details: Sequence[ExchangeDetail], words: Mapping[int, str]) -> li
             reasons = found.setdefault((rule["id"], rule["rule"], _source(rule)), {})
             text = "" if rule["outcome"] == "applied" else rule["reason"]
             reason = reasons.setdefault((rule["outcome"], text), Reason(rule["outcome"], text, []))
-            reason.ids.append(detail["id"])
+            reason.ids.append(number_of(detail))
     return [
         _rule_row(name, source, words.get(number or 0, ""), [*reasons.values()])
         for (number, name, source), reasons in sorted(found.items(), key=lambda each: each[0][0] or 0)
