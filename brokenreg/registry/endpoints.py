@@ -62,6 +62,8 @@ _ENDPOINTS: dict[Endpoint, dict[str, EndpointFunction]] = {
 _UPLOADS: dict[str, EndpointFunction] = {"POST": start_upload}
 """The methods of `/v2/<name>/blobs/uploads/`, where sessions start."""
 
+_NOT_STORING = frozenset({"GET", "HEAD", "DELETE"})
+
 _QUART = frozenset({Endpoint.TOKEN, Endpoint.REFERRERS})
 """The endpoints that Quart serves. They are rarely used, do not read a body, and send a short one."""
 
@@ -141,7 +143,7 @@ def endpoint_of(request: RegistryRequest) -> EndpointFunction:
     """
     target, method = request.target, request.method
     if target.error is not None:
-        raise target.error
+        raise _missing(target.error) if method in _NOT_STORING else target.error
     is_start = target.endpoint is Endpoint.UPLOAD and not target.reference
     methods = _UPLOADS if is_start else _ENDPOINTS[target.endpoint]
     if method in methods:
@@ -153,6 +155,16 @@ def endpoint_of(request: RegistryRequest) -> EndpointFunction:
         f"invalid method {method} for this endpoint: use {allowed}",
         headers={"allow": allowed},
     )
+
+
+def _missing(error: OCIError) -> OCIError:
+    """Return the error for a tag that cannot exist: only a push says that a tag is invalid.
+
+    The conformance tests of distribution-spec 1.1 require a 404 for the manifest `.INVALID_MANIFEST_NAME`.
+    """
+    if error.code != ErrorCode.TAG_INVALID:
+        return error
+    return OCIError(404, ErrorCode.MANIFEST_UNKNOWN, error.message, detail=error.detail)
 
 
 def _cut_short(scope: Scope, error: OCIError) -> None:
