@@ -34,7 +34,7 @@ from brokenreg.proxy.http.upstreams import LateUpstreams
 from brokenreg.proxy.proxy import Proxy
 from brokenreg.quick_imports import quick_imports
 from brokenreg.registry.auth.access import AccessCheck, PublicAddress
-from brokenreg.registry.request import CatalogSettings, Services
+from brokenreg.registry.request import CatalogSettings, Services, alone
 from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_books import RuleBooks
@@ -173,9 +173,9 @@ class Server:
         self.log.subscribe(rules.observe, ExchangeEvent.ENDED)
         if expects_repetitions(each.scenario for each in scenarios):
             self.log.keep_repetitions()
-        self._applications = Applications(
-            self.runtime, Services(store, images, catalog, tokens, proxy), view, keys, fleet
-        )
+        deliver = alone if fleet is None else fleet.deliveries.deliver
+        services = Services(store, images, catalog, tokens, proxy, deliver)
+        self._applications = Applications(self.runtime, services, view, keys, fleet)
 
     @property
     def registry_urls(self) -> list[str]:

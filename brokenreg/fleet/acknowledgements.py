@@ -7,7 +7,7 @@ import contextlib
 
 from brokenreg.fleet.calls import Calls
 from brokenreg.fleet.directory import Directory, Replica
-from brokenreg.fleet.endpoints import REVISION
+from brokenreg.fleet.endpoints import NEWEST, REVISION
 from brokenreg.fleet.errors import ReplicaEndedError, ReplicaError
 from brokenreg.storage.errors import StorageError
 
@@ -27,7 +27,21 @@ class Acknowledgements:
         self._calls = calls
 
     async def missing(self, revision: int) -> list[Replica]:
-        """Return the live replicas that have not adopted a revision within `PATIENCE`. Raise `StorageError`.
+        """Return the live replicas that have not adopted a revision within `PATIENCE`.
+
+        Raise `StorageError`.
+        """
+        return await self._missing(REVISION % revision)
+
+    async def missing_newest(self) -> list[Replica]:
+        """Return the live replicas that have not caught up with the database within `PATIENCE`.
+
+        Raise `StorageError`.
+        """
+        return await self._missing(NEWEST)
+
+    async def _missing(self, target: str) -> list[Replica]:
+        """Return the live replicas that have not responded to a call with 204.
 
         A replica that refuses connections has ended, even if its last heartbeat was a moment ago.
         """
@@ -36,7 +50,7 @@ class Acknowledgements:
 
         async def wait_for(replica: Replica) -> None:
             while True:
-                if await self._has_adopted(replica, revision):
+                if await self._has_acknowledged(replica, target):
                     del waiting[replica.name]
                     return
                 await asyncio.sleep(_PAUSE)
@@ -46,10 +60,10 @@ class Acknowledgements:
                 await asyncio.gather(*map(wait_for, others.values()))
         return list(waiting.values())
 
-    async def _has_adopted(self, replica: Replica, revision: int) -> bool:
-        """Return whether a replica has adopted a revision, or has ended."""
+    async def _has_acknowledged(self, replica: Replica, target: str) -> bool:
+        """Return whether a replica has responded with 204, or has ended."""
         try:
-            response = await self._calls.call(replica, "GET", REVISION % revision)
+            response = await self._calls.call(replica, "GET", target)
         except ReplicaEndedError:
             return True
         except ReplicaError:

@@ -20,10 +20,17 @@ REVISION = "/fleet/revisions/%d"
 ALIVE = "/fleet/alive"
 """The path of a 204 that says only that the replica responds."""
 
+NEWEST = "/fleet/newest"
+"""A path that responds with 204 once the replica has what was committed before the call."""
+
 _REVISION = re.compile(r"/fleet/revisions/([0-9]{1,18})")
 
 Adopt = Callable[[int], Awaitable[bool]]
 """Catches up, and returns whether this replica has adopted that revision."""
+
+
+CatchUp = Callable[[], Awaitable[None]]
+"""Catches up with the database. Raises `StorageError`."""
 
 
 class ReplicaEndpoints:
@@ -32,17 +39,20 @@ class ReplicaEndpoints:
     `control` serves requests to the control API.
     """
 
-    def __init__(self, registry: Handler, adopt: Adopt, control: ServeControl) -> None:
+    def __init__(self, registry: Handler, catch_up: CatchUp, adopt: Adopt, control: ServeControl) -> None:
         self._registry = registry
+        self._catch_up = catch_up
         self._adopt = adopt
         self._control = control
 
     def __call__(self, scope: Scope, receive: Receive) -> Handled:
         """Handle a call."""
         if match := _REVISION.fullmatch(scope["path"]):
-            return partial(self._acknowledge, int(match[1]))
+            return partial(_acknowledge, partial(self._adopt, int(match[1])))
         if scope["path"] == ALIVE:
             return ready_response(204)
+        if scope["path"] == NEWEST:
+            return partial(_acknowledge, self._has_caught_up)
         if is_for_control(scope):
             return partial(self._serve_control, scope, receive)
         return self._serve_upload(scope, receive)
@@ -62,9 +72,14 @@ class ReplicaEndpoints:
         except OCIError as error:
             await complete(error_response(error), send)
 
-    async def _acknowledge(self, revision: int, send: Send) -> None:
-        try:
-            response = ready_response(204 if await self._adopt(revision) else 409)
-        except Exception as error:  # noqa: BLE001 - every error becomes a response
-            response = error_response(as_oci_error(error))
-        await complete(response, send)
+    async def _has_caught_up(self) -> bool:
+        await self._catch_up()
+        return True
+
+
+async def _acknowledge(has_followed: Callable[[], Awaitable[bool]], send: Send) -> None:
+    try:
+        response = ready_response(204 if await has_followed() else 409)
+    except Exception as error:  # noqa: BLE001 - every error becomes a response
+        response = error_response(as_oci_error(error))
+    await complete(response, send)

@@ -8,8 +8,9 @@ from brokenreg.config.fleet import Network
 from brokenreg.fleet.acknowledgements import Acknowledgements
 from brokenreg.fleet.calls import Calls
 from brokenreg.fleet.control_calls import ControlCalls, ServeControl
+from brokenreg.fleet.deliveries import Deliveries
 from brokenreg.fleet.directory import Directory, Replica
-from brokenreg.fleet.endpoints import REVISION, Adopt, ReplicaEndpoints
+from brokenreg.fleet.endpoints import REVISION, Adopt, CatchUp, ReplicaEndpoints
 from brokenreg.fleet.errors import NameTakenError, ReplicaError
 from brokenreg.fleet.reception import CallReceiver
 from brokenreg.fleet.signing import CallSigner
@@ -35,10 +36,12 @@ class Fleet:
         self._silence = SilenceWatch(Calls(self._signer, network))
         self.control = ControlCalls(own.name, directory, self.calls)
         self.acknowledgements = Acknowledgements(own.name, directory, self.calls)
+        self.deliveries = Deliveries(self.acknowledgements)
 
     async def close(self) -> None:
         """End all calls."""
         await self._silence.close()
+        await self.deliveries.close()
         await self.calls.close()
 
     async def claim(self, claimed: str) -> bool:
@@ -61,9 +64,11 @@ class Fleet:
         """Return the registry, but requests for the upload sessions of other replicas are forwarded."""
         return UploadForwarder(registry, self.own.name, self.directory, self.calls, self._silence)
 
-    def receiving(self, registry: Handler, adopt: Adopt, control: ServeControl) -> Handler:
+    def receiving(self, registry: Handler, catch_up: CatchUp, adopt: Adopt, control: ServeControl) -> Handler:
         """Return a handler for the calls of other replicas, which use `registry` without rules or login.
 
-        `adopt` catches up with shared states, and `control` is the control API without its guard.
+        `catch_up` is that of the index, `adopt` that of shared states, and `control` is the control API
+        without its guard.
         """
-        return CallReceiver(ReplicaEndpoints(registry, adopt, control), self._signer, self._network)
+        endpoints = ReplicaEndpoints(registry, catch_up, adopt, control)
+        return CallReceiver(endpoints, self._signer, self._network)

@@ -114,6 +114,7 @@ async def delete_blob(request: RegistryRequest) -> Response:
     request.check_writable()
     if not await request.store.index.unlink_blobs(request.key, [request.target.digest]):
         raise _unknown(request)
+    await request.deliver()
     return ready_response(202)
 
 

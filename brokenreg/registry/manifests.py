@@ -64,7 +64,10 @@ async def put_manifest(request: RegistryRequest) -> Response:
     digests = _announced_digests(request)
     manifest = await asyncio.to_thread(_parse, request, body, digests)  # long ones take up to 0.2 s
     await _link_cached_blobs(request, manifest)
+    replaces = _replaces(request, manifest, tags)
     await request.store.index.put_manifest(request.key, manifest, body, tags)
+    if replaces:
+        await request.deliver()
     headers = [
         ("location", request.location("manifests", manifest.digest)),
         ("docker-content-digest", str(manifest.digest)),
@@ -86,6 +89,7 @@ async def delete_manifest(request: RegistryRequest) -> Response:
         found = await request.store.index.delete_tag(request.key, reference)
     if not found:
         raise _unknown(request)
+    await request.deliver()
     return ready_response(202)
 
 
@@ -124,6 +128,18 @@ def _head(digest: Digest, kind: str, status: int, length: int) -> ReadyResponse:
     if status != 304:
         headers.append(("content-length", str(length)))
     return ready_response(status, headers)
+
+
+def _replaces(request: RegistryRequest, manifest: Manifest, tags: list[str]) -> bool:
+    """Return whether other processes may still serve what a push replaces.
+
+    That is another manifest with one of the tags, or the same bytes with another media type.
+    """
+    repository, digest = request.repository, manifest.digest
+    if repository is None:
+        return False
+    is_tagged_anew = any(repository.tags.get(tag, digest) != digest for tag in tags)
+    return is_tagged_anew or repository.manifests.get(digest, manifest) != manifest
 
 
 async def _link_cached_blobs(request: RegistryRequest, manifest: Manifest) -> None:

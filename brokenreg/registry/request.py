@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +28,13 @@ from brokenreg.wording import counted
 Result = TypeVar("Result")
 
 
+Deliver = Callable[[], Awaitable[None]]
+
+
+async def alone() -> None:
+    """Wait for no other process."""
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogSettings:
     """The predecessor's settings V2_CATALOG_DELAY (in seconds) and V2_CATALOG_NUM_REPOS."""
@@ -45,6 +52,8 @@ class Services:
     catalog: CatalogSettings
     tokens: TokenService
     proxy: Proxy
+    deliver: Deliver = alone
+    """Waits until all processes serve what this one has deleted or replaced."""
 
 
 class RegistryRequest:
@@ -56,6 +65,7 @@ class RegistryRequest:
         self.catalog = services.catalog
         self.tokens = services.tokens
         self.proxy = services.proxy
+        self.deliver = services.deliver
         self.scope = scope
         self.method: str = scope["method"]
         self.target = target_of(scope)

@@ -1,7 +1,6 @@
 """The tests of the registry again, with each request at another of three replicas.
 
-The replicas have one PostgreSQL database and one object store. The tests of manifests and tags are left out,
-because they move tags, and another replica may serve the old manifest for a moment.
+The replicas have one PostgreSQL database and one object store.
 """
 
 from __future__ import annotations
@@ -17,7 +16,10 @@ from tests.fleet.fleets import Fleet, new_fleet
 from tests.postgresql import PostgreSQLServer
 from tests.registry.test_blobs import *  # noqa: F403
 from tests.registry.test_blobs import _pushed as _pushed  # a fixture that pushes what its tests read
+from tests.registry.test_manifests import *  # noqa: F403
 from tests.registry.test_referrers import *  # noqa: F403
+from tests.registry.test_tags import *  # noqa: F403
+from tests.registry.test_tags import _pushed as _tagged  # noqa: F401 - the same for tags
 from tests.registry.test_uploads import *  # noqa: F403
 from tests.server import Brokenreg
 from tests.storage.object_stores import environment, s3_server
@@ -40,6 +42,7 @@ def balanced_fleet(postgresql: PostgreSQLServer, tmp_path_factory: pytest.TempPa
     with s3_server() as s3, pytest.MonkeyPatch.context() as patch:
         for name, value in environment(s3.port).items():
             patch.setenv(name, value)
+        patch.setattr("brokenreg.fleet.acknowledgements.PATIENCE", 30)
         with new_fleet(postgresql, tmp_path_factory.mktemp("balanced")) as fleet:
             yield fleet
 
@@ -68,6 +71,5 @@ async def http(replicas: list[Brokenreg]) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-# Tests that are about one replica: it holds a response, has the file of a session, or is asked for a blob
-# that another replica has deleted a moment before.
-del test_a_held_response_does_not_hold_its_session, test_cancel, test_delete  # noqa: F821 - imported above
+# Tests that are about one replica: it holds a response, or has the file of a session.
+del test_a_held_response_does_not_hold_its_session, test_cancel  # noqa: F821 - imported above
