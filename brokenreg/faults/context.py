@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import TypeVar
 
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.faults.response_head import Head
+from brokenreg.faults.rule_memory import RuleMemory
 from brokenreg.gate.passage import Passage
 from brokenreg.http.asgi import (
     CUT,
@@ -31,24 +30,6 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.timeline_events import FaultDelay, FaultHadNoEffect, FaultNote
 from brokenreg.wire.stream import Stream, stream_of
 
-Remembered = TypeVar("Remembered")
-
-
-class RuleMemory:
-    """What the faults of one rule remember between exchanges: one object per class."""
-
-    def __init__(self, since: float | None = None) -> None:
-        self.since = time.time() if since is None else since
-        """When the rule took effect, in seconds since the epoch."""
-        self._objects: dict[type[object], object] = {}
-
-    def get(self, kind: type[Remembered]) -> Remembered:
-        """Return the object of that class; create it when it is first needed."""
-        found = self._objects.get(kind)
-        if not isinstance(found, kind):
-            found = self._objects[kind] = kind()
-        return found
-
 
 @dataclass(slots=True)
 class FaultContext:
@@ -67,7 +48,7 @@ class FaultContext:
     passage: Passage
     registry_view: RegistryView
     memory: RuleMemory
-    """What the faults of the rule remember; a fault calls `memory.get` with a class of its own."""
+    """What the faults of the rule remember."""
     draw: int
     note_no_effect: Callable[[], None]
     """Reports to the rule that the fault has no effect."""
@@ -121,6 +102,16 @@ class FaultContext:
             await self.send(message)
 
         await self.forward(send, scope=scope, receive=receive)
+
+    async def forward_noting(self, note: Callable[[Head], Awaitable[None]]) -> None:
+        """Let the registry respond, and call `note` before the client gets the status and headers."""
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await note(Head(message))
+            await self.send(message)
+
+        await self.forward(send)
 
     async def fetch(self, *, scope: Scope | None = None) -> tuple[Head, bytes]:
         """Return the registry's response instead of sending it; only for documents, which fit in memory.

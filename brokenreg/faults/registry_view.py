@@ -11,8 +11,10 @@ from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.proxy.routes import Naming
 from brokenreg.registry.auth.access import AccessCheck, PublicAddress
+from brokenreg.registry.responses import as_oci_error
 from brokenreg.second_origin.origin import SecondOrigin
 from brokenreg.storage import Store
+from brokenreg.storage.errors import StorageError
 from brokenreg.storage.records import Repository
 from brokenreg.traffic.exchange import Exchange, UpstreamTrace
 
@@ -97,6 +99,16 @@ class RegistryView:
         """
         repository = self._store.index.repositories.get(target.key)
         return None if repository is None else repository.links.get(target.digest)
+
+    async def pushed_digest(self, target: Target) -> Digest | None:
+        """Return the digest of a manifest that was pushed, by whichever process. Raise `OCIError`."""
+        try:
+            await self._store.index.catch_up()
+        except StorageError as error:
+            raise as_oci_error(error) from None
+        repository = self._store.index.repositories.get(target.key)
+        manifest = None if repository is None else repository.resolve(target.reference)
+        return None if manifest is None else manifest.digest
 
     def another_blob(self, target: Target) -> Digest | None:
         """Return another blob of the same repository; None if it has no other, or not the target."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from brokenreg.faults.catalogue import Fault
-from brokenreg.faults.context import RuleMemory
+from brokenreg.faults.rule_memory import LocalMemory
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.counters import Count, Counts, draw_of
 from brokenreg.rules.rule import Rule
@@ -46,13 +46,14 @@ class ActiveRule:
         since: float | None = None,
         *,
         is_required: bool = False,
+        identity: str = "",
     ) -> None:
         self.rule = rule
         self.id = rule_id
         self.source = source
         self.since = time.time() if since is None else since
         """When the rule took effect, in seconds since the epoch."""
-        self.memory = RuleMemory(self.since)
+        self.memory = LocalMemory(self.since)
         self.is_required = is_required
         """Whether the rule is of a scenario, and not optional."""
         self.is_awaited = False
@@ -61,6 +62,10 @@ class ActiveRule:
         """The rule in `after`; None without `after`, or if that rule was removed."""
         self.matched = 0
         self.applied = 0
+        self.identity = identity or f"{rule_id} {self.since!r}"
+        """What tells this rule from all others, at all replicas."""
+        self.shared_behind: int | None = None
+        """The value of `behind` in a fleet, where the database has the counts; None elsewhere."""
         self._predicates: list[tuple[Mismatch, Predicate]] = rule.match.predicates()
         self._endpoints = rule.endpoints()
         self._counts = Counts(rule.per)
@@ -71,20 +76,23 @@ class ActiveRule:
         return self.rule.name or (f"rule {self.id}" if self.id else self.source)
 
     @property
-    def identity(self) -> str:
-        """Return what tells this rule from all others, at all replicas."""
-        return f"{self.id} {self.since!r}"
-
-    @property
     def counts_decide(self) -> bool:
         """Return whether it depends on counts whether this or another rule is applied."""
         rule = self.rule
         is_limited = rule.skip > 0 or rule.times is not None or rule.probability < 1
         return is_limited or rule.match.attempt is not None or rule.after is not None or self.is_awaited
 
+    @property
+    def needs_attempt(self) -> bool:
+        """Return whether the number of the attempt decides: by itself, or because the draw depends on it."""
+        return self.rule.match.attempt is not None or self.rule.probability < 1
+
     def count_key(self, exchange: Exchange) -> str:
-        """Return the key of the count that an exchange belongs to."""
-        return self._counts.key(exchange)
+        """Return the key of the count that an exchange belongs to.
+
+        That of a rule in an image path is never empty: clients choose paths, so old counts are removed.
+        """
+        return self._counts.key(exchange) or ("" if self.id else "path")
 
     @cached_property
     def evaluated(self) -> EvaluatedRule:
@@ -112,6 +120,8 @@ class ActiveRule:
         rule = self.rule
         if rule.times is None or rule.per == "rule" or rule.probability < 1:
             return 0
+        if self.shared_behind is not None:
+            return self.shared_behind
         return self._counts.applied_less_often(rule.times, rule.skip)
 
     @property

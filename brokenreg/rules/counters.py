@@ -78,8 +78,7 @@ class Attempts:
 
     def count(self, exchange: Exchange, client: str = "") -> int:
         """Count a request, and return its number, from 1; `client` is whose requests are counted together."""
-        target, counts = exchange.target, self._counts
-        key = (target.namespace, client, *target.faults, *_requested(exchange))
+        key, counts = self.key(exchange, client), self._counts
         if max(map(len, key)) > MAX_KEY:
             key = tuple(map(shorten, key))
         attempt = counts[key] = counts.get(key, 0) + 1
@@ -87,6 +86,12 @@ class Attempts:
         if len(counts) > MAX_COUNTERS:
             counts.popitem(last=False)
         return attempt
+
+    @staticmethod
+    def key(exchange: Exchange, client: str = "") -> tuple[str, ...]:
+        """Return what the requests have in common that are counted together."""
+        target = exchange.target
+        return (target.namespace, client, *target.faults, *_requested(exchange))
 
     def forget(self, namespace: str) -> None:
         """Forget the counts of a namespace, so that they start again from 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from brokenreg.faults.catalogue import Fault
@@ -99,21 +100,26 @@ class Injector:
             try:
                 is_special = target.faults or target.is_reserved
                 path_rules = self._paths.rules(target, exchange.method) if is_special else ()
-                if self._shared is None or not self._shared.decides(exchange):
-                    hits = self._rules.evaluate(exchange, path_rules)
-                elif not (hits := self._rules.evaluate_path(exchange, path_rules)):
-                    return partial(self._inject_counted, self._shared, exchange, scope, receive)
+                if self._shared is not None and self._shared.decides(exchange, path_rules):
+                    evaluate = partial(self._shared.evaluate, exchange, path_rules)
+                    return partial(self._inject_counted, evaluate, exchange, scope, receive)
+                hits = self._rules.evaluate(exchange, path_rules)
             except OCIError as error:  # an invalid path
                 return error_response(error)
         handler = self._with_faults(exchange, hits) if hits else self._handler
         return handler(scope, receive)
 
     async def _inject_counted(
-        self, shared: SharedEvaluation, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self,
+        evaluate: Callable[[], Awaitable[list[RuleHit]]],
+        exchange: Exchange,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
-        """Evaluate rules with the counts of the fleet, and let the registry respond within the faults."""
+        """Wait for the counts of the fleet, and let the registry respond within the faults."""
         try:
-            hits = await shared.evaluate(exchange)
+            hits = await evaluate()
         except StorageError as error:
             await respond_error(send, as_oci_error(error))
         else:
@@ -145,11 +151,14 @@ class Injector:
                     handler=handler,
                     passage=self._gate.passage_of(hit.exchange),
                     registry_view=self._registry_view,
-                    memory=hit.active.memory,
+                    memory=hit.active.memory if self._shared is None else self._shared.memory(hit.active),
                     draw=hit.draw,
                     note_no_effect=hit.note_no_effect,
                 )
-                await fault.apply(context)
+                try:
+                    await fault.apply(context)
+                except OCIError as error:  # what the fault remembers cannot be reached
+                    await respond_error(send, error)
 
             return respond
 

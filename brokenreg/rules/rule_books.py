@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cachetools import LRUCache
-
+from brokenreg.rules.active_paths import ActivePaths
 from brokenreg.rules.active_rule import ActiveRule, RuleHit, places_of
 from brokenreg.rules.book_state import BookState
-from brokenreg.rules.counters import Attempts, client_of, shorten
 from brokenreg.rules.path_rules import PathRule
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_book import RuleBook
@@ -20,9 +18,6 @@ from brokenreg.traffic.log import ExchangeEvent
 from brokenreg.traffic.matching import Positions
 from brokenreg.traffic.rule_outcome import EvaluatedRule
 from brokenreg.wording import counted
-
-_MAX_PATHS = 4096
-"""Maximum number of paths whose rules keep their counters."""
 
 MAX_NAMESPACES = 1000
 """Maximum number of namespaces with rules. Namespaces without rules are not limited."""
@@ -43,11 +38,14 @@ class RuleBooks:
         self.positions = positions
         self._ids = RuleIds()
         self._books: dict[str, RuleBook] = {}
-        self._paths: LRUCache[tuple[str, str, str], ActiveRule] = LRUCache(_MAX_PATHS)
-        self._attempts = Attempts()
+        self.paths = ActivePaths(positions)
         self._switched_off: frozenset[tuple[str, int]] = frozenset()
         """The rules that `switch_all` disabled, by namespace and id."""
-        self.reset("")
+        self._load_initial()
+
+    def _load_initial(self) -> None:
+        for sourced in self._initial:
+            self.book("").load(sourced)
 
     def book(self, namespace: str) -> RuleBook:
         """Return the book of a namespace, to change it. Do not keep it across an await: a reset replaces it.
@@ -77,20 +75,24 @@ class RuleBooks:
 
     def evaluate(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[RuleHit]:
         """Return the hits of the path rules, which combine; if there are none, the hit of a rule."""
-        hits = self.evaluate_path(exchange, path_rules)
-        book = self._books.get(exchange.target.namespace)
-        if hits or book is None:
+        namespace = exchange.target.namespace
+        if path_rules and (hits := self.paths.evaluate(exchange, path_rules, self.seed_of(namespace))):
             return hits
-        hit = book.evaluate(exchange)
+        book = self._books.get(namespace)
+        hit = None if book is None else book.evaluate(exchange)
         return [hit] if hit is not None else []
+
+    def seed_of(self, namespace: str) -> int:
+        """Return the seed of the draws in a namespace."""
+        book = self._books.get(namespace)
+        return self._seed if book is None else book.seed
 
     def find(self, namespace: str, rule: EvaluatedRule) -> ActiveRule | None:
         """Return the rule of an outcome with its counters; None if it was removed or replaced."""
         book = self._books.get(namespace)
         if book is not None and rule.id:
             return active if (active := book.get(rule.id)) and active.evaluated is rule else None
-        found = (active for key, active in self._paths.items() if key[:2] == (namespace, rule.source))
-        return next((active for active in found if active.evaluated is rule), None)
+        return self.paths.find(namespace, rule)
 
     def __len__(self) -> int:
         """Return the number of rules in all namespaces."""
@@ -191,70 +193,10 @@ class RuleBooks:
         """Restore the rules that a namespace had at startup, with new counters."""
         if (book := self._books.pop(namespace, None)) is not None:
             book.clear()  # for code that still holds a reference to it
-        self._attempts.forget(namespace)
         if not namespace:
-            for sourced in self._initial:
-                self.book("").load(sourced)
-        for key in [key for key in self._paths if key[0] == namespace]:
-            del self._paths[key]
+            self._load_initial()
+        self.paths.reset(namespace)
 
     def layers_of(self, exchange: Exchange) -> list[int]:
         """Return the positions of the requested layer in its manifests, from 1."""
         return sorted(set(places_of(exchange, self.positions)()))
-
-    def evaluate_path(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[RuleHit]:
-        """Return the hits of the path rules, which combine."""
-        if not path_rules:
-            return []
-        hits = []
-        book = self._books.get(exchange.target.namespace)
-        seed = self._seed if book is None else book.seed
-        has_profile = any(each.profile for each in path_rules)
-        attempt = self._attempts.count(exchange, _client(exchange) if has_profile else "")
-        places = places_of(exchange, self.positions)
-        applied: set[str] = set()
-        for path_rule in path_rules:
-            rule = path_rule.rule
-            if exchange.target.endpoint not in rule.endpoints() or not rule.applies_to(exchange.method):
-                continue
-            if path_rule.profile in applied:
-                continue
-            active = self._path_rule(exchange, path_rule, path_rules)
-            if not active.may_match(exchange):
-                continue
-            hit = active.evaluate(exchange, seed, path_rule.path, attempt, places)
-            if hit is None:
-                continue
-            hits.append(hit)
-            if path_rule.profile:
-                applied.add(path_rule.profile)
-            if any(fault.is_final for fault in hit.faults):
-                break  # the faults inside it are never reached
-        return hits
-
-    def _path_rule(
-        self, exchange: Exchange, path_rule: PathRule, path_rules: Sequence[PathRule]
-    ) -> ActiveRule:
-        """Return the active rule of a path; its counters continue if the path was requested recently.
-
-        The rules of a profile count each client separately.
-        """
-        client = _client(exchange) if path_rule.profile else ""
-        key = exchange.target.namespace, path_rule.path, client
-        active = self._paths.get(key)
-        if active is None:
-            active = self._paths[key] = ActiveRule(path_rule.rule, 0, path_rule.path)
-        if path_rule.rule.after is not None:
-            active.awaited = next(
-                (
-                    self._path_rule(exchange, other, ())
-                    for other in path_rules
-                    if (other.profile, other.rule.name) == (path_rule.profile, path_rule.rule.after)
-                ),
-                None,
-            )
-        return active
-
-
-def _client(exchange: Exchange) -> str:
-    return shorten(client_of(exchange))

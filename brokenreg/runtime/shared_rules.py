@@ -107,7 +107,8 @@ class SharedRules:
 
     def note_change(self) -> None:
         """Publish soon what was changed without `change`: by a panel, or at this moment."""
-        if not self._is_changing and any(map(self._is_dirty, self._names())):
+        has_changed = any(map(self._is_dirty, self._names())) or self.evaluation.has_reset_paths
+        if has_changed and not self._is_changing:
             task = asyncio.create_task(self._publish_later())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -168,6 +169,7 @@ class SharedRules:
             raise
 
     async def _publish(self) -> int:
+        await self.evaluation.forget_reset_paths()
         versions = {name: self._version(name) for name in self._names() if self._is_dirty(name)}
         known = {name: self._index.states.get(name) for name in versions}
         publications = []

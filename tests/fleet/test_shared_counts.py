@@ -103,6 +103,23 @@ def test_a_rule_without_effect_is_not_counted(three: list[Brokenreg]) -> None:
     assert httpx.get(f"{three[1].control}{path}").json()["matched"] == 3
 
 
+def test_the_verdict_of_a_rule_that_counts_separately(three: list[Brokenreg]) -> None:
+    """It is met once the rule was applied to each repository as often as it says, at whichever replicas."""
+    scenario = {"rules": [{"name": "twice", "fault": ERROR, "times": 2, "per": "repository"}]}
+    assert httpx.put(f"{three[0].control}/v1/scenario", json=scenario).status_code == 200
+
+    def verdicts() -> set[tuple[bool, str]]:
+        own = [httpx.get(f"{each.control}/v1/expectations").json()[0] for each in three]
+        (of_all,) = httpx.get(f"{three[0].control}/v1/expectations", params={"replica": "*"}).json()
+        return {(each["met"], each["got"]) for each in (*own, of_all)}
+
+    statuses(three, 3, "team/app/manifests/v1")
+    statuses(three, 1, "team/other/manifests/v1")
+    assert verdicts() == {(False, "3: fewer than 2 for 1 repository")}
+    statuses(three[1:], 1, "team/other/manifests/v1")
+    assert verdicts() == {(True, "4")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("run", range(3))
 def test_twice_is_twice_in_all(three: list[Brokenreg], run: int) -> None:
@@ -123,11 +140,18 @@ def test_rules_when_the_database_is_down(tmp_path: Path) -> None:
         replicas = [fleet.thread(name) for name in "ab"]
         add(replicas[0], {"match": {"endpoint": "ping"}, "times": 2})
         add(replicas[0], {"match": {"endpoint": "catalog"}})
+        add(replicas[0], {"match": {"endpoint": "tags"}, "fault": {"type": "rate-limit", "quota": 1}})
+        counted = (
+            "",
+            "broken/with/error_status-418_times-1/broken/random/manifests/layers-1_size-10",
+            "team/app/tags/list",
+        )
         server.stop()
         for each in replicas:
-            response = httpx.get(f"{each.url}/v2/", timeout=30)
-            assert response.status_code == 503
-            assert response.json()["errors"][0]["code"] == "UNAVAILABLE"
+            for path in counted:
+                response = httpx.get(f"{each.url}/v2/{path}", timeout=30)
+                assert response.status_code == 503
+                assert response.json()["errors"][0]["code"] == "UNAVAILABLE"
             assert httpx.get(f"{each.url}/v2/_catalog").status_code == 418
         server.start()
         eventually(lambda: httpx.get(f"{replicas[0].url}/v2/", timeout=30).status_code == 418)

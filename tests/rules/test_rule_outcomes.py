@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from brokenreg.faults.context import RuleMemory
 from brokenreg.oci.target import parse_target
 from brokenreg.rules.path_rules import PathRule
 from brokenreg.rules.rule import rule_of
@@ -77,18 +75,6 @@ def test_the_rule_of_a_path_is_found_until_a_reset() -> None:
     assert rules.find("", hit.outcome.rule) is hit.active
     rules.reset("")
     assert rules.find("", hit.outcome.rule) is None
-
-
-def test_a_rule_remembers_one_object_of_each_class() -> None:
-    class Numbers(list[int]):
-        pass
-
-    memory = RuleMemory()
-    memory.get(Numbers).append(1)
-    memory.get(Counter)["a"] += 1
-    assert memory.get(Numbers) == [1]
-    assert memory.get(Counter) == {"a": 1}
-    assert RuleMemory().get(Numbers) == []
 
 
 def test_of_a_profile_in_a_path_only_the_first_rule_that_matches_is_applied() -> None:

@@ -40,8 +40,8 @@ the form in the panel, JSON Schema, docs/reference/faults.md and the constructor
   `context.forward_changed` changes status and headers, a `ResponseFilter` also the body, and `context.fetch`
   returns a whole document. If an exchange has several faults, they wrap each other, and `context.handler` is
   the next one.
-- Use `context.random` for random numbers. To remember something between exchanges, declare a class of bounded
-  size for it and call `context.memory.get`.
+- Use `context.random` for random numbers. To count something between exchanges, use `context.memory`, whose
+  counts all replicas of a fleet share. Only faults that call it cost a request to the database there.
 - The fault also gets responses to HEAD. If it needs a body, set `methods`, or return `ends_before(...)` of
   `parameters.py` from `no_effect_reason`. `ends_before` does not check for 204 and 304.
 - Protocol `http/1.1` includes HTTP/1.0: check `exchange.http_version` where chunks or keep-alive matter.

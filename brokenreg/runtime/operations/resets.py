@@ -20,6 +20,8 @@ class ResetOperations(ExchangeOperations, HoldingOperations):
         is_all = namespace == ALL_NAMESPACES
         for each in runtime.rules.namespaces() if is_all else [namespace]:
             runtime.rules.reset(each)
+        if is_all:
+            runtime.rules.paths.reset_all()
         for each in runtime.trap.namespaces() if is_all else [namespace]:
             runtime.trap.reset(each)
         if is_all or not namespace:

@@ -1,33 +1,17 @@
-"""Counts in the database that several processes increase, and that decide whether a rule is applied.
-
-Counting has a thread and a connection of its own, because it must not wait for those who change the index.
-All counts that wait are increased in one transaction.
-"""
+"""Counts in the database that several processes increase, and that decide what a rule or its fault does."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import queue
-import threading
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from brokenreg.storage.database import Connection, Engine
-from brokenreg.storage.database.batch import next_batch
-from brokenreg.storage.errors import DatabaseUnreachableError, StorageClosedError
+from brokenreg.storage.shared.counting_thread import CountingThread
 
-_T = TypeVar("_T")
-
-_MAX_BATCH = 256
 _UNLIMITED = 2**62
 _RETENTION = 24 * 3600.0
-"""Seconds after which an unused count of a client, repository, reference or request is forgotten."""
-
-_HOUSEKEEPING = 600.0
-"""Seconds between two deletions of such counts."""
+"""Seconds after which an unused count of a client, repository, reference, path or request is forgotten."""
 
 _IS_APPLIED = "rule_counts.matched >= ? AND rule_counts.applied < ? AND ? = 1"
 _COUNT = f"""
@@ -40,9 +24,31 @@ ON CONFLICT (rule, key) DO UPDATE SET
 RETURNING matched, applied, is_applied
 """  # noqa: S608 - no values
 _UNDO = "UPDATE rule_counts SET applied = applied - 1 WHERE rule = ? AND key = ? AND applied > 0"
-_TOTALS = "SELECT sum(matched), sum(applied) FROM rule_counts WHERE rule = ?"
+_TOTALS = """
+SELECT sum(matched), sum(applied), sum(CASE WHEN matched > ? AND applied < ? THEN 1 ELSE 0 END)
+FROM rule_counts WHERE rule = ?
+"""
 _FORGET = "DELETE FROM rule_counts WHERE rule = ?"
+_FORGET_BEGINNING = "DELETE FROM rule_counts WHERE substr(rule, 1, ?) = ?"
 _FORGET_OLD = "DELETE FROM rule_counts WHERE used < ? AND key <> ''"
+
+# Counts of faults are in the same table: `used` is when a count ends, or when it began if it has no end.
+_ADD = """
+INSERT INTO rule_counts (rule, key, matched, applied, is_applied, used) VALUES (?, ?, ?, 0, 0, ?)
+ON CONFLICT (rule, key) DO UPDATE SET
+    matched = CASE WHEN rule_counts.used <= ? THEN ? ELSE rule_counts.matched + ? END,
+    used = CASE WHEN rule_counts.used <= ? THEN excluded.used ELSE rule_counts.used END
+RETURNING matched, used
+"""
+_ADD_TO_EXISTING = (
+    "UPDATE rule_counts SET matched = matched + ? WHERE rule = ? AND key = ? RETURNING matched, used"
+)
+_BEGIN = """
+INSERT INTO rule_counts (rule, key, matched, applied, is_applied, used) VALUES (?, ?, 0, 0, 0, ?)
+ON CONFLICT (rule, key) DO UPDATE SET matched = 0, used = excluded.used
+"""
+_NEVER = -1.0
+"""A time before which no count ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +60,28 @@ class Counted:
     is_applied: bool
 
 
-@dataclass(slots=True)
-class _Job:
-    order: tuple[str, str]
-    work: Callable[[Connection], Any]
-    future: asyncio.Future[Any]
-    result: Any = field(default=None)
-    error: Exception | None = field(default=None)
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The `skip` and `times` of a rule."""
+
+    skip: int
+    times: int | None
 
 
-class Counting:
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The counts of a rule for all keys, and the number of keys past its `skip` that have `times` left."""
+
+    matched: int
+    applied: int
+    behind: int
+
+
+class Counting(CountingThread):
     """Increases counts. Call `close` when done. Each method raises `StorageError`."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._connection: Connection | None = None
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._loop = asyncio.get_running_loop()
-        self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._is_closed = False
-        self._next_housekeeping = 0.0
-        self._thread = threading.Thread(target=self._run, name="brokenreg-counting", daemon=True)
-        self._thread.start()
+        super().__init__(engine, _forget_old)
 
     async def count(
         self, rule: str, key: str, *, skip: int = 0, times: int | None = None, is_drawn: bool = True
@@ -90,7 +96,7 @@ class Counting:
             ((matched, applied, is_applied),) = connection.execute(_COUNT, parameters).fetchall()
             return Counted(matched, applied, bool(is_applied))
 
-        return await self._done((rule, key), work)
+        return await self.run((rule, key), work)
 
     async def undo(self, rule: str, key: str) -> None:
         """Count a match as not applied after all."""
@@ -98,18 +104,52 @@ class Counting:
         def work(connection: Connection) -> None:
             connection.execute(_UNDO, (rule, key))
 
-        await self._done((rule, key), work)
+        await self.run((rule, key), work)
 
-    async def totals(self, rules: Collection[str]) -> Mapping[str, tuple[int, int]]:
-        """Return how often these rules matched and were applied, by whichever process, for all keys."""
+    async def add(
+        self, rule: str, key: str, amount: int, *, first: int | None, lasts: float | None
+    ) -> tuple[int, float] | None:
+        """Add to a count of a fault. Return it, and the seconds since it began.
 
-        def work(connection: Connection) -> Mapping[str, tuple[int, int]]:
-            found = {rule: connection.execute(_TOTALS, (rule,)).fetchone() for rule in rules}
-            return {
-                rule: (int(matched or 0), int(applied or 0)) for rule, (matched, applied) in found.items()
-            }
+        A missing count begins with `first`; if that is None, nothing is counted, and the result is None. A
+        count that has lasted `lasts` seconds begins again with 0.
+        """
+        now = time.time()
+        end, limit = (now, _NEVER) if lasts is None else (now + lasts, now)
 
-        return await self._done(("", ""), work) if rules else {}
+        def work(connection: Connection) -> tuple[int, float] | None:
+            if first is None:
+                found = connection.execute(_ADD_TO_EXISTING, (amount, rule, key)).fetchall()
+            else:
+                parameters = (rule, key, first + amount, end, limit, amount, amount, limit)
+                found = connection.execute(_ADD, parameters).fetchall()
+            for count, used in found:
+                return count, max(0.0, now - used + (lasts or 0.0))
+            return None
+
+        return await self.run((rule, key), work)
+
+    async def begin(self, rule: str, key: str) -> None:
+        """Let a count of a fault begin now, with 0."""
+        parameters = (rule, key, time.time())
+
+        def work(connection: Connection) -> None:
+            connection.execute(_BEGIN, parameters)
+
+        await self.run((rule, key), work)
+
+    async def totals(self, rules: Mapping[str, Limits]) -> Mapping[str, Totals]:
+        """Return the counts of these rules, by whichever process, for all keys."""
+
+        def work(connection: Connection) -> Mapping[str, Totals]:
+            found = {}
+            for rule, limits in rules.items():
+                parameters = (limits.skip, limits.times or 0, rule)
+                row = connection.execute(_TOTALS, parameters).fetchone()
+                found[rule] = Totals(*(int(each or 0) for each in row))
+            return found
+
+        return await self.run(("", ""), work) if rules else {}
 
     async def forget(self, rules: Collection[str]) -> None:
         """Forget the counts of rules that were removed."""
@@ -119,83 +159,16 @@ class Counting:
                 connection.execute(_FORGET, (rule,))
 
         if rules:
-            await self._done(("", ""), work)
+            await self.run(("", ""), work)
 
-    async def close(self) -> None:
-        """Finish what waits, then close the connection."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._jobs.put(None)
-        await asyncio.shield(self._ended)
+    async def forget_beginning(self, prefix: str) -> None:
+        """Forget the counts of all rules whose identity begins with `prefix`."""
 
-    async def _done(self, order: tuple[str, str], work: Callable[[Connection], _T]) -> _T:
-        if self._is_closed:
-            raise StorageClosedError
-        job = _Job(order, work, self._loop.create_future())
-        self._jobs.put(job)
-        result: _T = await job.future
-        return result
+        def work(connection: Connection) -> None:
+            connection.execute(_FORGET_BEGINNING, (len(prefix), prefix))
 
-    def _run(self) -> None:
-        is_last = False
-        while not is_last:
-            batch, is_last = next_batch(self._jobs, _MAX_BATCH)
-            if batch:
-                self._run_batch(batch)
-                self._loop.call_soon_threadsafe(_finish, batch)
-        self._disconnect()
-        self._loop.call_soon_threadsafe(self._ended.set_result, None)
-
-    def _run_batch(self, batch: list[_Job]) -> None:
-        """Run all jobs in one transaction, and again if the connection was lost before the commit.
-
-        They are sorted, so that two processes never wait for each other.
-        """
-        batch.sort(key=lambda job: job.order)
-        for is_last in (False, True):
-            is_committing = False
-            try:
-                connection = self._connected()
-                connection.execute("BEGIN")
-                for job in batch:
-                    job.result = job.work(connection)
-                self._keep_house(connection)
-                is_committing = True
-                connection.execute("COMMIT")
-            except Exception as error:  # noqa: BLE001 - passed to the callers that await the jobs
-                named = self._engine.named(error)
-                self._disconnect()
-                if is_last or is_committing or not isinstance(named, DatabaseUnreachableError):
-                    for job in batch:
-                        job.error = named
-                    return
-            else:
-                return
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        return self._connection
-
-    def _disconnect(self) -> None:
-        """Close the connection, which undoes what was not committed."""
-        if self._connection is not None:
-            with contextlib.suppress(Exception):
-                self._connection.close()
-            self._connection = None
-
-    def _keep_house(self, connection: Connection) -> None:
-        now = time.time()
-        if now >= self._next_housekeeping:
-            self._next_housekeeping = now + _HOUSEKEEPING
-            connection.execute(_FORGET_OLD, (now - _RETENTION,))
+        await self.run(("", ""), work)
 
 
-def _finish(batch: list[_Job]) -> None:
-    for job in batch:
-        if job.future.done():  # the caller was cancelled
-            continue
-        if job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.result)
+def _forget_old(connection: Connection) -> None:
+    connection.execute(_FORGET_OLD, (time.time() - _RETENTION,))

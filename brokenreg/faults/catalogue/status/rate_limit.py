@@ -6,7 +6,6 @@ import ipaddress
 import time
 from typing import Literal
 
-from cachetools import LRUCache
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import Fault
@@ -15,15 +14,6 @@ from brokenreg.faults.context import FaultContext
 from brokenreg.faults.response_head import Head
 from brokenreg.http.dates import http_date
 from brokenreg.oci.errors import ErrorCode, OCIError
-
-_MAX_CLIENTS = 10_000
-
-
-class _Windows(LRUCache[str, tuple[float, int]]):
-    """For each client, the start of its current window (monotonic clock) and the requests counted in it."""
-
-    def __init__(self) -> None:
-        super().__init__(_MAX_CLIENTS)
 
 
 class RateLimit(Fault):
@@ -79,15 +69,11 @@ class RateLimit(Fault):
         source = source_of(address) if self.headers == "docker-hub" else address
         client = source if self.by == "client" else ""
         is_counted = self.count_head or context.exchange.method != "HEAD"
-        now = time.monotonic()
-        windows = context.memory.get(_Windows)
-        began, used = windows.get(client, (now, self.used))
-        if now >= began + self.window:
-            began, used = now, 0
-        used += is_counted
-        windows[client] = began, used
+        key = f"window of {client}"
+        window = await context.memory.add(key, int(is_counted), first=self.used, lasts=self.window)
+        used = window.count
         if is_counted and used > self.quota:
-            await context.respond_error(self._refusal(began + self.window - now))
+            await context.respond_error(self._refusal(self.window - window.age))
             return
         context.no_effect(f"{used} of {self.quota} in this window" if is_counted else "HEAD is not counted")
 

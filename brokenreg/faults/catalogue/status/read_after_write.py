@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Collection
-from dataclasses import dataclass
 
-from cachetools import LRUCache
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import READS, Fault
@@ -15,28 +11,13 @@ from brokenreg.faults.catalogue.parameters import Duration
 from brokenreg.faults.catalogue.status.errors import unknown_code
 from brokenreg.faults.context import FaultContext
 from brokenreg.faults.response_head import Head
+from brokenreg.faults.rule_memory import FaultCount
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.matching import BLOBS, Match
 
-_MAX_PUSHES = 10_000
-_ALWAYS_VISIBLE = 2**62
-"""A number of reads after which every push is visible."""
-
-
-@dataclass(slots=True)
-class _Push:
-    """The time of a push (monotonic clock), and how often its content was requested since."""
-
-    at: float
-    reads: int = 0
-
-
-class _Pushes(LRUCache[tuple[str, str], _Push]):
-    """The most recent pushes, by repository and tag or digest."""
-
-    def __init__(self) -> None:
-        super().__init__(_MAX_PUSHES)
+_VISIBLE = 2**40
+"""The number with which the reads of a blob begin that was pushed before the rule was added."""
 
 
 class ReadAfterWrite(Fault):
@@ -68,40 +49,43 @@ class ReadAfterWrite(Fault):
         return super().conflict_reason(match, endpoints)
 
     async def apply(self, context: FaultContext) -> None:
-        pushes = context.memory.get(_Pushes)
-        target = context.exchange.target
         if context.exchange.method == "PUT":
-            await self._push(context, pushes)
+            context.no_effect("this is the push")
+            await context.forward_noting(lambda head: self._begin(context, head))
             return
-        push = pushes.get((target.repository, target.reference)) or self._push_of_blob(context, pushes)
-        if push is not None:
-            push.reads += 1
-            if push.reads <= self.reads or time.monotonic() < push.at + self.dur:
-                code = unknown_code(target.endpoint)
-                await context.respond_error(OCIError(404, code, "Pushed, but not visible yet"))
-                return
-        context.no_effect("nothing was pushed recently" if push is None else "the push is visible by now")
+        reads = await self._reads(context)
+        if reads is None:
+            context.no_effect("nothing was pushed recently")
+        elif reads.count <= self.reads or (reads.count < _VISIBLE and reads.age < self.dur):
+            code = unknown_code(context.exchange.target.endpoint)
+            await context.respond_error(OCIError(404, code, "Pushed, but not visible yet"))
+            return
+        else:
+            context.no_effect("the push is visible by now")
         await context.forward()
 
-    def _push_of_blob(self, context: FaultContext, pushes: _Pushes) -> _Push | None:
-        """Return the push of a blob that was pushed after the rule was added, when it is first requested."""
-        target = context.exchange.target
-        used = context.registry_view.used(target) if target.endpoint in BLOBS else None
-        if used is None:
+    async def _reads(self, context: FaultContext) -> FaultCount | None:
+        """Count a read, and return the reads since the push. None if nothing was pushed recently."""
+        target, memory = context.exchange.target, context.memory
+        if target.endpoint in BLOBS:
+            key = _reads_of(target.repository, target.reference)
+            used = context.registry_view.used(target)
+            if (reads := await memory.add_to_existing(key)) is not None or used is None:
+                return reads
+            return await memory.add(key, first=0 if used >= await memory.since() else _VISIBLE)
+        if await memory.add_to_existing(_reads_of(target.repository, target.reference), 0) is None:
             return None
-        is_new = used >= context.memory.since
-        push = _Push(time.monotonic()) if is_new else _Push(-math.inf, _ALWAYS_VISIBLE)
-        pushes[target.repository, target.reference] = push
-        return push
+        digest = await context.registry_view.pushed_digest(target)
+        return None if digest is None else await memory.add_to_existing(_reads_of(target.repository, digest))
 
-    async def _push(self, context: FaultContext, pushes: _Pushes) -> None:
-        repository, reference = context.exchange.target.repository, context.exchange.target.reference
+    async def _begin(self, context: FaultContext, head: Head) -> None:
+        """Let the reads of a manifest that was pushed begin, whether by its tag or by its digest."""
+        if head.status == 201:
+            target = context.exchange.target
+            for reference in {target.reference, head.get("docker-content-digest") or ""}:
+                await context.memory.begin(_reads_of(target.repository, reference))
 
-        def remember(head: Head) -> None:
-            if head.status == 201:
-                push = _Push(time.monotonic())
-                pushes[repository, reference] = push
-                pushes[repository, head.get("docker-content-digest") or ""] = push
 
-        context.no_effect("this is the push")
-        await context.forward_changed(remember)
+def _reads_of(repository: str, reference: str) -> str:
+    """Return the key of the reads of a blob or manifest. That of a tag only says that it was pushed."""
+    return f"reads of {repository}@{reference}"

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from cachetools import LRUCache
 from pydantic import Field
 
 from brokenreg.faults.catalogue.addresses import another_address
@@ -21,15 +20,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
 
 _SESSION = frozenset({"PATCH", "PUT", "GET", "DELETE"})
-_MAX_SESSIONS = 10_000
 _STATE = "_state"
-
-
-class _Steps(LRUCache[str, int]):
-    """The number of requests that each upload session has had."""
-
-    def __init__(self) -> None:
-        super().__init__(_MAX_SESSIONS)
 
 
 class UploadLost(Fault):
@@ -56,9 +47,8 @@ class UploadLost(Fault):
     once: bool = Field(False, description="whether only that request fails")
 
     async def apply(self, context: FaultContext) -> None:
-        steps = context.memory.get(_Steps)
-        session = context.exchange.target.reference
-        step = steps[session] = steps.get(session, 1) + 1
+        session = f"steps of {context.exchange.target.reference}"
+        step = (await context.memory.add(session, first=1)).count
         if step == self.step or (step > self.step and not self.once):
             await context.respond_error(
                 OCIError(404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"Session lost at step {step}, on purpose")
@@ -66,11 +56,11 @@ class UploadLost(Fault):
         else:
             context.no_effect(f"step {step} of the session")
 
-            def count(head: Head) -> None:
+            async def count(head: Head) -> None:
                 if head.status == 401:
-                    steps[session] = steps.get(session, 1) - 1
+                    await context.memory.add_to_existing(session, -1)
 
-            await context.forward_changed(count)
+            await context.forward_noting(count)
 
 
 class UploadLocation(Fault):
