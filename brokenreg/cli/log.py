@@ -40,11 +40,9 @@ Examples:
 @control_options
 def log(control: Client, expression: str | None, follow: bool, replica: str | None, as_json: bool) -> None:
     """List the newest 1,000 exchanges, newest last."""
-    if follow and replica is not None:
-        raise click.UsageError("--follow excludes --replica: use --url to follow another replica")
     if follow:
         with contextlib.suppress(KeyboardInterrupt):
-            _follow(control, expression, as_json)
+            _follow(control, expression, replica, as_json)
         return
     found = control.exchanges(expression, replica=replica)
     if as_json:
@@ -56,19 +54,24 @@ def log(control: Client, expression: str | None, follow: bool, replica: str | No
         _print_table(found)
 
 
-def _follow(control: Client, expression: str | None, as_json: bool) -> None:
+def _follow(control: Client, expression: str | None, replica: str | None, as_json: bool) -> None:
     """Print the exchanges that have ended, then each one when it ends, until the registry stops."""
-    with control.events(expression) as events:
-        listed = [each for each in control.exchanges(expression) if each["ended"] is not None]
+    with control.events(expression, replica=replica) as events:
+        found = control.exchanges(expression, replica=replica)
+        listed = [each for each in found if each["ended"] is not None]
         for each in listed:
             _print_line(each, as_json)
-        known = {each["id"] for each in listed}
+        known = {(each.get("replica"), each["id"]) for each in listed}
         for event in events:
             if event["event"] == "dropped":
                 click.echo(f"{counted(event['dropped'], 'event')} lost: this reader is too slow", err=True)
                 continue
+            if event["event"] == "lost":
+                click.echo(f"exchanges of replica {event['replica']} are missing from now on", err=True)
             exchange = event["exchange"]
-            if event["event"] == "ended" and exchange is not None and exchange["id"] not in known:
+            if event["event"] != "ended" or exchange is None:
+                continue
+            if (exchange.get("replica"), exchange["id"]) not in known:
                 _print_line(exchange, as_json)
 
 

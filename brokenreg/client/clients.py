@@ -58,8 +58,9 @@ class _Common(Operations):
             "verify": certificates(authority) if self.url.startswith("https:") else no_certificates(),
         }
 
-    def _events(self, filter: str | None) -> dict[str, Any]:
-        call: Call[None] = Call("GET", EVENTS, None, {"filter": filter}, accept=EVENT_STREAM)
+    def _events(self, filter: str | None, replica: str | None) -> dict[str, Any]:
+        query = {"filter": filter, "replica": replica}
+        call: Call[None] = Call("GET", EVENTS, None, query, accept=EVENT_STREAM)
         return {**call.arguments(self.namespace), "timeout": httpx.Timeout(_PATIENCE, read=_QUIET)}
 
     def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
@@ -121,14 +122,14 @@ class Client(_Common):
             time.sleep(_PAUSE)
 
     @contextmanager
-    def events(self, filter: str | None = None) -> Iterator[Iterator[Event]]:
+    def events(self, filter: str | None = None, *, replica: str | None = None) -> Iterator[Iterator[Event]]:
         """Subscribe to the events of exchanges that match a filter. Raise `UsageError` for an invalid filter.
 
-        The iterator ends when the server stops.
+        In a fleet, those of all replicas, or of `replica`. The iterator ends when the server stops.
         """
         with ExitStack() as stack:
             try:
-                response = stack.enter_context(self._http.stream(**self._events(filter)))
+                response = stack.enter_context(self._http.stream(**self._events(filter, replica)))
                 if response.is_error:
                     response.read()
                     raise problem_in(self.url, response)
@@ -197,14 +198,16 @@ class AsyncClient(_Common):
             await asyncio.sleep(_PAUSE)
 
     @asynccontextmanager
-    async def events(self, filter: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+    async def events(
+        self, filter: str | None = None, *, replica: str | None = None
+    ) -> AsyncIterator[AsyncIterator[Event]]:
         """Subscribe to the events of exchanges that match a filter. Raise `UsageError` for an invalid filter.
 
-        The iterator ends when the server stops.
+        In a fleet, those of all replicas, or of `replica`. The iterator ends when the server stops.
         """
         async with AsyncExitStack() as stack:
             try:
-                response = await stack.enter_async_context(self._http.stream(**self._events(filter)))
+                response = await stack.enter_async_context(self._http.stream(**self._events(filter, replica)))
                 if response.is_error:
                     await response.aread()
                     raise problem_in(self.url, response)

@@ -170,9 +170,10 @@ class Event(TypedDict):
     """An event of the stream: `opened`, `held`, `hold-ended` or `ended`, with its exchange.
 
     With `dropped`, `exchange` is None and `dropped` is the number of events that were not sent to a reader
-    that was too slow.
+    that was too slow. In a fleet, `lost` means that events of `replica` are missing until it has `joined`.
     """
 
     event: str
     exchange: Exchange | None
     dropped: int
+    replica: NotRequired[str]

@@ -42,4 +42,6 @@ def _event(block: bytes) -> Event | None:
     data = json.loads(fields[b"data"])
     if kind == "dropped":
         return Event(event=kind, exchange=None, dropped=data["events"])
+    if kind in ("lost", "joined"):
+        return Event(event=kind, exchange=None, dropped=0, replica=data["replica"])
     return Event(event=kind, exchange=data, dropped=0)

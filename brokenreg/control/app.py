@@ -200,7 +200,7 @@ def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
             operations, path, query, content, request.mimetype, request.headers.get("accept", "")
         )
         api_request = for_replicas(runtime, route, api_request)
-        if api_request.query.replica:
+        if api_request.query.replica and not route.gathers:
             return _secured(await on_replicas(runtime, route, api_request, access))
         if route.is_shared and runtime.shared_rules is not None:
             change = partial(route.handler, runtime, api_request)

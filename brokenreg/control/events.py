@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from urllib.parse import urlencode
 
 import quart
 
 from brokenreg.concurrency import background
+from brokenreg.control.gathering import ALL_REPLICAS, replicas_of
+from brokenreg.control.problems import APIError
 from brokenreg.control.routes import APIRequest, Route
+from brokenreg.fleet.errors import NoReplicaError
+from brokenreg.fleet.event_streams import EventStreams
 from brokenreg.runtime.preparation import prepare_filter
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
@@ -30,20 +36,52 @@ _PARTING = 0.1
 
 
 async def stream_events(runtime: Runtime, request: APIRequest) -> quart.Response:
-    """Stream the events `opened`, `held`, `hold-ended` and `ended` as they occur, each with its exchange."""
+    """Stream the events `opened`, `held`, `hold-ended` and `ended` as they occur, each with its exchange.
+
+    In a fleet, they are those of all replicas. `lost` means that those of a replica are missing from now on,
+    until `joined`.
+    """
     feed = _Feed(request.filtered(runtime.log.bodies))
+    others = await _others(runtime, request, feed)
     await prepare_filter(runtime.log, request.query.filter or "", stays=True)
     stream = stream_of(dict(quart.request.scope))
-    response = quart.Response(feed.lines(runtime, stream), content_type=EVENT_STREAM)
+    response = quart.Response(feed.lines(runtime, stream, others), content_type=EVENT_STREAM)
     response.timeout = None
     return response
 
 
+async def _others(runtime: Runtime, request: APIRequest, feed: _Feed) -> EventStreams | None:
+    """Return the streams of the other replicas that the request is about. Raise `APIError`."""
+    wanted = request.query.replica
+    if wanted is None:
+        return None
+    replicas = replicas_of(runtime)
+    feed.own = replicas.own
+    feed.is_of_own = wanted in (ALL_REPLICAS, replicas.own)
+    if wanted == replicas.own:
+        return None
+    if wanted != ALL_REPLICAS and await replicas.directory.find(wanted) is None:
+        error = NoReplicaError(wanted, [each.name for each in await replicas.directory.live()])
+        raise APIError(404, str(error), field="replica", missing="replica")
+    given = {name: value for name, value in quart.request.args.items() if name != "replica"}
+
+    def target(replica: str) -> str:
+        return f"/v1/events?{urlencode({**given, 'replica': replica})}"
+
+    return EventStreams(replicas, target, feed, None if wanted == ALL_REPLICAS else wanted)
+
+
 class _Feed:
-    """The events that one reader has not been sent yet."""
+    """The events that one reader has not been sent yet. `own` is the name of this replica in a fleet.
+
+    It reads the streams of other replicas (an `EventReader`).
+    """
 
     def __init__(self, matches: Callable[[Exchange], bool]) -> None:
         self._matches = matches
+        self.own: str | None = None
+        self.is_of_own = True
+        """Whether the events of this replica belong to it."""
         self._waiting: deque[bytes] = deque(maxlen=_WAITING)
         self._dropped = 0
         self._news = asyncio.Event()
@@ -51,16 +89,36 @@ class _Feed:
     def notice(self, event: ExchangeEvent, exchange: Exchange) -> None:
         if not self._matches(exchange):
             return
+        data, number = summary_json(exchange), str(exchange.id)
+        if self.own is not None:
+            data, number = f'{data[:-1]},"replica":"{self.own}"}}', f"{self.own}/{number}"
+        self._put(f"event: {event}\nid: {number}\ndata: {data}\n\n".encode())
+
+    def joined(self, replica: str) -> None:
+        self._put(f'event: joined\ndata: {{"replica":"{replica}"}}\n\n'.encode())
+
+    def received(self, replica: str, event: bytes) -> None:
+        del replica  # which the event names
+        self._put(event + b"\n\n")
+
+    def lost(self, replica: str, reason: str) -> None:
+        data = json.dumps({"replica": replica, "detail": reason})
+        self._put(f"event: lost\ndata: {data}\n\n".encode())
+
+    def _put(self, event: bytes) -> None:
         self._dropped += len(self._waiting) == _WAITING
-        data = summary_json(exchange)
-        self._waiting.append(f"event: {event}\nid: {exchange.id}\ndata: {data}\n\n".encode())
+        self._waiting.append(event)
         self._news.set()
 
-    async def lines(self, runtime: Runtime, stream: Stream) -> AsyncIterator[bytes]:
+    async def lines(
+        self, runtime: Runtime, stream: Stream, others: EventStreams | None
+    ) -> AsyncIterator[bytes]:
         """Yield the stream until the reader disconnects or the server stops."""
-        unsubscribe = runtime.log.subscribe(self.notice, *ExchangeEvent)
+        events = ExchangeEvent if self.is_of_own else ()
+        unsubscribe = runtime.log.subscribe(self.notice, *events)
+        tasks = [self._part(runtime.stopping, stream), *([] if others is None else [others.run()])]
         try:
-            async with background(self._part(runtime.stopping, stream)):
+            async with background(*tasks):
                 yield b": events of exchanges: opened, held, hold-ended, ended\n\n"
                 while not runtime.stopping.is_set():
                     try:
@@ -95,8 +153,10 @@ ROUTES = (
         "GET",
         "/v1/events",
         stream_events,
-        query=("namespace", "filter"),
+        query=("namespace", "filter", "replica"),
         answer=str,
         answer_types=(EVENT_STREAM,),
+        problems=(404,),
+        gathers=True,
     ),
 )

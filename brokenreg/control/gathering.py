@@ -31,10 +31,21 @@ def for_replicas(runtime: Runtime, route: Route, request: APIRequest) -> APIRequ
     An id in `after` without a replica is one of the replica that receives the request.
     """
     query = request.query
-    is_for_all = route.merge is not None and not route.is_of_one_replica
+    is_for_all = route.gathers or (route.merge is not None and not route.is_of_one_replica)
     if runtime.replicas is None or query.replica or not is_for_all or request.has_own_after:
         return request
     return replace(request, query=query.model_copy(update={"replica": ALL_REPLICAS}))
+
+
+def replicas_of(runtime: Runtime) -> ControlCalls:
+    """Return what sends requests to other replicas. Raise `APIError` without a fleet."""
+    if runtime.replicas is None:
+        raise APIError(
+            400,
+            "this brokenreg is not in a fleet: remove replica, or start it with --fleet-key",
+            field="replica",
+        )
+    return runtime.replicas
 
 
 async def on_replicas(runtime: Runtime, route: Route, request: APIRequest, access: Access) -> Response:
@@ -42,13 +53,7 @@ async def on_replicas(runtime: Runtime, route: Route, request: APIRequest, acces
 
     `access` is what its sender may do, here and there.
     """
-    replicas, name = runtime.replicas, request.query.replica or ""
-    if replicas is None:
-        raise APIError(
-            400,
-            "this brokenreg is not in a fleet: remove replica, or start it with --fleet-key",
-            field="replica",
-        )
+    replicas, name = replicas_of(runtime), request.query.replica or ""
     if name == replicas.own:
         return await route.handler(runtime, request)
     with operation_errors():

@@ -187,7 +187,8 @@ class Route:
     documents, or None. `reads` is true if the route changes nothing, although its method is not GET.
     `is_shared` is true if it changes rules or breakpoints, which all replicas of a fleet share.
     `merge` makes one response of those of all replicas of a fleet; None if `replica=*` is refused. It is also
-    used without `replica`, unless `is_of_one_replica` is true.
+    used without `replica`, unless `is_of_one_replica` is true. If `gathers` is true, the handler itself
+    gathers from all replicas, or from the one that the request names.
     `problems` are the error statuses that only some routes have. `example` is a valid body.
     """
 
@@ -203,6 +204,7 @@ class Route:
     problems: tuple[int, ...] = ()
     merge: Merge | None = None
     is_of_one_replica: bool = False
+    gathers: bool = False
     example: str | None = None
     reads: bool = False
     is_shared: bool = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import AsyncIterable, Collection, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,26 @@ class Calls:
         `headers` are some of `SIGNED_HEADERS`. If `body` raises an exception, the call is cut, and the
         exception is raised here. Raise `ReplicaError`.
         """
+        async with self.stream(replica, method, target, headers, body, length, patience) as response:
+            return ReadyResponse(
+                response.status_code, _headers_of(response), await _read(response, replica, most)
+            )
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        replica: Replica,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] = NO_HEADERS,
+        body: AsyncIterable[bytes] | None = None,
+        length: int | None = 0,
+        patience: float = PATIENCE,
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a call as `call` does, and provide its response, whose body is read in the block.
+
+        Raise `ReplicaError`, also in the block.
+        """
         if not is_within(replica.address.host, self._network):
             raise UntrustedReplicaError(f"{replica} is not in --fleet-network {self._network}")
         if replica.address.is_loopback and replica.host != self._signer.own.host:
@@ -122,7 +143,7 @@ class Calls:
                     raise UntrustedReplicaError(
                         f"{replica} refused the call: it needs the same --fleet-key and a correct clock"
                     )
-                return ReadyResponse(status, _headers_of(response), await _read(response, replica, most))
+                yield response
         except httpx.TimeoutException:
             raise ReplicaSilentError(f"{replica} does not respond") from None
         except httpx.ConnectError as error:

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from brokenreg.fleet.calls import Calls
 from brokenreg.fleet.directory import Directory, Replica
-from brokenreg.fleet.errors import NoReplicaError, ReplicaEndedError, ReplicaError, ReplicaSilentError
+from brokenreg.fleet.errors import (
+    NoReplicaError,
+    ReplicaEndedError,
+    ReplicaError,
+    ReplicaLostError,
+    ReplicaSilentError,
+)
 from brokenreg.http.asgi import Message, ReadyResponse, Receive, Scope, Send, header
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.request import RequestBody
@@ -27,6 +34,12 @@ MOST_RESPONSE = 16 * 1024 * 1024
 
 _PATIENCE = 5.0
 """Seconds in which another replica must respond."""
+
+MOST_STREAMS = 200
+"""Maximum number of responses without an end that are read from other replicas at the same time."""
+
+_QUIET = 40.0
+"""Seconds after which a stream without a byte is lost. Another replica sends a comment every 15 seconds."""
 
 _DIGEST = "content-digest"
 _PATH = re.compile(rb"/fleet/control/(full|read)(/v1/.*)", re.DOTALL)
@@ -53,6 +66,7 @@ class ControlCalls:
     own: str
     directory: Directory
     calls: Calls
+    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_STREAMS))
 
     async def send(self, name: str, request: ControlRequest) -> ReadyResponse:
         """Return a replica's response. Raise `ReplicaError` or `StorageError`."""
@@ -72,6 +86,32 @@ class ControlCalls:
                 return await self._call(replica, request)
         except TimeoutError:
             raise ReplicaSilentError(f"{replica} does not respond") from None
+
+    @contextlib.asynccontextmanager
+    async def stream(self, replica: Replica, request: ControlRequest) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Provide the parts of the body of a response that does not end. Raise `ReplicaError`.
+
+        At most `MOST_STREAMS` can be open.
+        """
+        if self.streams.locked():
+            raise ReplicaSilentError(f"too many streams of other replicas are open: {MOST_STREAMS}")
+        async with self.streams, contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    response = await stack.enter_async_context(
+                        self.calls.stream(
+                            replica,
+                            request.method,
+                            f"/fleet/control/{request.access}{request.target}",
+                            {_DIGEST: _digest(b"")},
+                            patience=_QUIET,
+                        )
+                    )
+            except TimeoutError:
+                raise ReplicaSilentError(f"{replica} does not respond") from None
+            if response.status_code != 200:
+                raise ReplicaLostError(f"{replica} responded with {response.status_code}")
+            yield response.aiter_raw()
 
     async def _call(self, replica: Replica, request: ControlRequest) -> ReadyResponse:
         async def body() -> AsyncIterator[bytes]:

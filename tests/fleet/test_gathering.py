@@ -119,7 +119,6 @@ def test_the_log_of_all_replicas(visited: Pair) -> None:
     assert [line.split()[4].rpartition("/")[2] for line in lines] == ["v1", "v3"]
     documents = [json.loads(line) for line in log("--replica", "*", "--json").splitlines()]
     assert [each["reference"] for each in documents] == ["v0", "v1", "v2", "v3"]
-    assert "--follow excludes --replica" in log("--follow", "--replica", "*", status=2)
 
 
 @pytest.mark.slow
