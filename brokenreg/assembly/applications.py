@@ -22,7 +22,8 @@ from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
 from brokenreg.registry.request import Services
-from brokenreg.rules.injector import Injector, RuleAcceptPolicy
+from brokenreg.rules.accept_policy import RuleAcceptPolicy
+from brokenreg.rules.injector import Injector
 from brokenreg.rules.path_rules import PathRules
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.second_origin.credential_trap import CredentialSearch
@@ -59,17 +60,19 @@ class Applications:
         self._registry = Registry(services)
         self._content = self._registry if fleet is None else fleet.forwarding(self._registry)
         """The registry as clients see it: with the upload sessions of all replicas."""
+        shared = None if runtime.shared_rules is None else runtime.shared_rules.evaluation
         injector = Injector(
             authenticated(self._content, settings, services.tokens, view.address),
             PathRules(runtime.images),
             runtime.rules,
             runtime.gate,
             view,
-            None if runtime.shared_rules is None else runtime.shared_rules.evaluation,
+            shared,
         )
         self._faulty_registry = RegistryGuard(injector, self._hosts)
         recorder = ConnectionRecorder(runtime.log)
-        self.accepted = AcceptedConnections(recorder, RuleAcceptPolicy(runtime.rules, recorder, view))
+        policy = RuleAcceptPolicy(runtime.rules, recorder, view, shared)
+        self.accepted = AcceptedConnections(recorder, policy, takes_time=shared is not None)
         """The connections of all registry listeners."""
         self._control: Control | None = None
         self.late: list[Late[Any]] = [self._registry.quart]

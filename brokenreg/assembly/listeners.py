@@ -59,7 +59,7 @@ class _ListenerConfig(Config):
     include_server_header = False
     loglevel = "WARNING"
 
-    def __init__(self, bound: socket.socket, certificate: Certificate | None) -> None:
+    def __init__(self, bound: ListenSocket, certificate: Certificate | None) -> None:
         self.errorlog = logging.getLogger("brokenreg.hypercorn")
         # Below that level, it logs addresses without the name of the listener; `Listener.start` logs both.
         self.errorlog.setLevel(logging.WARNING)
@@ -69,9 +69,8 @@ class _ListenerConfig(Config):
             self.certfile, self.keyfile = str(certificate.chain), str(certificate.key)
 
     def create_sockets(self) -> Sockets:
-        if self.ssl_enabled:
-            return Sockets([self._bound], [], [])
-        return Sockets([], [self._bound], [])
+        bound = self._bound.sockets
+        return Sockets(bound, [], []) if self.ssl_enabled else Sockets([], bound, [])
 
     def create_ssl_context(self) -> ssl.SSLContext | None:
         return None if self._certificate is None else tls_context(self._certificate)
@@ -127,7 +126,7 @@ class Listener:
     def start(self, app: Application) -> None:
         """Start to serve."""
         tcp_server.install()
-        self._socket.accepted = app.accepted
+        self._socket.use(app.accepted)
         self._task = asyncio.create_task(
             serve(app, self._config, shutdown_trigger=self._stop.wait),  # type: ignore[arg-type]
             name=f"listener {self.url}",

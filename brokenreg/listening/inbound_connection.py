@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -138,16 +138,23 @@ class NullObserver:
         pass
 
 
-AcceptPolicy = Callable[[InboundConnection], AcceptDecision | None]
+Deciding = Callable[[], Awaitable[AcceptDecision | None]]
+"""Decides about a connection, which takes a while. It raises nothing."""
+
+AcceptPolicy = Callable[[InboundConnection], AcceptDecision | Deciding | None]
 """Decides about a connection that was just accepted. None means to serve it as usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedConnections:
-    """The open connections of a listener, with their observer and the policy for new ones."""
+    """The open connections of a listener, with their observer and the policy for new ones.
+
+    `takes_time` says that the policy may return a `Deciding`.
+    """
 
     observer: ConnectionObserver = field(default_factory=NullObserver)
     accept_policy: AcceptPolicy | None = None
+    takes_time: bool = False
     connections: set[InboundConnection] = field(default_factory=set)
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Coroutine
 from typing import Any
 
 from brokenreg.http.asgi import End
@@ -22,9 +23,11 @@ from brokenreg.listening.connection_events import (
     ConnectionStalled,
     ReplySent,
 )
+from brokenreg.listening.decided_connections import DecidedConnections
 from brokenreg.listening.inbound_connection import (
     INBOUND,
     AcceptedConnections,
+    Deciding,
     InboundConnection,
     Reject,
     UseCertificate,
@@ -59,10 +62,22 @@ class ListenSocket(socket.socket):
     ) -> None:
         super().__init__(family, kind, protocol)
         self.accepted = AcceptedConnections()
+        self._decided: DecidedConnections | None = None
         self._over_tls = over_tls
         self._uses_reserve = uses_reserve
         self._is_pausing = False
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def use(self, accepted: AcceptedConnections) -> None:
+        """Use the policy for new connections in `accepted`, to which they are added."""
+        self.accepted = accepted
+        if accepted.takes_time:
+            self._decided = DecidedConnections()
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """Return the sockets from which asyncio accepts connections."""
+        return [self] if self._decided is None else [self, self._decided]
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Return the next connection that is not rejected. Raise `BlockingIOError` if there is none now.
@@ -73,7 +88,7 @@ class ListenSocket(socket.socket):
             plain, address = self._next()
             client = _ClientSocket(self.family, self.type, self.proto, fileno=plain.detach())
             try:
-                is_served = self._admit(client, _address(address))
+                is_served = self._admit(client, address)
             except BaseException:
                 client.close()
                 raise
@@ -105,17 +120,25 @@ class ListenSocket(socket.socket):
         _BUDGET.note_accepted(plain.fileno())
         return plain, address
 
-    def _admit(self, client: _ClientSocket, address: str) -> bool:
-        """Apply the accept policy, and return whether the connection is served."""
+    def _admit(self, client: _ClientSocket, address: Any) -> bool:
+        """Apply the accept policy, and return whether the connection is served immediately."""
         inbound = InboundConnection(
-            self.accepted, address, over_tls=self._over_tls, cut=client.cut, send_last=client.send_last
+            self.accepted,
+            _address(address),
+            over_tls=self._over_tls,
+            cut=client.cut,
+            send_last=client.send_last,
         )
         client.inbound = inbound
         self.accepted.connections.add(inbound)
         policy = self.accepted.accept_policy
         decision = policy(inbound) if policy is not None else None
         if isinstance(decision, Reject):
-            self._reject(client, inbound, decision)
+            self._begin(client, inbound, _reject(client, inbound, decision))
+            inbound.unfinished = None
+            return False
+        if callable(decision):
+            self._begin(client, inbound, self._decide(client, address, inbound, decision))
             return False
         if isinstance(decision, UseCertificate):
             inbound.context = decision.context
@@ -123,16 +146,38 @@ class ListenSocket(socket.socket):
         return True
 
     async def rejections_ended(self) -> None:
-        """Wait until all rejected connections are closed."""
+        """Wait until all rejected connections are closed, and all others are decided."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _reject(self, client: _ClientSocket, inbound: InboundConnection, decision: Reject) -> None:
+    async def _decide(
+        self, client: _ClientSocket, address: Any, inbound: InboundConnection, deciding: Deciding
+    ) -> None:
+        """Wait for a decision, and carry it out."""
+        try:
+            decision = await deciding()
+        except asyncio.CancelledError:  # the server is shutting down
+            inbound.is_cut = True
+            inbound.add(ClosedByShutdown())
+            raise
+        if self._decided is None:
+            raise TypeError("a policy that takes time must say so")
+        if isinstance(decision, Reject):
+            inbound.unfinished = None
+            await _reject(client, inbound, decision)
+            return
+        if isinstance(decision, UseCertificate):
+            inbound.context = decision.context
+        inbound.cut = client.cut
+        self._decided.add(client, address, inbound)
+
+    def _begin(
+        self, client: _ClientSocket, inbound: InboundConnection, work: Coroutine[Any, Any, None]
+    ) -> None:
+        """Begin a task for a connection that is not served, or not yet."""
         client.setblocking(False)
-        task = asyncio.get_running_loop().create_task(
-            _reject(client, inbound, decision), name=f"reject {inbound.client}"
-        )
+        task = asyncio.get_running_loop().create_task(work, name=f"connection of {inbound.client}")
         inbound.cut = task.cancel
-        inbound.unfinished = None
+        task.add_done_callback(lambda ended: client.close() if ended.cancelled() else None)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -1,4 +1,4 @@
-"""Applies the rules to requests and, as the accept policy, to connections."""
+"""Applies the rules to requests."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from brokenreg.faults.catalogue import Fault
-from brokenreg.faults.catalogue.base import ConnectFault
 from brokenreg.faults.context import FaultContext
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.gate import Gate
 from brokenreg.gate.passage import Passage
 from brokenreg.http.asgi import Handled, Handler, ReadyResponse, Receive, Responder, Scope, Send, complete
-from brokenreg.listening.inbound_connection import AcceptDecision, InboundConnection
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import read_token_form
@@ -22,10 +20,9 @@ from brokenreg.rules.path_rules import PathRules
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.shared_evaluation import SharedEvaluation
 from brokenreg.storage.errors import StorageError
-from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import exchange_of
-from brokenreg.traffic.timeline_events import FaultInapplicable, FaultsApplied
+from brokenreg.traffic.timeline_events import FaultsApplied
 from brokenreg.wire.stream import stream_of
 
 
@@ -163,39 +160,3 @@ class Injector:
             return respond
 
         return handle
-
-
-class RuleAcceptPolicy:
-    """Decides what happens to new connections, by the rules at endpoint `connect`.
-
-    A connection has no path yet, so only the rules without a namespace are evaluated.
-    """
-
-    def __init__(self, rules: RuleBooks, recorder: ConnectionRecorder, registry_view: RegistryView) -> None:
-        self._rules = rules
-        self._recorder = recorder
-        self._registry_view = registry_view
-
-    def __call__(self, connection: InboundConnection) -> AcceptDecision | None:
-        exchange = self._recorder.exchange(connection)
-        hits = self._rules.evaluate(exchange, ())
-        decision = self._decision(hits[0]) if hits else None
-        if exchange.timeline:  # a fault was applied, or had no effect
-            self._recorder.open(connection, exchange)
-        return decision
-
-    def _decision(self, hit: RuleHit) -> AcceptDecision | None:
-        """Return the decision of the fault. If it cannot be applied, undo the hit and return None."""
-        (fault,) = hit.faults
-        if not isinstance(fault, ConnectFault):
-            raise TypeError(f"{fault.name} needs a request")  # `Rule` refuses this combination
-        exchange = hit.exchange
-        try:
-            decision = fault.decision(self._registry_view)
-        except OSError as error:
-            hit.undo()
-            exchange.add(FaultInapplicable(fault.name, str(error)))
-            return None
-        exchange.faults, exchange.rule = (fault.name,), hit.active.label
-        exchange.add(FaultsApplied(exchange.faults))
-        return decision
