@@ -105,8 +105,9 @@ class Applications:
         The replica that forwards a request logs it.
         """
         catch_up = self._services.store.index.catch_up
+        running = self._services.proxy.blobs.running
         recorder = Recorder(
-            fleet.receiving(self._registry, catch_up, adopt, self._serve_control),
+            fleet.receiving(self._registry, catch_up, adopt, self._serve_control, running),
             TrafficLog(_FEW),
             self._is_config,
             Base(self._aliases),

@@ -6,12 +6,14 @@ import contextlib
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brokenreg.assembly.occupied import ListenError
 from brokenreg.config.settings import Settings
 from brokenreg.proxy.auth.tokens import TokenCache
+from brokenreg.proxy.cache.turns import ReplicaDownloads
 from brokenreg.proxy.http.upstreams import LateUpstreams
 from brokenreg.proxy.http.web_proxies import WebProxies, set_variables
 from brokenreg.proxy.proxy import Proxy
@@ -31,15 +33,17 @@ async def running_proxy(
     own: Callable[[], Collection[tuple[str, int]]],
     environ: Mapping[str, str],
     pseudonym: str,
+    replicas: ReplicaDownloads | None = None,
 ) -> AsyncIterator[Proxy]:
     """Provide the proxy. Leaving the block ends its work; it then refuses new work.
 
     `own` returns the addresses of our listeners. Credentials and web proxies are looked up in `environ`. The
-    proxy calls itself `pseudonym`, by which it recognizes its own requests.
+    proxy calls itself `pseudonym`, by which it recognizes its own requests. `replicas` reads what other
+    processes download.
     Raise `ListenError` with one clear line if a CA or a web proxy cannot be used.
     """
     tokens = TokenCache()
-    proxy = _make_proxy(settings, store, tokens, own, environ, pseudonym)
+    proxy = _make_proxy(settings, store, tokens, own, environ, pseudonym, replicas)
     try:
         yield proxy
     finally:
@@ -54,10 +58,12 @@ def _make_proxy(
     own: Callable[[], Collection[tuple[str, int]]],
     environ: Mapping[str, str],
     pseudonym: str,
+    replicas: ReplicaDownloads | None,
 ) -> Proxy:
     naming = Naming(settings.default_upstream, settings.allow_upstream)
+    made = partial(Proxy, store=store, ttl=settings.tag_ttl, keep_gone=settings.keep_gone, replicas=replicas)
     if settings.offline:
-        return Proxy(naming, None, store, settings.tag_ttl, keep_gone=settings.keep_gone)
+        return made(naming, None)
     _check_authorities(settings.upstream_ca)
     web_proxies = _web_proxies(settings, environ)
 
@@ -66,8 +72,7 @@ def _make_proxy(
 
         return upstream_client(settings, own, tokens, environ, web_proxies, pseudonym)
 
-    upstreams = LateUpstreams(make, pseudonym)
-    return Proxy(naming, upstreams, store, settings.tag_ttl, keep_gone=settings.keep_gone)
+    return made(naming, LateUpstreams(make, pseudonym))
 
 
 def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:

@@ -97,7 +97,8 @@ class Server:
             fleet = await enter(running_fleet(settings, store, listeners.fleet))
             keys = DerivedKeys(settings.fleet_key)
             name = f"brokenreg-{keys.key('name in Via').hex()[:16]}"
-            proxy = await enter(running_proxy(settings, store, listeners.addresses, environ, name))
+            replicas = None if fleet is None else fleet.downloads
+            proxy = await enter(running_proxy(settings, store, listeners.addresses, environ, name, replicas))
             recipes = store.index.recipes
             fabricator = Fabricator(recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
             images = Images(fabricator, OddImages(recipes))

@@ -8,6 +8,7 @@ from functools import partial
 
 from brokenreg.fleet.calls import LISTENER
 from brokenreg.fleet.control_calls import ServeControl, is_for_control, serve_control
+from brokenreg.fleet.downloads import DOWNLOADS, Running, serve_download
 from brokenreg.http.asgi import Handled, Handler, Receive, Scope, Send, complete, header
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
@@ -36,12 +37,15 @@ CatchUp = Callable[[], Awaitable[None]]
 class ReplicaEndpoints:
     """Serves the calls of other replicas: requests for upload sessions by `registry`, and `/fleet/...`.
 
-    `control` serves requests to the control API.
+    `control` serves requests to the control API. `running` returns the downloads that others may read.
     """
 
-    def __init__(self, registry: Handler, catch_up: CatchUp, adopt: Adopt, control: ServeControl) -> None:
+    def __init__(
+        self, registry: Handler, catch_up: CatchUp, adopt: Adopt, control: ServeControl, running: Running
+    ) -> None:
         self._registry = registry
         self._catch_up = catch_up
+        self._running = running
         self._adopt = adopt
         self._control = control
 
@@ -53,6 +57,8 @@ class ReplicaEndpoints:
             return ready_response(204)
         if scope["path"] == NEWEST:
             return partial(_acknowledge, self._has_caught_up)
+        if scope["path"] == DOWNLOADS:
+            return partial(serve_download, self._running, scope)
         if is_for_control(scope):
             return partial(self._serve_control, scope, receive)
         return self._serve_upload(scope, receive)

@@ -10,6 +10,7 @@ from brokenreg.fleet.calls import Calls
 from brokenreg.fleet.control_calls import ControlCalls, ServeControl
 from brokenreg.fleet.deliveries import Deliveries
 from brokenreg.fleet.directory import Directory, Replica
+from brokenreg.fleet.downloads import DownloadCalls, Running
 from brokenreg.fleet.endpoints import REVISION, Adopt, CatchUp, ReplicaEndpoints
 from brokenreg.fleet.errors import NameTakenError, ReplicaError
 from brokenreg.fleet.reception import CallReceiver
@@ -34,6 +35,7 @@ class Fleet:
         self._signer = CallSigner(key, own)
         self.calls = Calls(self._signer, network)
         self._silence = SilenceWatch(Calls(self._signer, network))
+        self.downloads = DownloadCalls(directory, self.calls)
         self.control = ControlCalls(own.name, directory, self.calls)
         self.acknowledgements = Acknowledgements(own.name, directory, self.calls)
         self.deliveries = Deliveries(self.acknowledgements)
@@ -64,11 +66,18 @@ class Fleet:
         """Return the registry, but requests for the upload sessions of other replicas are forwarded."""
         return UploadForwarder(registry, self.own.name, self.directory, self.calls, self._silence)
 
-    def receiving(self, registry: Handler, catch_up: CatchUp, adopt: Adopt, control: ServeControl) -> Handler:
+    def receiving(
+        self,
+        registry: Handler,
+        catch_up: CatchUp,
+        adopt: Adopt,
+        control: ServeControl,
+        running: Running,
+    ) -> Handler:
         """Return a handler for the calls of other replicas, which use `registry` without rules or login.
 
         `catch_up` is that of the index, `adopt` that of shared states, and `control` is the control API
-        without its guard.
+        without its guard. `running` returns downloads from upstreams.
         """
-        endpoints = ReplicaEndpoints(registry, catch_up, adopt, control)
+        endpoints = ReplicaEndpoints(registry, catch_up, adopt, control, running)
         return CallReceiver(endpoints, self._signer, self._network)

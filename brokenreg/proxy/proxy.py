@@ -11,6 +11,7 @@ from brokenreg.proxy.cache.blobs import BlobCache
 from brokenreg.proxy.cache.freshness import CacheServices
 from brokenreg.proxy.cache.listings import Listings
 from brokenreg.proxy.cache.manifests import ManifestCache
+from brokenreg.proxy.cache.turns import ReplicaDownloads
 from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import OFFLINE, Naming, Route, parse_via
 from brokenreg.storage import Store
@@ -19,7 +20,8 @@ from brokenreg.storage import Store
 class Proxy:
     """Serves images of other registries. Without a `client`, only cached content is served.
 
-    Tags are fresh for `ttl` seconds; with `keep_gone`, tags that their upstream has deleted stay.
+    Tags are fresh for `ttl` seconds; with `keep_gone`, tags that their upstream has deleted stay. `replicas`
+    reads what other processes download, unless it is None.
     """
 
     def __init__(
@@ -30,8 +32,9 @@ class Proxy:
         ttl: float,
         *,
         keep_gone: bool = False,
+        replicas: ReplicaDownloads | None = None,
     ) -> None:
-        services = CacheServices(client, store, ttl, keep_gone)
+        services = CacheServices(client, store, ttl, keep_gone, replicas=replicas)
         self.naming = naming
         self.client = client
         self.blobs = BlobCache(services)

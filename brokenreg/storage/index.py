@@ -58,7 +58,7 @@ class Index(IndexMemory):
         self.recipes = Recipes(self._database)
         self.replicas = ReplicaTable(self._database)
         self.imports = ImportTable(self._database)
-        self.leases = Leases(self._database)
+        self.leases = Leases(self._database, engine.replica)
         self.lease_ended = self.leases.ended
         self._touching: dict[tuple[RepositoryKey, Digest], asyncio.Task[bool]] = {}
 

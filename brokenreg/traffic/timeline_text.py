@@ -146,6 +146,8 @@ def _upstream(event: up.UpstreamEvent) -> str:
             return _truncated(limit, count)
         case up.DownloadResumed(offset, reason):
             return f"download resumed at byte {offset}: {reason}"
+        case up.SharedDownload(source, offset):
+            return f"read from {source}, from byte {offset} on"
     assert_never(event)
 
 

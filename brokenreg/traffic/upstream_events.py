@@ -128,6 +128,18 @@ class DownloadResumed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class SharedDownload:
+    """Another replica downloads the blob, or has just done so.
+
+    It is read from `source`, that replica or the object store, from byte `offset` on.
+    """
+
+    kind: ClassVar = "shared-download"
+    source: str
+    offset: int
+
+
 UpstreamEvent = (
     CacheUsed
     | UpstreamResponded
@@ -140,4 +152,5 @@ UpstreamEvent = (
     | NotCached
     | ListTruncated
     | DownloadResumed
+    | SharedDownload
 )

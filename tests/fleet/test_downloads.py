@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,14 @@ from typing import Any
 import httpx
 import pytest
 
+from brokenreg.fleet import downloads
+from brokenreg.fleet.downloads import DownloadCalls
 from brokenreg.proxy.cache import turns
-from tests.fleet.fleets import Fleet, eventually
-from tests.proxy.chain import PLAIN, Chain, Reader, exchanges, last
+from brokenreg.proxy.cache.download import BlobResponse
+from brokenreg.proxy.cache.turns import DownloadLostError
+from brokenreg.storage.shared import leases
+from tests.fleet.fleets import Fleet, eventually, name_of
+from tests.proxy.chain import PLAIN, Chain, Reader, cut_after, exchange, exchanges, last
 from tests.registry.pushing import MIB, digest_of
 from tests.server import Brokenreg, brokenreg
 from tests.storage.object_stores import S3, FailingProxy, environment, failing_proxy, s3_server
@@ -56,6 +62,12 @@ class Upstream:
     def asked(self) -> int:
         """How often the layer was requested."""
         return len(self.chain.asked(LAYERS))
+
+    def ranges(self) -> list[str]:
+        """The parts of the layer that were requested."""
+        numbers = [each["id"] for each in self.chain.asked(LAYERS)]
+        headers = [dict(exchange(self.running, each)["request_headers"]) for each in numbers]
+        return [each.get("range", "") for each in headers]
 
     def leases(self) -> int:
         """How many downloads the replicas do."""
@@ -97,18 +109,57 @@ def test_twenty_clients_at_three_replicas_cause_one_request(upstream: Upstream) 
     eventually(lambda: upstream.leases() == 0)
 
 
+def test_clients_of_others_read_what_has_arrived(upstream: Upstream) -> None:
+    first, second = (upstream.thread(name) for name in "ab")
+    upstream.chain.rule({"type": "stall", "at": "1MiB"}, "layer")
+    readers = [Reader(first, PATH)]
+    assert readers[0].read(MIB) == LAYER[:MIB]
+    readers.append(Reader(second, PATH))
+    assert readers[1].length == len(LAYER)
+    assert readers[1].read(MIB) == LAYER[:MIB]
+    for reader in readers:
+        reader.leave()
+    eventually(lambda: bool(last(second, LAYERS)["ended"]))
+    source = [
+        each["data"]["source"]
+        for each in last(second, LAYERS)["timeline"]
+        if each["kind"] == "shared-download"
+    ]
+    assert source == [f"replica {name_of(first)}"]
+    assert upstream.asked() == 1
+
+
 @pytest.mark.slow
-def test_another_downloads_what_a_killed_replica_has_not(upstream: Upstream) -> None:
+def test_another_continues_what_a_killed_replica_has_begun(upstream: Upstream) -> None:
     replicas = {name: upstream.process(name) for name in "abc"}
-    upstream.chain.rule({"type": "throttle", "rate": "256KiB"}, "layer", times=1)
+    upstream.chain.rule({"type": "stall", "at": "1MiB"}, "layer", times=1)
     reader = Reader(replicas["a"], PATH)
-    assert reader.read(1)
+    assert reader.read(MIB)
+    waiting = [Reader(replicas[name], PATH) for name in "bcbc"]
+    begun = [each.read(MIB) for each in waiting]
+    replicas["a"].process.send_signal(signal.SIGKILL)
     with ThreadPoolExecutor(4) as threads:
-        pulls = [threads.submit(pull, replicas[name]) for name in "bcbc"]
-        replicas["a"].process.send_signal(signal.SIGKILL)
-        assert [each.result(60) for each in pulls] == [digest_of(LAYER)] * 4
+        rest = list(threads.map(lambda each: each.read(len(LAYER)), waiting))
+    assert [first + second for first, second in zip(begun, rest, strict=True)] == [LAYER] * 4
     reader.leave()
-    assert upstream.asked() == 2
+    assert upstream.ranges() == ["", f"bytes={MIB}-"]
+
+
+def test_another_continues_a_download_that_makes_no_progress(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "PATIENCE", 1)
+    replicas = [upstream.thread(name) for name in "ab"]
+    upstream.chain.rule({"type": "stall", "at": "1MiB"}, "layer", times=1)
+    first = Reader(replicas[0], PATH)
+    assert first.read(MIB)
+    second = Reader(replicas[1], PATH)
+    assert second.read(MIB)
+    monkeypatch.setattr(turns, "STALLED", 0.1)
+    monkeypatch.setattr(leases, "BEAT", 0.02)
+    assert second.read(len(LAYER)) == LAYER[MIB:]
+    first.leave()
+    assert upstream.ranges() == ["", f"bytes={MIB}-"]
 
 
 def test_an_upstream_that_fails(upstream: Upstream) -> None:
@@ -122,26 +173,16 @@ def test_an_upstream_that_fails(upstream: Upstream) -> None:
     assert pull(replicas[1]) == digest_of(LAYER)
 
 
-def test_a_download_that_is_cut_is_tried_by_another(upstream: Upstream) -> None:
-    """It was cut after the response had begun. The waiting clients of others do not notice."""
+def test_a_wrong_blob_is_complete_nowhere(upstream: Upstream) -> None:
+    """It is wrong in its first byte, and the response is cut before its last one."""
     replicas = [upstream.thread(name) for name in "ab"]
-    upstream.chain.rule([{"type": "corrupt"}, SLOW], "layer", times=1)
+    upstream.chain.rule([{"type": "corrupt"}, SLOW], "layer")
     first = Reader(replicas[0], PATH)
     assert first.read(1)
-    assert pull(replicas[1]) == digest_of(LAYER)
+    assert cut_after(replicas[1], PATH)
     first.leave()
-    assert upstream.asked() == 2
-
-
-def test_a_slow_download_is_not_awaited(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PATIENCE", 0.1)
-    replicas = [upstream.thread(name) for name in "ab"]
-    upstream.chain.rule({"type": "throttle", "rate": "64KiB"}, "layer", times=1)
-    reader = Reader(replicas[0], PATH)
-    assert reader.read(1)
+    upstream.chain.mend()
     assert pull(replicas[1]) == digest_of(LAYER)
-    reader.leave()
-    assert upstream.asked() == 2
 
 
 def test_a_client_that_disconnects_stops_waiting(upstream: Upstream) -> None:
@@ -160,10 +201,30 @@ def test_a_client_that_disconnects_stops_waiting(upstream: Upstream) -> None:
     assert upstream.asked() == 1
 
 
-def test_blobs_that_cannot_be_stored_are_downloaded_by_each(upstream: Upstream, store: FailingProxy) -> None:
+def test_a_blob_that_cannot_be_stored_is_still_shared(upstream: Upstream, store: FailingProxy) -> None:
     replicas = [upstream.thread(name) for name in "ab"]
     store.is_down = True
-    with ThreadPoolExecutor(4) as threads:
-        assert set(threads.map(pull, replicas * 2)) == {digest_of(LAYER)}
-    assert upstream.asked() == 2
+    upstream.chain.rule({"type": "stall", "at": "1MiB", "dur": "1s"}, "layer")
+    readers = [Reader(each, PATH) for each in replicas]
+    assert {each.digest() for each in readers} == {digest_of(LAYER)}
+    assert upstream.asked() == 1
     store.is_down = False
+
+
+def test_replicas_that_cannot_call_each_other_wait_until_the_blob_is_stored(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DownloadCalls, "open", unreachable)
+    replicas = [upstream.thread(name) for name in "ab"]
+    upstream.chain.rule({"type": "stall", "at": "1MiB", "dur": "1s"}, "layer")
+    first = Reader(replicas[0], PATH)
+    assert first.read(1)
+    assert pull(replicas[1]) == digest_of(LAYER)
+    first.leave()
+    assert upstream.asked() == 1
+
+
+@asynccontextmanager
+async def unreachable(*_: object) -> AsyncIterator[BlobResponse]:
+    raise DownloadLostError("it cannot be reached")
+    yield

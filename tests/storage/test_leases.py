@@ -96,6 +96,21 @@ async def test_a_lease_is_kept_while_its_process_lives(pair: tuple[Index, Index]
 
 
 @pytest.mark.usefixtures("fast")
+async def test_a_lease_without_progress_is_taken_over(pair: tuple[Index, Index]) -> None:
+    first, second = pair
+    assert await first.leases.take("work", is_active=lambda: False)
+    assert await taken(second)
+
+
+async def test_who_waits_learns_who_has_the_lease(pair: tuple[Index, Index]) -> None:
+    first, second = pair
+    await taken(first)
+    seen: list[str] = []
+    assert await second.leases.take("work", 0, on_held=seen.append) is None
+    assert seen == [first.replica]
+
+
+@pytest.mark.usefixtures("fast")
 async def test_a_lost_lease_is_taken_over(pair: tuple[Index, Index]) -> None:
     first, second = pair
     await taken(first)

@@ -13,23 +13,25 @@ from brokenreg.oci.errors import ErrorCode, shutting_down
 from brokenreg.proxy.cache.fill import Fill
 from brokenreg.proxy.cache.fill_limits import FillBudget
 from brokenreg.proxy.cache.freshness import CacheServices, UpstreamAccess
-from brokenreg.proxy.cache.turns import DownloadKey, DownloadTurns
+from brokenreg.proxy.cache.turns import DownloadTurn, DownloadTurns
 from brokenreg.proxy.default_upstream import ContentRequest, RequestKind, reraise
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.statuses import needs_get, status_error
 from brokenreg.proxy.http.upstreams import Upstreams
-from brokenreg.proxy.routes import Route
+from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.blob_download import BlobDownload
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageError
-from brokenreg.storage.records import StoredObject
-from brokenreg.storage.shared.leases import Lease
+from brokenreg.storage.records import RepositoryKey, StoredObject
 from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import Cache, HeadInconclusive
 
 logger = logging.getLogger(__name__)
+
+DownloadKey = tuple[Route, Digest, Via]
+"""What a download is for. Clients with the same key share one."""
 
 _MAX_FILLS = 1024
 """Maximum number of concurrent downloads: each uses a file and a connection, with or without clients."""
@@ -46,7 +48,7 @@ class BlobCache:
         self._budget = FillBudget(services.store.cache.max_size)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sizes: SharedRequests[DownloadKey, int | None] = SharedRequests()
-        self._turns = DownloadTurns(services.store)
+        self._turns = DownloadTurns(services.store, services.replicas)
         self._is_closed = False
 
     @asynccontextmanager
@@ -56,14 +58,18 @@ class BlobCache:
         """Provide a cached blob, or a running download. Raise `OCIError` if the blob cannot be served."""
         request = ContentRequest(RequestKind.GET, ErrorCode.BLOB_UNKNOWN, digest)
         found: BlobFile | StoredObject | Fill | None = self._cached(route, digest)
-        if found is not None:
+        if isinstance(found, StoredObject) and (route, digest, route.via) in self._fills:
+            found = (
+                None  # it was stored by the process that this one follows, and has almost arrived here too
+            )
+        elif found is not None:
             trace.found(Cache.HIT)
         else:
             found = await self._default_upstream.run(
                 route, request, lambda: self._from_other_repository(route, digest, trace), reraise
             )
         if found is None:
-            found = await self._downloaded(route, digest, trace)
+            found = self._joined_or_started(route, digest, trace)
         if isinstance(found, BlobFile):
             with found, self._store.blobs.pin(digest):
                 yield found
@@ -102,10 +108,17 @@ class BlobCache:
             route, request, lambda: self._request_size(client, route, digest, trace), reraise
         )
 
+    def running(self, key: RepositoryKey, digest: Digest) -> Fill | None:
+        """Return the download of a blob for that repository of the cache that this process runs, or None."""
+        fills = (
+            fill for (route, wanted, _), fill in self._fills.items() if wanted == digest and route.key == key
+        )
+        return max(fills, key=lambda fill: fill.is_ours, default=None)
+
     async def close(self) -> None:
         """End all downloads, and refuse new ones."""
         self._is_closed = True
-        await asyncio.gather(self._sizes.close(), self._turns.close(), cancel(*self._tasks))
+        await asyncio.gather(self._sizes.close(), cancel(*self._tasks))
 
     def _cached(self, route: Route, digest: Digest) -> BlobFile | StoredObject | None:
         """Return the cached blob or its object if this repository has a link to it, or None."""
@@ -167,48 +180,35 @@ class BlobCache:
         self._access.note(route, digest, refused)
         raise refused
 
-    async def _downloaded(
-        self, route: Route, digest: Digest, trace: UpstreamTrace
-    ) -> BlobFile | StoredObject | Fill:
-        """Return a running download, or else the blob once another process has downloaded it."""
+    def _joined_or_started(self, route: Route, digest: Digest, trace: UpstreamTrace) -> Fill:
+        """Return the running download of a blob, or start one. Raise `OCIError`."""
         key = (route, digest, route.via)
-        if key in self._fills:
+        fill = self._fills.get(key)
+        if fill is not None:
             trace.found(Cache.JOINED)
-            return self._fills[key]
+            return fill
         client = self._client(route, digest)
-        is_joined = self._turns.is_under_way(key)
-        if not is_joined and len(self._fills) + len(self._turns) >= _MAX_FILLS:
+        if len(self._fills) >= _MAX_FILLS:
             raise UpstreamBusyError(f"{_MAX_FILLS} other blobs are being downloaded; try again later")
-        while key not in self._fills:  # more than once if a download ends before its clients continue
-            if not self._turns.are_needed:
-                self._start(client, key, trace, None)
-                break
-            await self._turns.wait(key, lambda lease: self._start(client, key, trace, lease))
-            found = None if key in self._fills else self._cached(route, digest)
-            if found is not None:
-                trace.found(Cache.JOINED)
-                return found
-        trace.found(Cache.JOINED if is_joined else Cache.MISS)
-        return self._fills[key]
-
-    def _start(self, client: Upstreams, key: DownloadKey, trace: UpstreamTrace, lease: Lease | None) -> None:
-        """Start a download, and end the lease after it."""
-        route, digest, _ = key
-        fill = Fill(client, self._store, route, digest, trace.add, self._budget.reserve())
+        turn = self._turns.turn(route.key, digest)
+        if turn is None:
+            trace.found(Cache.MISS)
+        fill = Fill(client, self._store, route, digest, trace, self._budget.reserve(), turn)
         self._fills[key] = fill
-        task = asyncio.create_task(self._run(key, fill, lease), name=f"fetching {digest}")
+        task = asyncio.create_task(self._run(key, fill, turn), name=f"fetching {digest}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return fill
 
-    async def _run(self, key: DownloadKey, fill: Fill, lease: Lease | None) -> None:
+    async def _run(self, key: DownloadKey, fill: Fill, turn: DownloadTurn | None) -> None:
         """Run a download. It continues after all clients have disconnected, if it makes progress."""
         _, digest, _ = key
         try:
             await fill.run()
         finally:
             del self._fills[key]
-            if lease is not None:
-                await self._turns.end(lease)
+            if turn is not None:
+                await turn.end()
         if fill.is_kept and fill.size is not None:
             self._store.cache.used(digest, fill.size)
             try:

@@ -43,6 +43,11 @@ class BlobResponse:
     is_encoded: bool
     """Whether it has a Content-Encoding, so that its bytes may differ from the blob's."""
 
+    @classmethod
+    def of(cls, source: str, size: int | None, chunks: AsyncIterator[bytes]) -> BlobResponse:
+        """Return a response that does not come from an upstream."""
+        return cls(source, size, chunks, lambda: None, None, is_encoded=False)
+
     async def first(self) -> AsyncIterator[bytes]:
         """Yield the first chunk, if any."""
         async for chunk in self.chunks:

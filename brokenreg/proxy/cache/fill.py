@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from brokenreg.bulk.pipeline import writer_slot
 from brokenreg.oci.digests import Digest
 from brokenreg.proxy.cache.download import BlobResponse, ResumableDownload, chunks_after
 from brokenreg.proxy.cache.fill_limits import FillLimit, FillReservation, ended_if_abandoned, fill_limit
-from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
+from brokenreg.proxy.cache.turns import Activity, DownloadLostError, DownloadTurn
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamUnreachableError
 from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blob_download import BlobDownload, Overflow, is_small
 from brokenreg.storage.errors import ObjectStoreError, TooLargeError, no_room
-from brokenreg.traffic.timeline_events import AddEvent
-from brokenreg.traffic.upstream_events import NotCached
+from brokenreg.traffic.exchange import UpstreamTrace
+from brokenreg.traffic.upstream_events import Cache, NotCached, SharedDownload
 
 logger = logging.getLogger(__name__)
 
@@ -31,17 +33,20 @@ class Fill(BlobDownload):
         store: Store,
         route: Route,
         digest: Digest,
-        add_event: AddEvent,
+        trace: UpstreamTrace,
         reservation: FillReservation,
+        turn: DownloadTurn | None = None,
     ) -> None:
+        """Unless `turn` is None, another process may download the blob for this one."""
         upload = store.uploads.start_unlisted(route.key, digest.algorithm)
         upload.allows_size = reservation.grow_to
         super().__init__(digest, route.name, store.uploads, upload)
         self._store = store
         self._route = route
-        self._add_event = add_event
+        self._trace = trace
+        self._turn = turn
         self._reservation = reservation
-        self._download = ResumableDownload(client, route, digest, add_event)
+        self._download = ResumableDownload(client, route, digest, trace.add)
         self._is_encoded = False
         self._limit = FillLimit(digest, sys.maxsize, "the limit is not known yet")
 
@@ -51,6 +56,11 @@ class Fill(BlobDownload):
         finally:
             if self.is_kept:  # now the cache counts its bytes
                 self._reservation.release()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process downloads the blob for the others."""
+        return self._turn is not None and self._turn.has_lease
 
     async def whole_size(self) -> int:
         """Return the size of the blob, after its download if the upstream does not say. Raise `OCIError`."""
@@ -71,7 +81,39 @@ class Fill(BlobDownload):
         self._limit = await fill_limit(self._store, self._route.key, self._digest)
         what = f"blob {self._digest}"
         async with ended_if_abandoned(lambda: self.received, lambda: self.is_awaited, what):
-            await self._request_until_whole()
+            if self._turn is None or not await self._follow(self._turn):
+                self._trace.found(Cache.MISS)
+                await self._request_until_whole()
+
+    async def _follow(self, turn: DownloadTurn) -> bool:
+        """Read what another process downloads. Return False if it is the turn of this process to download.
+
+        Raise `UpstreamUnreachableError` if no client waits for that.
+        """
+        activity = Activity(lambda: self.received)
+        turn.begin(lambda: self._verified or activity.is_recent())
+        self._upload.is_sent_early = False
+        has_followed = False
+        async with aclosing(turn.sources(lambda: self.received)) as sources:
+            async for source in sources:
+                if not has_followed:
+                    self._trace.found(Cache.JOINED)
+                has_followed = True
+                try:
+                    async with source as response:
+                        self._trace.add(SharedDownload(response.source, self.received))
+                        await self._take_in(response)
+                except DownloadLostError as error:
+                    logger.info("%s; reading %s from elsewhere", error, self._digest)
+                else:
+                    return True
+        self._upload.is_sent_early = True
+        self._download.size = self.size
+        if has_followed and not self.is_awaited:
+            raise UpstreamUnreachableError(
+                f"the download of {self._digest} was lost, and no client waits for it"
+            )
+        return False
 
     async def _request_until_whole(self) -> None:
         """Send requests until the blob is complete, each from where the last one was cut."""
@@ -96,19 +138,23 @@ class Fill(BlobDownload):
 
     async def _request(self) -> None:
         async with self._download.request(self._upload.offset) as response:
-            self._limit.check(response.source, response.size)
-            self._limit = self._limit.announced(response.size)
-            self._upload.limit = self._limit.size
-            self.size = self._download.size
-            if not self._begun:
-                self._is_encoded = response.is_encoded
-                self._begun = True
-                self._notify()
-                self._check_room(response.size or 0)
-            try:
-                await self._store_all(response)
-            except TooLargeError:
-                raise self._limit.exceeded(response.source) from None
+            await self._take_in(response)
+
+    async def _take_in(self, response: BlobResponse) -> None:
+        """Store the body of a response. Raise `UpstreamContentError` if it is too large."""
+        self._limit.check(response.source, response.size)
+        self._limit = self._limit.announced(response.size)
+        self._upload.limit = self._limit.size
+        self.size = response.size if self.size is None else self.size
+        if not self._begun:
+            self._is_encoded = response.is_encoded
+            self._begun = True
+            self._notify()
+            self._check_room(response.size or 0)
+        try:
+            await self._store_all(response)
+        except TooLargeError:
+            raise self._limit.exceeded(response.source) from None
 
     def _check_room(self, size: int) -> None:
         """Raise `OSError` EDQUOT if there is no room for `size` bytes. Other blobs are removed only later."""
@@ -130,7 +176,10 @@ class Fill(BlobDownload):
         return self._download.digest_error(received, self._upload.offset)
 
     async def _keep(self) -> None:
-        await self._store.uploads.finish(self._upload, self._digest)
+        if self._turn is not None and await self._turn.is_stored():
+            await self._store.uploads.keep_copy(self._upload, self._digest)
+        else:
+            await self._store.uploads.finish(self._upload, self._digest)
 
     def _note_not_kept(self, error: BaseException) -> None:
         if self._reservation.was_refused:
@@ -139,7 +188,7 @@ class Fill(BlobDownload):
             reason = str(error)
         else:
             reason = "the data folder is full"
-        self._add_event(NotCached(reason))
+        self._trace.add(NotCached(reason))
         logger.warning("%s: %s of %s is sent but not cached", reason, self._digest, self._route.name)
 
     def _after(self, overflow: Overflow, begin: int, end: int | None) -> AsyncIterator[bytes]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from cachetools import TLRUCache, TTLCache
 
 from brokenreg.oci.errors import ErrorCode
+from brokenreg.proxy.cache.turns import ReplicaDownloads
 from brokenreg.proxy.default_upstream import DefaultUpstreamPolicy
 from brokenreg.proxy.errors import UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.statuses import not_cached
@@ -38,7 +39,8 @@ class CacheServices:
     """The client, the store and the settings that the caches of blobs, manifests and lists share.
 
     `client` is None if no upstream may be contacted. Tags and lists are fresh for `ttl` seconds. With
-    `keep_gone`, content that its upstream has deleted is still served.
+    `keep_gone`, content that its upstream has deleted is still served. Unless it is None, `replicas` reads
+    the downloads of other processes.
     """
 
     client: Upstreams | None
@@ -46,6 +48,7 @@ class CacheServices:
     ttl: float
     keep_gone: bool = False
     default_upstream: DefaultUpstreamPolicy = field(default_factory=DefaultUpstreamPolicy)
+    replicas: ReplicaDownloads | None = None
 
 
 class Freshness:

@@ -57,6 +57,10 @@ class ObjectUploads:
         """
         while not await self._link(upload, digest, await self._complete(upload, digest)):
             logger.info("the object of %s was removed while the blob was pushed again", digest)
+        await self.keep_copy(upload, digest)
+
+    async def keep_copy(self, upload: UploadSession, digest: Digest) -> None:
+        """Keep the file of a verified session as a copy, if that is possible."""
         try:
             await upload.adopt_into(self._blobs, digest)
         except OSError as error:

@@ -1,8 +1,8 @@
 """Leases: work that one of the processes with the same database does, while the others wait for it.
 
-A process renews its leases while it works. A lease that is no longer renewed is taken over by another
-process, which watches it with its own clock, so that the clocks of machines do not matter. Leases only save
-work: a process that was suspended continues although another has taken over its lease.
+A process renews its leases while their work makes progress. A lease that is no longer renewed is taken over
+by another process, which watches it with its own clock, so that the clocks of machines do not matter. Leases
+only save work: a process that was suspended continues although another has taken over its lease.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from brokenreg.concurrency import cancel
-from brokenreg.storage.changes import Changes, LeaseEnded
+from brokenreg.storage.changes import Change, Changes, LeaseEnded
 from brokenreg.storage.database import Connection, Database
 from brokenreg.storage.errors import StorageError
 
@@ -42,7 +43,10 @@ _END = "DELETE FROM leases WHERE name = ? AND holder = ?"
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease of this process. `holder` is different each time that a lease is taken."""
+    """A lease of this process.
+
+    `holder` is different each time that a lease is taken. It begins with the name of the process.
+    """
 
     name: str
     holder: str
@@ -55,39 +59,62 @@ class _Held:
     holder: str
     beat: int
 
+    @property
+    def replica(self) -> str:
+        """The name of that process, or an empty string if a brokenreg without names took the lease."""
+        return self.holder.rpartition("-")[0]
+
 
 _NOBODY = _Held("", 0)
+
+
+def _always() -> bool:
+    return True
+
+
+def _ignore(_: str) -> None:
+    """Ignore who has a lease."""
 
 
 class Leases:
     """Takes, renews and ends leases. `end_all` ends the renewals. Belongs to one event loop."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, replica: str = "") -> None:
+        """`replica` is the name of this process among those that share the database."""
         self._database = database
-        self._own: set[Lease] = set()
+        self._replica = replica
+        self._own: dict[Lease, Callable[[], bool]] = {}
         self._renewing: asyncio.Task[None] | None = None
         self._waiting: dict[str, set[asyncio.Event]] = {}
 
     async def take(
-        self, name: str, patience: float, is_wanted: Callable[[], bool] = lambda: True
+        self,
+        name: str,
+        patience: float = math.inf,
+        is_wanted: Callable[[], bool] = _always,
+        is_active: Callable[[], bool] = _always,
+        on_held: Callable[[str], None] = _ignore,
     ) -> Lease | None:
         """Take a lease once no other process has it. Raise `StorageError`.
 
         Return None if that takes longer than `patience` seconds, or as soon as `is_wanted` is false. It is
-        called whenever the lease of another process has ended.
+        called whenever the lease of another process has ended. `is_active` says before each renewal whether
+        the work makes progress: if not, another process takes the lease over. `on_held` is called with the
+        name of the process that has the lease, each time this one has looked.
         """
         deadline = asyncio.get_running_loop().time() + patience
-        lease = Lease(name, uuid.uuid4().hex)
+        lease = Lease(name, f"{self._replica}-{uuid.uuid4().hex}")
         seen, looks = _NOBODY, 0
         with self._noticing(name) as ended:
             while True:
                 ended.clear()
-                found = await self._try(lease, seen if looks >= LOST else _NOBODY)
+                found = await self._look_or_try(lease, seen, is_lost=looks >= LOST)
                 if found is None:
-                    self._hold(lease)
+                    self._hold(lease, is_active)
                     return lease
                 looks = looks + 1 if found == seen else 0
                 seen = found
+                on_held(found.replica)
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0 or not is_wanted():
                     return None
@@ -102,11 +129,13 @@ class Leases:
         """Return whether a lease has neither ended nor been taken over, as far as this process knows."""
         return lease in self._own
 
-    async def end(self, lease: Lease) -> None:
-        """End a lease, so that others take it immediately. If the database cannot be reached, it expires."""
-        if lease in self._own:
-            self._own.discard(lease)
-            await self._end([lease])
+    async def end(self, lease: Lease, done: Sequence[Change] = ()) -> None:
+        """End a lease, so that others take it immediately. If the database cannot be reached, it expires.
+
+        All processes learn of the changes in `done` first.
+        """
+        if self._own.pop(lease, None) is not None:
+            await self._end([lease], done)
 
     async def end_all(self) -> None:
         """End all leases and the renewals."""
@@ -133,6 +162,16 @@ class Leases:
             if not self._waiting[name]:
                 del self._waiting[name]
 
+    async def _look_or_try(self, lease: Lease, seen: _Held, *, is_lost: bool) -> _Held | None:
+        """Take a lease and return None, or return who has it. Looking does not delay those who write."""
+        if seen != _NOBODY and not is_lost:
+            found = await self._database.read(
+                lambda connection: connection.execute(_SELECT, (lease.name,)).fetchall()
+            )
+            if found:
+                return _Held(*found[0])
+        return await self._try(lease, seen if is_lost else _NOBODY)
+
     async def _try(self, lease: Lease, lost: _Held) -> _Held | None:
         """Take a lease and return None, or return who has it. `lost` is who has lost it."""
         found: list[_Held] = []
@@ -151,17 +190,17 @@ class Leases:
             raise
         return found[0] if found else None
 
-    async def _end(self, leases: Sequence[Lease]) -> None:
+    async def _end(self, leases: Sequence[Lease], done: Sequence[Change] = ()) -> None:
         def work(connection: Connection) -> Changes:
             rows = [(lease, connection.execute(_END, (lease.name, lease.holder))) for lease in leases]
-            return [LeaseEnded(lease.name) for lease, done in rows if done.rowcount == 1]
+            return [*done, *(LeaseEnded(lease.name) for lease, ended in rows if ended.rowcount == 1)]
 
         with contextlib.suppress(StorageError, TimeoutError):
             async with asyncio.timeout(_PARTING):
                 await self._database.write(work)
 
-    def _hold(self, lease: Lease) -> None:
-        self._own.add(lease)
+    def _hold(self, lease: Lease, is_active: Callable[[], bool]) -> None:
+        self._own[lease] = is_active
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew(), name="renewing leases")
 
@@ -169,9 +208,12 @@ class Leases:
         while self._own:
             await asyncio.sleep(BEAT)
             try:
-                self._own -= await self._renewed(list(self._own))
+                lost = await self._renewed([lease for lease, is_active in self._own.items() if is_active()])
             except StorageError as error:  # the database has already been reported
                 logger.debug("leases were not renewed: %s", error)
+            else:
+                for lease in lost:
+                    self._own.pop(lease, None)
 
     async def _renewed(self, leases: Sequence[Lease]) -> set[Lease]:
         """Renew leases. Return those that were taken over."""

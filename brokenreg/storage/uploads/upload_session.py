@@ -57,6 +57,8 @@ class UploadSession:
         self.row = row
         self.growing_object = growing_object
         """The object to which the bytes are sent while they arrive, if there is an object store."""
+        self.is_sent_early = True
+        """Whether that begins before the end of the upload."""
         self._folder = folder
         self._room = room
         self.path = folder.upload(row.id)
@@ -198,7 +200,7 @@ class UploadSession:
     def _noting_growth(self, written: Callable[[], None]) -> Callable[[], None]:
         """Return what is called after each write: `written`, and whatever sends the new bytes."""
         growing_object = self.growing_object
-        if growing_object is None:
+        if growing_object is None or not self.is_sent_early:
             return written
 
         def note() -> None:

@@ -115,6 +115,15 @@ class UploadStore:
                 await upload.undo(undo_to)
             raise
 
+    async def keep_copy(self, upload: UploadSession, digest: Digest) -> None:
+        """Keep the file of a claimed, verified session as the copy of a blob that the object store has."""
+        assert self._objects is not None  # noqa: S101 - for the type checker
+        if upload.growing_object is not None:
+            upload.growing_object.abort()
+        with self._blobs.pin(digest):
+            await self._objects.keep_copy(upload, digest)
+        self.forget(upload)
+
     async def _finish(self, upload: UploadSession, digest: Digest) -> None:
         received = await upload.digest(digest.algorithm)
         if received != digest:
