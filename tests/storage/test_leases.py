@@ -62,7 +62,7 @@ async def begun(index: Index, taking: Coroutine[Any, Any, Lease | None]) -> asyn
 async def test_the_next_is_woken_when_a_lease_ends(
     pair: tuple[Index, Index], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "BEAT", LONG)  # it does not look again by itself
+    monkeypatch.setattr(leases, "BEAT", 3600.0)  # it does not look again by itself
     first, second = pair
     lease = await taken(first)
     assert await taken(second, "other work")

@@ -87,6 +87,8 @@ def decode(body: str) -> Change | None:
             return ObjectsForgotten(tuple((Digest(digest), key) for digest, key in forgotten))
         case ["state-changed", name, revision, body]:
             return StateChanged(name, revision, body)
+        case ["lease-ended", name]:
+            return LeaseEnded(name)
         case _:
             return None
 
