@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from brokenreg.config.addresses import Address
 from brokenreg.fleet.directory import Replica
 from tests.postgresql import PostgreSQLServer
 from tests.process import BrokenregProcess, brokenreg_process
+from tests.proxy.chain import ask_control
 from tests.server import Brokenreg, brokenreg
 
 KEY = "the key of the fleet of these tests"
@@ -51,6 +53,11 @@ class Fleet:
 def name_of(running: Brokenreg) -> str:
     """The name of a replica."""
     return (running.data / "replica").read_text().strip()
+
+
+def own_exchanges(running: Brokenreg, filter_: str = "") -> list[dict[str, Any]]:
+    """The exchanges of one replica that match, oldest first."""
+    return list(ask_control(running, "exchanges", filter=filter_, replica=name_of(running)))
 
 
 def eventually(condition: Callable[[], bool]) -> None:

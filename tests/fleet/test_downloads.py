@@ -21,8 +21,8 @@ from brokenreg.proxy.cache import turns
 from brokenreg.proxy.cache.download import BlobResponse
 from brokenreg.proxy.cache.turns import DownloadLostError
 from brokenreg.storage.shared import leases
-from tests.fleet.fleets import Fleet, eventually, name_of
-from tests.proxy.chain import PLAIN, Chain, Reader, cut_after, exchange, exchanges, last
+from tests.fleet.fleets import Fleet, eventually, name_of, own_exchanges
+from tests.proxy.chain import PLAIN, Chain, Reader, cut_after, exchange
 from tests.registry.pushing import MIB, digest_of
 from tests.server import Brokenreg, brokenreg
 from tests.storage.object_stores import S3, FailingProxy, environment, failing_proxy, s3_server
@@ -104,7 +104,7 @@ def test_twenty_clients_at_three_replicas_cause_one_request(upstream: Upstream) 
         found = list(threads.map(pull, [replicas[number % 3] for number in range(20)]))
     assert found == [digest_of(LAYER)] * 20
     assert upstream.asked() == 1
-    used = [each["cache"] for replica in replicas for each in exchanges(replica, LAYERS)]
+    used = [each["cache"] for replica in replicas for each in own_exchanges(replica, LAYERS)]
     assert used.count("miss") == 1
     eventually(lambda: upstream.leases() == 0)
 
@@ -119,10 +119,10 @@ def test_clients_of_others_read_what_has_arrived(upstream: Upstream) -> None:
     assert readers[1].read(MIB) == LAYER[:MIB]
     for reader in readers:
         reader.leave()
-    eventually(lambda: bool(last(second, LAYERS)["ended"]))
+    eventually(lambda: bool(own_exchanges(second, LAYERS)[0]["ended"]))
     source = [
         each["data"]["source"]
-        for each in last(second, LAYERS)["timeline"]
+        for each in exchange(second, own_exchanges(second, LAYERS)[0]["id"])["timeline"]
         if each["kind"] == "shared-download"
     ]
     assert source == [f"replica {name_of(first)}"]
@@ -194,8 +194,8 @@ def test_a_client_that_disconnects_stops_waiting(upstream: Upstream) -> None:
         host, port = second.host.split(":")
         with socket.create_connection((host, int(port))) as client:
             client.sendall(f"GET {PATH} HTTP/1.1\r\nhost: {second.host}\r\n\r\n".encode())
-            eventually(lambda: len(exchanges(second, LAYERS)) == 1)
-        eventually(lambda: last(second, LAYERS)["ended"] == "disconnected")
+            eventually(lambda: len(own_exchanges(second, LAYERS)) == 1)
+        eventually(lambda: own_exchanges(second, LAYERS)[-1]["ended"] == "disconnected")
         assert not pulling.done(), "the download continues"
         assert pulling.result(60) == digest_of(LAYER)
     assert upstream.asked() == 1

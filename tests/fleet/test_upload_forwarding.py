@@ -18,7 +18,7 @@ from brokenreg.fleet.signing import CallSigner, SignedHead
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.uploads.upload_session import UploadSession
 from brokenreg.storage.uploads.upload_store import UploadStore
-from tests.fleet.fleets import KEY, Fleet, eventually, name_of
+from tests.fleet.fleets import KEY, Fleet, eventually, name_of, own_exchanges
 from tests.process import BrokenregProcess
 from tests.server import Brokenreg
 
@@ -43,11 +43,6 @@ def code_of(response: httpx.Response) -> str:
 
 def message_of(response: httpx.Response) -> str:
     return str(response.json()["errors"][0]["message"])
-
-
-def exchanges(at: Brokenreg) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = httpx.get(f"{at.control}/v1/exchanges").json()
-    return found
 
 
 def test_a_session_continues_at_another_replica(pair: Pair) -> None:
@@ -188,8 +183,8 @@ def test_rules_and_the_log_are_those_of_the_replica_that_the_client_uses(fleet: 
     assert httpx.patch(f"{second.url}{path}", content=b"data").status_code == 429
     patched = httpx.patch(f"{second.url}{path}", content=b"data")
     assert patched.status_code == 202, "`first` does not evaluate the rule again"
-    assert len(exchanges(first)) == 1, "only the start of the session"
-    number = exchanges(second)[-1]["id"]
+    assert len(own_exchanges(first)) == 1, "only the start of the session"
+    number = own_exchanges(second)[-1]["id"]
     events = httpx.get(f"{second.control}/v1/exchanges/{number}").json()["timeline"]
     (event,) = [each for each in events if each["kind"] == "forwarded"]
     assert event["data"]["replica"] == name_of(first)
