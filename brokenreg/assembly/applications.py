@@ -31,6 +31,7 @@ from brokenreg.second_origin.object_store import ObjectStore
 from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.exchange import Origin
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.pages import Page, health
 from brokenreg.traffic.recorder import Recorder
 from brokenreg.wire.application import Application, served_by
 
@@ -85,7 +86,8 @@ class Applications:
         """
         base = Base(self._aliases, listener=upstream)
         log = self._runtime.log
-        pages = {LANDING_PATH: LandingPage(control, self._hosts)}
+        pages: dict[str, Page] = {LANDING_PATH: LandingPage(control, self._hosts)}
+        pages |= health(self._runtime.stopping.is_set)
         recorder = Recorder(
             self._faulty_registry, log, self._is_config, base, own_names=self._hosts, pages=pages
         )

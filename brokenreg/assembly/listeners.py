@@ -9,18 +9,17 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 
+from brokenreg.assembly.certificate import Certificate, tls_context
 from brokenreg.assembly.occupied import AddressError, ListenError, explained
 from brokenreg.concurrency import first_of
 from brokenreg.config.addresses import Address
 from brokenreg.config.settings import Settings
 from brokenreg.listening.accept_pause import is_due_to_pause
-from brokenreg.listening.handshake import ListenerContext
 from brokenreg.listening.inbound_connection import HANDSHAKE_PATIENCE
 from brokenreg.listening.listen_socket import ListenSocket
 from brokenreg.wire import tcp_server
@@ -28,8 +27,8 @@ from brokenreg.wire.application import Application
 
 logger = logging.getLogger(__name__)
 
-GRACE = 0.7
-"""Seconds that exchanges in flight have to finish on shutdown, before they are cut."""
+_PATIENCE = 1.0
+"""Seconds in which a listener must end after its connections were cut."""
 
 _BACKLOG = 4096
 _OPTIONS = {
@@ -41,25 +40,17 @@ _OPTIONS = {
 """The option that says where a listener is, by its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """Certificate chain and key, as PEM files."""
-
-    chain: Path
-    key: Path
-
-
 class _ListenerConfig(Config):
     """The settings of Hypercorn. The time limits of requests are enforced by `wire`."""
 
     ssl_handshake_timeout = HANDSHAKE_PATIENCE
     backlog = _BACKLOG
-    # Longer than ours: connections are cut first. Hypercorn would cancel their tasks, which asyncio logs.
-    graceful_timeout = GRACE + 1.0
     include_server_header = False
     loglevel = "WARNING"
 
-    def __init__(self, bound: ListenSocket, certificate: Certificate | None) -> None:
+    def __init__(self, bound: ListenSocket, certificate: Certificate | None, stop_timeout: float) -> None:
+        # Longer than ours: connections are cut first. Hypercorn would cancel their tasks, which asyncio logs.
+        self.graceful_timeout = stop_timeout + _PATIENCE
         self.errorlog = logging.getLogger("brokenreg.hypercorn")
         # Below that level, it logs addresses without the name of the listener; `Listener.start` logs both.
         self.errorlog.setLevel(logging.WARNING)
@@ -76,24 +67,6 @@ class _ListenerConfig(Config):
         return None if self._certificate is None else tls_context(self._certificate)
 
 
-def tls_context(certificate: Certificate) -> ListenerContext:
-    """Return the TLS context of a listener with that certificate. Raise `OSError` or `ssl.SSLError`."""
-    context = ListenerContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # required by HTTP/2 (RFC 9113, section 9.2)
-    context.options |= ssl.OP_NO_COMPRESSION
-    context.set_ciphers(Config.ciphers)
-    context.set_alpn_protocols(Config.alpn_protocols)
-    context.load_cert_chain(certificate.chain, certificate.key, password=_no_passphrase)
-    return context
-
-
-def _no_passphrase() -> str:
-    """Raise an error instead of OpenSSL's prompt for a passphrase, which would wait at the terminal."""
-    raise OSError(
-        "the key is encrypted, and brokenreg does not prompt for a passphrase; store the key decrypted"
-    )
-
-
 class Listener:
     """A bound address and its application; `name` is for display.
 
@@ -101,14 +74,20 @@ class Listener:
     """
 
     def __init__(
-        self, name: str, address: Address, certificate: Certificate | None, *, uses_reserve: bool = False
+        self,
+        name: str,
+        address: Address,
+        certificate: Certificate | None,
+        stop_timeout: float,
+        *,
+        uses_reserve: bool = False,
     ) -> None:
         """Bind and listen. From now on, the kernel queues connections. Raise `ListenError`."""
         self.name = name
         self._socket = _bind(
             _OPTIONS[name], address, over_tls=certificate is not None, uses_reserve=uses_reserve
         )
-        self._config = _ListenerConfig(self._socket, certificate)
+        self._config = _ListenerConfig(self._socket, certificate, stop_timeout)
         self._task: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self.address = Address(host=address.host, port=self._socket.getsockname()[1])
@@ -138,8 +117,12 @@ class Listener:
         if self._task is not None:
             await asyncio.shield(self._task)
 
+    def announce_end(self) -> None:
+        """Close each connection after its next response, which says so."""
+        self._socket.accepted.is_stopping = True
+
     async def drain(self) -> None:
-        """Accept no more connections, and wait up to `GRACE` seconds for exchanges in flight."""
+        """Accept no more connections, and wait until exchanges in flight have ended."""
         self._stop.set()
         if self._task is None:
             return
@@ -149,17 +132,18 @@ class Listener:
             else:
                 inbound.cut()
         await self._socket.rejections_ended()
-        await asyncio.wait([self._task], timeout=GRACE)
+        await asyncio.wait([self._task])
 
     async def close(self) -> None:
         """End exchanges that are still in flight after `drain`, and close the socket."""
+        self._stop.set()
         if self._task is None:
             self._socket.close()
             return
         # From Python 3.12 on, a server waits for its connections without limit, so they are cut first.
         for inbound in tuple(self._socket.accepted.connections):
             inbound.cut()
-        done, _ = await asyncio.wait([self._task], timeout=GRACE + 0.3)
+        done, _ = await asyncio.wait([self._task], timeout=_PATIENCE)
         if not done:  # one of their threads is waiting for the disk
             self._task.add_done_callback(_see)
             self._task.cancel()
@@ -198,7 +182,8 @@ class Listeners:
         def bind(
             name: str, address: Address, certificate: Certificate | None, *, uses_reserve: bool = False
         ) -> Listener:
-            bound.append(Listener(name, address, certificate, uses_reserve=uses_reserve))
+            timeout = settings.stop_timeout
+            bound.append(Listener(name, address, certificate, timeout, uses_reserve=uses_reserve))
             return bound[-1]
 
         try:
@@ -231,10 +216,6 @@ class Listeners:
     async def wait(self) -> None:
         """Wait until a listener ends by itself; raise its error, if any."""
         await first_of(*(listener.wait() for listener in self))
-
-    async def drain(self) -> None:
-        """Accept no more connections, and wait a moment for requests in flight."""
-        await asyncio.gather(*(listener.drain() for listener in self))
 
 
 @contextlib.contextmanager

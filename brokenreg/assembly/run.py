@@ -24,6 +24,7 @@ from brokenreg.assembly.output import (
 )
 from brokenreg.assembly.process_tuning import tuned_process
 from brokenreg.assembly.server import Server
+from brokenreg.assembly.stopping import StopRequest
 from brokenreg.concurrency import background, first_of
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics, RedactingFormatter, RepetitionFilter
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_TIME_TO_STOP = 1.8
-"""Seconds after which a stopped run ends, even if a thread waits for a disk that never responds.
+_TIME_TO_CLOSE = 1.1
+"""Seconds after `--stop-timeout` at which a run ends, even if a thread waits for a disk that never responds.
 
 Acknowledged data is not lost. The next start removes half-written files.
 """
@@ -47,7 +48,7 @@ async def serve(settings: Settings, *, headless: bool) -> int:
 
     Raise `StorageError`, `ListenError`, `ScenarioError` or `OSError`.
     """
-    with _stop_signals() as stop, _standard_output() as output:
+    with _stop_signals(settings) as stop, _standard_output() as output:
 
         def announce(server: Server, ready: str) -> None:
             if headless:
@@ -70,7 +71,7 @@ async def serve_ephemeral(settings: Settings) -> int:
 
     Return the exit status. Raise what `serve` raises.
     """
-    with _stop_signals() as stop, in_temporary_folder(settings) as changed:
+    with _stop_signals(settings) as stop, in_temporary_folder(settings) as changed:
         is_ready = threading.Event()
 
         def announce(_: Server, ready: str) -> None:
@@ -82,16 +83,17 @@ async def serve_ephemeral(settings: Settings) -> int:
     return 0
 
 
-async def _serve(settings: Settings, stop: asyncio.Event, announce: Callable[[Server, str], None]) -> None:
-    """Serve until `stop` is set. Once the server is ready, call `announce` with it and its ready line."""
+async def _serve(settings: Settings, stop: StopRequest, announce: Callable[[Server, str], None]) -> None:
+    """Serve until a signal requests to stop. Call `announce` with the ready server and its ready line."""
     diagnostics = _log_to(_error_output(), "brokenreg: %(message)s")
     with _exchange_file(settings) as exchange_file:
-        async with tuned_process(), Server.running(settings, diagnostics) as server:
+        running = Server.running(settings, diagnostics, hurried=stop.hurried)
+        async with tuned_process(), running as server:
             if exchange_file is not None:
                 _print(server, exchange_file, exchange_line)
             announce(server, _ready(settings, server))
             async with background(server.load_late()):
-                await first_of(stop.wait(), server.wait())
+                await first_of(stop.requested.wait(), server.wait())
 
 
 async def panel(settings: Settings, preferences: Preferences) -> int:
@@ -117,7 +119,7 @@ async def panel(settings: Settings, preferences: Preferences) -> int:
                 _ready(settings, server)
                 async with background(server.load_late()):
                     await app.run_async()
-            _end_in_time(app.return_code or 0)
+            _end_in_time(settings.stop_timeout, app.return_code or 0)
     return app.return_code or 0
 
 
@@ -199,21 +201,21 @@ def _exchange_file(settings: Settings) -> Iterator[LineWriter | None]:
             writer.close()
 
 
-def _end_in_time(status: int = 0) -> None:
-    """End the process in `_TIME_TO_STOP` seconds, unless it ends by itself before."""
-    timer = threading.Timer(_TIME_TO_STOP, os._exit, (status,))
+def _end_in_time(stop_timeout: float, status: int = 0) -> None:
+    """End the process `_TIME_TO_CLOSE` seconds after `stop_timeout`, unless it ends by itself before."""
+    timer = threading.Timer(stop_timeout + _TIME_TO_CLOSE, os._exit, (status,))
     timer.daemon = True
     timer.start()
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[asyncio.Event]:
-    """Yield an event that SIGINT and SIGTERM set. Some time after it is set, the process ends."""
-    stop = asyncio.Event()
+def _stop_signals(settings: Settings) -> Iterator[StopRequest]:
+    """Yield what SIGINT and SIGTERM request. Some time after it is requested, the process ends."""
+    stop = StopRequest()
 
     def stop_soon() -> None:
-        stop.set()
-        _end_in_time()
+        stop.note_signal()
+        _end_in_time(0.0 if stop.hurried.is_set() else settings.stop_timeout)
 
     with on_stop_signals(stop_soon):
         yield stop

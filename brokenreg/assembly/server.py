@@ -15,9 +15,11 @@ from brokenreg import __version__
 from brokenreg.assembly.applications import Applications
 from brokenreg.assembly.authentication import authenticated, token_service
 from brokenreg.assembly.fleet import fleet_address, running_fleet, taking_part
+from brokenreg.assembly.identities import authority_of, identities
 from brokenreg.assembly.listeners import Listeners, quiet_handshakes
 from brokenreg.assembly.process_arguments import hide_arguments
 from brokenreg.assembly.proxy import running_proxy
+from brokenreg.assembly.stopping import drain
 from brokenreg.config.databases import database_place, read_database_url
 from brokenreg.config.given_secrets import secrets_in
 from brokenreg.config.settings import Settings
@@ -61,13 +63,17 @@ class Server:
     @classmethod
     @contextlib.asynccontextmanager
     async def running(
-        cls, settings: Settings, diagnostics: Diagnostics, environ: Mapping[str, str] = os.environ
+        cls,
+        settings: Settings,
+        diagnostics: Diagnostics,
+        environ: Mapping[str, str] = os.environ,
+        hurried: asyncio.Event | None = None,
     ) -> AsyncIterator[Server]:
-        """Serve until the block is left; then stop within 2 s, whatever is in flight.
+        """Serve until the block is left; then stop. That takes up to `stop_timeout`, and 1.1 s at the end.
 
         Everything stops in reverse order. The listeners accept no more connections, and requests in flight
-        get a moment to finish. Then images and proxy end their work, and waiting clients get an error. Then
-        the remaining connections are cut, and the storage is closed.
+        may end (`drain`), unless `hurried` is set. Then images and proxy end their work, and waiting clients
+        get an error. Then the remaining connections are cut, and the storage is closed.
 
         The proxy looks up credentials and web proxies in `environ`. The process itself is not tuned here, but
         by `tuned_process`.
@@ -90,7 +96,7 @@ class Server:
                     database=database,
                 )
             )
-            identity, of_control = _identities(settings, store.folder.tls)
+            identity, of_control = identities(settings, store.folder.tls)
             certificates = [None if each is None else each.certificate for each in (identity, of_control)]
             of_fleet = fleet_address(settings)
             listeners = await enter(Listeners.bound(settings, *certificates, of_fleet=of_fleet))
@@ -106,8 +112,8 @@ class Server:
             await fabricator.load()
             server = cls(settings, diagnostics, store, identity, listeners, proxy, images, keys, fleet)
             server._database = database_place(database, store.folder.index)
-            server.authority = _authority(settings, identity, of_control)
-            await enter(server._serving())
+            server.authority = authority_of(settings, identity, of_control)
+            await enter(server._serving(hurried or asyncio.Event()))
             yield server
 
     def __init__(
@@ -229,11 +235,12 @@ class Server:
         )
 
     @contextlib.asynccontextmanager
-    async def _serving(self) -> AsyncIterator[None]:
-        """Serve on all listeners. Leaving the block stops them, after a moment for requests in flight."""
+    async def _serving(self, hurried: asyncio.Event) -> AsyncIterator[None]:
+        """Serve on all listeners. Leaving the block stops them, after the end of requests in flight."""
+        settings = self.runtime.settings
         listeners, applications = self._listeners, self._applications
         async with taking_part(self._fleet, self.runtime.shared_rules, applications, listeners.fleet):
-            for listener, place in zip(listeners.registry, self.runtime.settings.listen, strict=True):
+            for listener, place in zip(listeners.registry, settings.listen, strict=True):
                 listener.start(applications.registry(place.upstream or "", self.control_url))
             listeners.second_origin.start(applications.second_origin())
             if listeners.control is not None:
@@ -243,7 +250,7 @@ class Server:
             finally:
                 self.runtime.stopping.set()
                 self.runtime.gate.disable()
-                await listeners.drain()
+                await drain(listeners, self.runtime.store.uploads, settings.stop_timeout, hurried)
 
 
 def _database(settings: Settings) -> str:
@@ -254,26 +261,6 @@ def _database(settings: Settings) -> str:
         return read_database_url(settings.database_file)
     except ValueError as error:
         raise StorageError(str(error)) from None
-
-
-def _identities(settings: Settings, folder: Path) -> tuple[Identity | None, Identity | None]:
-    """Return the certificates of the registry and of the control API, or None for plain HTTP.
-
-    Only TLS imports the library.
-    """
-    if settings.cert is None and settings.tls is None and settings.control_tls is None:
-        return None, None
-    from brokenreg.assembly.tls import control_identity, identity_of
-
-    of_registry = identity_of(settings, folder)
-    return of_registry, control_identity(settings, folder, of_registry)
-
-
-def _authority(settings: Settings, of_registry: Identity | None, of_control: Identity | None) -> Path | None:
-    """Return the file of the CA that clients must trust, if one was created."""
-    if settings.tls is not None and of_registry is not None:
-        return of_registry.authority
-    return of_control.authority if settings.control_tls == "self-signed" and of_control else None
 
 
 def _name_of_second_origin(settings: Settings) -> str | None:

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
+from brokenreg.assembly.certificate import Certificate, tls_context
 from brokenreg.assembly.certificate_authority import Authority, alternative_names, pem
-from brokenreg.assembly.listeners import Certificate, tls_context
 from brokenreg.config.settings import Settings
 from brokenreg.faults.registry_view import FLAWS, Flaw
 

@@ -37,6 +37,7 @@ Duration = Annotated[float, from_text(parse_duration)]
 Size = Annotated[int, from_text(parse_size)]
 
 _TIMEOUT = within(0.001, 3600, "a duration from 1ms to 1h, for example 60s")
+_STOP = within(0, 24 * 3600, "a duration from 0s to 24h, for example 60s")
 _TTL = within(0, 1e12, "a duration of 0s or more, for example 60s")
 _VERIFY = within(1, _LONGEST, 'a duration of 1s or more, for example 24h, or "off"')
 _LOG_MEMORY = within(2**20, 2**40, "a size from 1MiB to 1TiB, for example 64MiB")
@@ -227,6 +228,12 @@ class Settings(BaseModel):
     )
     fabricate_limit: Size = option(
         "128GiB", "SIZE", "Maximum size of a fabricated image (layers x size).", gt=0
+    )
+    stop_timeout: Annotated[Duration, _STOP] = option(
+        "700ms",
+        "DURATION",
+        "How long requests in flight may take to end after SIGTERM or Ctrl+C. From 10s on, connections are "
+        "accepted for 5s more, while /healthz responds with 503. A second signal ends the wait.",
     )
     ready_file: Path | None = option(
         None, "FILE", "Write the ready line to FILE once connections are accepted."

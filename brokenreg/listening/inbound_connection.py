@@ -84,6 +84,11 @@ class InboundConnection:
         self.is_cut = False
         """True if brokenreg ended the connection."""
 
+    @property
+    def is_stopping(self) -> bool:
+        """Return whether the connection closes after its next response."""
+        return self._accepted.is_stopping
+
     def add(self, event: ConnectionEvent) -> None:
         """Record an event before the first request."""
         if len(self.events) < _MAX_EVENTS:  # a client can cause any number of events
@@ -145,7 +150,7 @@ AcceptPolicy = Callable[[InboundConnection], AcceptDecision | Deciding | None]
 """Decides about a connection that was just accepted. None means to serve it as usual."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class AcceptedConnections:
     """The open connections of a listener, with their observer and the policy for new ones.
 
@@ -156,6 +161,8 @@ class AcceptedConnections:
     accept_policy: AcceptPolicy | None = None
     takes_time: bool = False
     connections: set[InboundConnection] = field(default_factory=set)
+    is_stopping: bool = False
+    """True if the listener is stopping, so that each connection closes after its next response."""
 
 
 INBOUND: contextvars.ContextVar[InboundConnection] = contextvars.ContextVar("inbound")

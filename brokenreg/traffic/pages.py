@@ -24,6 +24,14 @@ _HEALTHY = ReadyResponse(
 )
 
 
+_STOPPING = _HEALTHY._replace(status=503, body=b"no\n")
+
+
+def health(is_stopping: Callable[[], bool]) -> Mapping[str, Page]:
+    """Return the page `/healthz` of a listener that says with a 503 that it is stopping."""
+    return {"/healthz": lambda _: _STOPPING if is_stopping() else _HEALTHY}
+
+
 def pages_with_health(pages: Mapping[str, Page]) -> Mapping[str, Page]:
     """Return the pages by path, with `/healthz`, which needs no login, and no rule matches it."""
     return {"/healthz": lambda _: _HEALTHY, **pages}

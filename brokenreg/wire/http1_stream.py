@@ -255,8 +255,8 @@ class HTTP1Stream(Stream):
 
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> ResponseHead:
         """Return the head of the response, and note how its body is framed."""
-        is_1_1 = self.scope["http_version"] == "1.1"
-        head = response_head(status, headers, is_1_1=is_1_1, keep_alive=self.keep_alive)
+        keep_alive, version = self.keep_alive and not self.inbound.is_stopping, self.scope["http_version"]
+        head = response_head(status, headers, is_1_1=version == "1.1", keep_alive=keep_alive)
         self._length, self.keep_alive = head.length, head.keep_alive
         self._is_bodiless = self._is_bodiless or head.is_bodiless
         return head

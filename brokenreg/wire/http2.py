@@ -36,10 +36,9 @@ _TURN, _MOST_STARTED = 0.002, 4
 _MOST_UNREAD = 1024 * 1024
 """Maximum number of bytes that a client may leave unread. Beyond it, we read no more requests from it."""
 
-_IDLE, _LINGER, _POLL = 75.0, 2.0, 0.02
+_IDLE, _LINGER, _POLL, _REQUEST_USE = 75.0, 2.0, 0.02, 4.0
 _COSTS = {frames.HEADERS: 0.0, frames.RST_STREAM: 5.0, frames.SETTINGS: 5.0, frames.CONTINUATION: 20.0}
 """The costs of frames for `FloodCounter`. Other frames cost 1."""
-_REQUEST_USE = 4.0
 
 
 class _H2(H2Connection):
@@ -261,19 +260,20 @@ class HTTP2(SharedConnection):
         stream = self.streams.pop(stream_id, None)
         if stream is not None and stream.body is not None:
             stream.body.taken = self.take  # breaks a reference cycle between the two
-        if self._is_draining:
+        if self._is_draining or self.inbound.is_stopping:
             self.finish()
 
     def finish(self) -> None:
-        self._is_draining = True
         if not (self.streams or self.gone.is_set()):
             self._close(ErrorCodes.NO_ERROR)
+        elif not self._is_draining:  # so that the client sends its next requests on another connection
+            self.write(frames.goaway(self._last_stream_id, ErrorCodes.NO_ERROR))
+        self._is_draining = True
 
     def _close(self, code: int) -> None:
         """Send GOAWAY, and close the connection after the client has received everything.
 
-        If the connection were closed earlier, frames from the client (WINDOW_UPDATE) would cause a reset, and
-        the client would lose the rest.
+        Otherwise, its frames (WINDOW_UPDATE) would cause a reset, and it would lose the rest.
         """
         self.write(frames.goaway(self._last_stream_id, code))
         self.flush()

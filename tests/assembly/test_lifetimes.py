@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from brokenreg.assembly.listeners import Listener, Listeners
+from brokenreg.assembly.listeners import Listener
 from brokenreg.assembly.occupied import ListenError
 from brokenreg.assembly.server import Server
 from brokenreg.config.settings import Settings
@@ -76,7 +76,7 @@ async def ends_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(owner, method, noted)
 
-    note(Listeners, "drain", "accepting")
+    note(Listener, "drain", "accepting")
     note(Fabricator, "close", "images")
     note(TokenCache, "close", "tokens")
     note(Proxy, "close", "proxy")
@@ -92,7 +92,7 @@ async def test_everything_ends_in_reverse_order(tmp_path: Path, monkeypatch: pyt
         async with httpx.AsyncClient() as client:
             assert (await client.get(f"{server.registry_urls[0]}/v2/")).status_code == 200
         assert ends == []
-    assert ends == ["accepting", "images", "tokens", "proxy", *["connections"] * 3, "storage"]
+    assert ends == [*["accepting"] * 3, "images", "tokens", "proxy", *["connections"] * 3, "storage"]
     assert asyncio.all_tasks() == tasks
     assert descriptors() == before
 

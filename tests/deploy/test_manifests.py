@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from brokenreg.assembly.stopping import LEAD
 from brokenreg.config.settings import Settings
 from tests.deploy.kustomize import FLEET, KUBERNETES, OVERLAYS, Object, Pod, names, of_kind, pods, rendered
 
@@ -170,10 +171,9 @@ def test_the_replicas_of_a_fleet_are_replaced_one_by_one_while_others_serve() ->
 
 def test_a_pod_of_a_fleet_ends_after_the_nodes_know_it() -> None:
     pod = pods(FLEET)["brokenreg"]
-    *_, program = pod.container["lifecycle"]["preStop"]["exec"]["command"]
-    (seconds,) = re.findall(r"sleep\((\d+)\)", program)
-    compile(program, "preStop", "exec")
-    assert int(seconds) + 10 <= pod.spec["terminationGracePeriodSeconds"]
+    settings = Settings.model_validate({"stop_timeout": pod.environment(**FIELDS)["BROKENREG_STOP_TIMEOUT"]})
+    assert settings.stop_timeout > 2 * LEAD
+    assert settings.stop_timeout + 2 <= pod.spec["terminationGracePeriodSeconds"]
     readiness, startup = (pod.container[f"{name}Probe"] for name in ("readiness", "startup"))
     assert readiness["httpGet"] == startup["httpGet"]
 

@@ -410,10 +410,10 @@ async def test_a_server_that_stops_refuses_new_requests() -> None:
     await peer.send(peer.request())
     assert peer.last().ended == Reset(REFUSED)
     assert not peer.transport.is_closing()
+    assert peer.goaway is not None, "the client can already send its next request on another connection"
     go.set()
     await peer.settle()
     assert (peer.streams[1].body, peer.transport.is_closing()) == (b"late", True)
-    assert peer.goaway is not None
     assert (peer.goaway.error_code, peer.goaway.last_stream_id) == (0, 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Collection
@@ -45,6 +46,8 @@ class UploadStore:
         self._blobs = blobs
         self._sessions: dict[str, UploadSession] = {}
         self._removing: set[str] = set()
+        self._last_use = -math.inf
+        """When a request for a session last began."""
 
     async def start(self, key: RepositoryKey, algorithm: str) -> str:
         """Open a session that survives a restart, and return its id.
@@ -55,6 +58,7 @@ class UploadStore:
             idle = (upload_id for upload_id in self._index.uploads if not self.is_claimed(upload_id))
             await self.remove([*islice(idle, 1 + len(self._index.uploads) - MOST_SESSIONS)])
         upload = self.start_unlisted(key, algorithm)
+        self._last_use = time.monotonic()
         with upload:
             try:
                 await self._index.open_upload(upload.row)
@@ -95,6 +99,7 @@ class UploadStore:
                 "no such upload session: it was never started, has ended or has expired",
             )
         self._index.touch_upload(upload_id)
+        self._last_use = time.monotonic()
         upload = self._sessions.get(upload_id)
         if upload is None:
             upload = self._sessions[upload_id] = self._session(row)
@@ -159,6 +164,12 @@ class UploadStore:
         """Return whether a request has claimed that session."""
         upload = self._sessions.get(upload_id)
         return upload is not None and upload.is_claimed
+
+    def is_in_use(self, seconds: float) -> bool:
+        """Return whether a request uses an open session, or has begun to in the last `seconds`."""
+        if any(self.is_claimed(upload_id) for upload_id in self._index.uploads):
+            return True
+        return bool(self._index.uploads) and time.monotonic() - self._last_use < seconds
 
     async def remove(self, upload_ids: Collection[str]) -> None:
         """End sessions and remove their files. From this call on, `find` does not return them."""
