@@ -60,6 +60,8 @@ def _status(log: TrafficLog) -> Status:
         registry=["http://127.0.0.1:8080"],
         second_origin="http://127.0.0.1:8089",
         control=None,
+        database="sqlite:/data/index.sqlite3",
+        blob_storage="file:/data",
         offline=True,
         exchanges=log.end,
         log_size=log.size,
