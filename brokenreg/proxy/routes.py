@@ -47,6 +47,11 @@ class Route:
     no_contact_reason: str = field(default="", compare=False)
     """Why the upstream is not contacted for this request, or an empty string."""
 
+    @classmethod
+    def of(cls, key: RepositoryKey) -> Route:
+        """Return the route to a repository of the cache."""
+        return cls(key[0].removeprefix("@"), key[1])
+
     @property
     def key(self) -> RepositoryKey:
         """The cache's repository. Its namespace cannot be named in a path; all namespaces share it."""

@@ -124,6 +124,15 @@ class LeaseEnded:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class TagConfirmed:
+    """An upstream has sent or confirmed a tag of the cache, at `when` (seconds since the epoch)."""
+
+    key: RepositoryKey
+    tag: str
+    when: float
+
+
 Change = (
     ManifestPut
     | ManifestDeleted
@@ -138,6 +147,7 @@ Change = (
     | ObjectsForgotten
     | StateChanged
     | LeaseEnded
+    | TagConfirmed
 )
 
 Changes = Sequence[Change]

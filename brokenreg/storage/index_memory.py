@@ -19,6 +19,7 @@ from brokenreg.storage.changes import (
     ObjectsForgotten,
     ObjectStored,
     StateChanged,
+    TagConfirmed,
     TagDeleted,
     TimesCorrected,
     UploadOpened,
@@ -65,6 +66,8 @@ class IndexMemory:
         self.states = SharedStates()
         self.lease_ended: Callable[[str], None] = lambda _: None
         """Called with the name of a lease that has ended, in whichever process."""
+        self.tag_confirmed: Callable[[TagConfirmed], None] = lambda _: None
+        """Called when an upstream has confirmed a tag of the cache, to whichever process."""
         self.unfinished_imports: list[str] = []
         """The data folders whose content was not copied entirely when the index was loaded."""
 
@@ -95,6 +98,10 @@ class IndexMemory:
     def is_pushed(self, digest: Digest) -> bool:
         """Return whether a repository outside the cache has a link to that blob."""
         return digest in self._pushed
+
+    def remedy(self, digest: Digest) -> str:
+        """Return how a blob that is lost or corrupt can be served again, for a message."""
+        return "push it again" if self.is_pushed(digest) else "it is fetched again when it is requested"
 
     def intact_object(self, digest: Digest) -> StoredObject | None:
         """Return the object of a blob, or None if it has none or its object is lost or corrupt."""
@@ -192,6 +199,8 @@ class IndexMemory:
                 self.states.apply(change)
             case LeaseEnded(name):
                 self.lease_ended(name)
+            case TagConfirmed():
+                self.tag_confirmed(change)
             case UploadOpened(row):
                 self.uploads[row.id] = row
             case UploadsClosed(upload_ids):

@@ -22,7 +22,7 @@ from brokenreg.proxy.cache.download import BlobResponse
 from brokenreg.proxy.cache.turns import DownloadLostError
 from brokenreg.storage.shared import leases
 from tests.fleet.fleets import Fleet, eventually, name_of, own_exchanges
-from tests.proxy.chain import PLAIN, Chain, Reader, cut_after, exchange
+from tests.proxy.chain import CONFIG, PLAIN, Chain, Reader, cut_after, exchange
 from tests.registry.pushing import MIB, digest_of
 from tests.server import Brokenreg, brokenreg
 from tests.storage.object_stores import S3, FailingProxy, environment, failing_proxy, s3_server
@@ -127,6 +127,25 @@ def test_clients_of_others_read_what_has_arrived(upstream: Upstream) -> None:
     ]
     assert source == [f"replica {name_of(first)}"]
     assert upstream.asked() == 1
+
+
+def test_an_image_is_requested_once(upstream: Upstream) -> None:
+    """Its manifest by tag, and its blobs, by 20 clients at three replicas."""
+    replicas = [upstream.thread(name) for name in "abc"]
+
+    def pull_image(at: Brokenreg) -> list[str]:
+        with httpx.Client(base_url=at.url, timeout=60, verify=PLAIN) as http:
+            manifest = http.get("/v2/org/app/manifests/v1").json()
+            wanted = [each["digest"] for each in (manifest["config"], *manifest["layers"])]
+            found = [digest_of(http.get(f"/v2/org/app/blobs/{each}").content) for each in wanted]
+        assert found == wanted
+        return found
+
+    with ThreadPoolExecutor(20) as threads:
+        found = list(threads.map(pull_image, [replicas[number % 3] for number in range(20)]))
+    assert found == [[digest_of(CONFIG), digest_of(LAYER)]] * 20
+    requested = sorted(each["endpoint"] for each in upstream.chain.asked("method:GET|HEAD"))
+    assert requested == ["config", "layer", "manifest"]
 
 
 @pytest.mark.slow

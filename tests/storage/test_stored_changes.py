@@ -19,6 +19,7 @@ from brokenreg.storage.changes import (
     ObjectsForgotten,
     ObjectStored,
     StateChanged,
+    TagConfirmed,
     TagDeleted,
     TimesCorrected,
     UploadOpened,
@@ -42,6 +43,7 @@ CHANGES = (
     ObjectsForgotten(((DIGEST, "uploads/1"),)),
     StateChanged("rules", 3, None),
     LeaseEnded("work"),
+    TagConfirmed(("@quay.io", "app"), "v1", 1.5),
 )
 
 

@@ -14,11 +14,16 @@ from brokenreg.proxy.errors import UpstreamError, UpstreamStatusError
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.cached_manifests import CachedManifests
-from brokenreg.storage.errors import StorageFullError
+from brokenreg.storage.changes import TagConfirmed
+from brokenreg.storage.errors import StorageError, StorageFullError
+from brokenreg.storage.shared.leases import Lease
 from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.upstream_events import Cache, NotCached, ServedStale
 
 logger = logging.getLogger(__name__)
+
+_PATIENCE = 10.0
+"""Seconds to wait for the request of another process. Then this process sends one too."""
 
 Found = tuple[ManifestContent, Cache]
 """A manifest, and how the cache was used to find it."""
@@ -33,7 +38,9 @@ class ManifestCache:
         self._cached = CachedManifests(services.store.index)
         self._keep_gone = services.keep_gone
         self._default_upstream = services.default_upstream
+        self._ttl = services.ttl
         self._freshness = Freshness(services.ttl)
+        self._index.tag_confirmed = self._note_confirmed
         self._flights: SharedRequests[tuple[Route, str, Via, bool], Found] = SharedRequests()
 
     async def find(
@@ -80,6 +87,38 @@ class ManifestCache:
         return self._freshness.state(route, reference)
 
     async def _fetch(self, request: ManifestRequest, known: ManifestContent | None) -> Found:
+        """Return what another process has just fetched or confirmed, or do so for all with this database."""
+        route, reference = request.route, request.reference
+        if not self._index.is_shared or (self._ttl == 0 and not is_digest(reference)):
+            return await self._request(request, known)
+        lease = await self._turn(" ".join(("manifest", *route.key, reference)))
+        done: list[TagConfirmed] = []
+        try:
+            found = await self._known(route, reference)
+            if found is not None and self._state(route, reference) is not None:
+                return found, Cache.JOINED
+            requested = await self._request(request, found or known)
+            if not is_digest(reference):
+                done.append(TagConfirmed(route.key, reference, time.time()))
+            return requested
+        finally:
+            if lease is not None:
+                await self._index.leases.end(lease, done)
+
+    async def _turn(self, name: str) -> Lease | None:
+        """Return a lease for a request; None if another process is slow, or without the database."""
+        try:
+            return await self._index.leases.take(name, _PATIENCE)
+        except StorageError as error:
+            logger.info("%s; not waiting for the requests of others", error)
+            return None
+
+    def _note_confirmed(self, confirmed: TagConfirmed) -> None:
+        """Note that a process, which may be another one, has just asked an upstream for a tag."""
+        if time.time() - confirmed.when < self._ttl:
+            self._freshness.confirm(Route.of(confirmed.key), confirmed.tag)
+
+    async def _request(self, request: ManifestRequest, known: ManifestContent | None) -> Found:
         """Revalidate or fetch a manifest, and remember the result for the tag."""
         try:
             found, cache = await self._revalidate(request, known)

@@ -18,6 +18,7 @@ from brokenreg.storage.changes import (
     ObjectsForgotten,
     ObjectStored,
     StateChanged,
+    TagConfirmed,
     TagDeleted,
     TimesCorrected,
     UploadOpened,
@@ -53,6 +54,8 @@ def encode(change: Change) -> str | None:
             return _json("state-changed", name, revision, body)
         case LeaseEnded(name):
             return _json("lease-ended", name)
+        case TagConfirmed(key, tag, when):
+            return _json("tag-confirmed", key, tag, when)
         case UploadOpened() | UploadsClosed():
             return None
 
@@ -89,6 +92,8 @@ def decode(body: str) -> Change | None:
             return StateChanged(name, revision, body)
         case ["lease-ended", name]:
             return LeaseEnded(name)
+        case ["tag-confirmed", key, tag, when]:
+            return TagConfirmed(_pair(key), tag, when)
         case _:
             return None
 
