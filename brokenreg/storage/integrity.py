@@ -100,7 +100,7 @@ class Integrity:
             return
         self._cache.gone(digest)
         logger.error(
-            "blob %s is corrupt: %s; it is no longer served; %s", digest, problem, self._remedy(digest)
+            "blob %s is corrupt: %s; it is no longer served; %s", digest, problem, self._index.remedy(digest)
         )
 
     def why_missing(self, digest: Digest) -> str | None:
@@ -109,12 +109,8 @@ class Integrity:
             return None
         stored = self._index.objects.get(digest)
         if stored is not None:
-            return f"{stored.problem}; it is no longer served; {self._remedy(digest)}"
-        return f"it was corrupt on disk and is no longer served; {self._remedy(digest)}"
-
-    def _remedy(self, digest: Digest) -> str:
-        is_pushed = self._index.is_pushed(digest)
-        return "push it again" if is_pushed else "it is fetched again when it is requested"
+            return f"{stored.problem}; it is no longer served; {self._index.remedy(digest)}"
+        return f"it was corrupt on disk and is no longer served; {self._index.remedy(digest)}"
 
     def is_quarantined(self, digest: Digest) -> bool:
         """Return whether a blob was corrupt, and has not been stored again."""

@@ -76,3 +76,20 @@ def test_an_evicted_blob_is_removed_from_the_store(pulled: Chain, s3: S3, tmp_pa
     assert httpx.post(evict, verify=PLAIN).status_code == 204
     assert len(LAYER) not in s3.objects(tmp_path.name).values()
     assert pulled.get(PATH).content == LAYER
+
+
+def test_a_lost_object_is_fetched_from_the_upstream_again(pulled: Chain, s3: S3, tmp_path: Path) -> None:
+    until_kept(pulled)
+    remove_copies(pulled)
+    (key,) = [key for key, size in s3.objects(tmp_path.name).items() if size == len(LAYER)]
+    s3.remove(tmp_path.name, key)
+    lost = pulled.get(PATH)
+    assert lost.status_code == 404
+    assert "it is fetched again when it is requested" in lost.text
+    until = time.monotonic() + 30
+    while "it is no longer served" not in (warnings := pulled.proxy.warnings):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert "it is fetched again when it is requested" in warnings
+    assert "push it again" not in warnings
+    assert pulled.get(PATH).content == LAYER

@@ -49,7 +49,9 @@ class Fetch(BlobDownload):
         blobs: BlobStore,
         digest: Digest,
         stored: StoredObject,
+        remedy: str,
     ) -> None:
+        """`remedy` says in messages how the blob can be served again if the store has lost it."""
         super().__init__(digest, str(store.location), uploads, uploads.start_copy(digest.algorithm))
         self.size = stored.size
         self.is_missing = False
@@ -60,6 +62,7 @@ class Fetch(BlobDownload):
         self._memory = memory
         self._blobs = blobs
         self._stored = stored
+        self._remedy = remedy
 
     async def ended(self) -> None:
         """Wait until the blob is in the data folder. Raise `OCIError` if it does not arrive."""
@@ -75,7 +78,7 @@ class Fetch(BlobDownload):
                     await self._upload.grow(_only(part), self._notify)
         except ObjectMissingError as error:
             self.is_missing = True
-            raise lost(error) from error
+            raise lost(error, self._remedy) from error
 
     async def _parts(self) -> AsyncGenerator[bytes, None]:
         """Yield the object in parts, while the next ones are read. Their memory is reserved until then."""
@@ -150,9 +153,9 @@ class Fetch(BlobDownload):
         """Do nothing: the quota counts the file."""
 
 
-def lost(error: ObjectMissingError) -> OCIError:
+def lost(error: ObjectMissingError, remedy: str) -> OCIError:
     """Return the response for a blob whose object the store does not have."""
-    return OCIError(404, ErrorCode.BLOB_UNKNOWN, f"{error}; push it again")
+    return OCIError(404, ErrorCode.BLOB_UNKNOWN, f"{error}; {remedy}")
 
 
 async def _only(part: bytes) -> AsyncIterator[bytes]:

@@ -54,7 +54,15 @@ class ObjectDownloads:
         if fetch is None:
             if self._is_closed:
                 raise shutting_down()
-            fetch = Fetch(self._store, self._memory, self._uploads, self._blobs, digest, stored)
+            fetch = Fetch(
+                self._store,
+                self._memory,
+                self._uploads,
+                self._blobs,
+                digest,
+                stored,
+                self._index.remedy(digest),
+            )
             self._fetches[digest] = fetch
             task = asyncio.create_task(self._run(digest, stored, fetch), name=f"fetching {digest}")
             self._tasks.add(task)
@@ -87,7 +95,7 @@ class ObjectDownloads:
             first = await anext(chunks)
         except ObjectMissingError as error:
             await self._condemn(digest, stored, _LOST)
-            raise lost(error) from error
+            raise lost(error, self._index.remedy(digest)) from error
 
         async def all_chunks() -> AsyncGenerator[bytes, None]:
             try:
@@ -143,10 +151,11 @@ class ObjectDownloads:
             self._wrong[digest] = found
 
     async def _condemn(self, digest: Digest, stored: StoredObject, problem: str) -> None:
-        """Stop serving a blob until it is pushed again."""
+        """Stop serving a blob until it is pushed or fetched from its upstream again."""
         try:
             await self._index.condemn_object(digest, stored.key, problem)
         except OtherPlaceError as error:  # the object is intact, but in another store
             logger.error("cannot read blob %s: %s", digest, error)  # noqa: TRY400 - the line says everything
         else:
-            logger.error("blob %s is corrupt: %s; it is no longer served; push it again", digest, problem)
+            remedy = self._index.remedy(digest)
+            logger.error("blob %s is corrupt: %s; it is no longer served; %s", digest, problem, remedy)
