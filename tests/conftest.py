@@ -9,6 +9,8 @@
 - `tests.running_registry`: push, add rules, read exchanges; `tests.raw_http`: HTTP by hand, and exactly what
   came back; `tests.connections`, `tests.tls_client`: the same for connections and TLS.
 - `tests.storage.object_stores`: an S3 server, and a proxy before it that fails on demand.
+- `tests.round_robin`: a proxy that sends each request to another server; `tests.clients.storages`: where the
+  brokenregs of `tests/clients` have their content (`BROKENREG_TEST_STORAGE`).
 - `tests.disks`: a small disk; `tests.hang_guard`: ends what hangs. A test asserts no upper bound of time.
 - `tests.registry.pushing`: manifests and pushes; `tests.proxy.chain`: a brokenreg before another;
   `tests.proxy.scripted`: an upstream that answers as it is told to; `screen.py` and `serving.py` of

@@ -10,10 +10,38 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import private
+from tests.clients import private, storages
 from tests.clients.private import PROGRAMS, Client
 from tests.clients.programs import need
+from tests.clients.storages import brokenreg, chosen_storage
 from tests.panel.tmux import Terminal
+from tests.server import Brokenreg
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if storages.KIND == "fleet" and item.get_closest_marker("one_replica"):
+        pytest.skip("each replica has its own")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def storage(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The storage of all brokenregs of these tests."""
+    with chosen_storage(lambda: request.getfixturevalue("postgresql")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def registry(storage: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    """One brokenreg for all tests of a module; each test uses repositories of its own."""
+    with brokenreg(tmp_path_factory.mktemp("data") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def own_registry(storage: None, tmp_path: Path) -> Iterator[Brokenreg]:
+    """A brokenreg that the test has for itself."""
+    with brokenreg(tmp_path / "data") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ import pytest
 from tests.clients import layouts
 from tests.clients.private import Client
 from tests.clients.programs import need
-from tests.server import Brokenreg, brokenreg
+from tests.clients.storages import brokenreg
+from tests.server import Brokenreg
 
 USER, PASSWORD = "casey", "hunter2"
 CREDENTIALS = f"{USER}:{PASSWORD}"
@@ -225,6 +226,7 @@ def test_skopeo_with_invalid_challenges(
         assert json.loads(skopeo(*inspect, remote))["layers"]
 
 
+@pytest.mark.one_replica
 def test_skopeo_sends_its_password_to_a_foreign_realm(
     skopeo: Client, secured: Brokenreg, challenged: Callable[[str], None]
 ) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.clients.private import Client
+from tests.clients.storages import brokenreg
 from tests.connections import connects, in_turn, rules_file, until_idle
-from tests.server import Brokenreg, brokenreg
+from tests.server import Brokenreg
 
 FORMS = {
     "tls, form: expired": "certificate has expired",
@@ -42,6 +43,7 @@ def applied(running: Brokenreg) -> list[dict[str, Any]]:
     return [each for each in connects(running) if each["faults"]]
 
 
+@pytest.mark.one_replica
 def test_skopeo_dials_twice(tmp_path: Path, skopeo: Client) -> None:
     """It pings `/v2/`, then `/v1/`; as it is to verify, it does not try plain HTTP."""
     with failing(tmp_path) as running:
@@ -56,6 +58,7 @@ def test_skopeo_dials_twice(tmp_path: Path, skopeo: Client) -> None:
     assert len(applied(running)) == 2 * len(FORMS)
 
 
+@pytest.mark.one_replica
 def test_containerd_dials_each_of_its_hosts_once(tmp_path: Path, ctr: Client) -> None:
     """The first host and the last resort, `server`, are one registry here."""
     with failing(tmp_path) as running:

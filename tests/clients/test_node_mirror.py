@@ -11,8 +11,8 @@ from tests.clients import layouts, wire
 from tests.clients.layouts import KIB
 from tests.clients.private import Client
 from tests.clients.pullers import Ctr
+from tests.clients.storages import brokenreg
 from tests.deploy.node_mirror import installed
-from tests.server import brokenreg
 
 HELLO = layouts.image("node-mirror-hello", layers=2, size=KIB)
 

@@ -12,8 +12,9 @@ import pytest
 from tests.clients import layouts, wire
 from tests.clients.layouts import Image
 from tests.clients.private import Client
+from tests.clients.storages import brokenreg
 from tests.proxy.scripted import Answer, Received, Scripted, scripted
-from tests.server import Brokenreg, brokenreg
+from tests.server import Brokenreg
 
 _LONG = {"retry-after": "900"}
 _PLAIN = "--tls-verify=false"

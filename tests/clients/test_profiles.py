@@ -9,7 +9,8 @@ import pytest
 
 from tests.clients import layouts, wire
 from tests.clients.private import Client
-from tests.server import Brokenreg, brokenreg
+from tests.clients.storages import brokenreg
+from tests.server import Brokenreg
 
 LIMIT = "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit"
 PULLED = ("azure-sas-rejects-auth", "corporate-proxy", "no-multi-range", "nexus-hyphen-digest")

@@ -20,7 +20,8 @@ from tests.clients.origins import Origin, homes, origin
 from tests.clients.private import PROGRAMS, Client, docker_client, short_folder
 from tests.clients.programs import need
 from tests.clients.pullers import Ctr, Docker, Podman, Skopeo
-from tests.server import Brokenreg, brokenreg
+from tests.clients.storages import brokenreg
+from tests.server import Brokenreg
 
 _SHIPPED = Path(__file__).parents[2] / "deploy" / "clients"
 

@@ -15,9 +15,10 @@ from tests.clients.layouts import KIB, Image, Index
 from tests.clients.origins import KINDS, homes, origin
 from tests.clients.private import Client
 from tests.clients.pullers import PULLERS, Puller
+from tests.clients.storages import brokenreg
 from tests.proxy.upstreams import PASSWORD
 from tests.proxy.web_proxy import web_proxy
-from tests.server import Brokenreg, brokenreg
+from tests.server import Brokenreg
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ _WHOLE = [("skopeo", kind) for kind in KINDS] + [(name, "plain") for name in ("d
 _FIRST = [(name, kind) for name in ("docker", "podman", "ctr") for kind in KINDS if kind != "plain"]
 
 
+@pytest.mark.one_replica
 @pytest.mark.parametrize(("name", "kind"), _WHOLE)
 def test_once_over_the_network_then_from_disk(
     request: pytest.FixtureRequest, skopeo: Client, tmp_path: Path, name: str, kind: str

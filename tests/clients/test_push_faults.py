@@ -78,7 +78,7 @@ def test_skopeo_uploads_blobs_that_it_cannot_mount(
     ("fault", "is_pushed"),
     [
         ("upload-lost", False),
-        ("upload-lost_step-3_once-true", False),
+        pytest.param("upload-lost_step-3_once-true", False, marks=pytest.mark.one_replica),
         ("upload-location_form-absolute", True),
         ("upload-location_form-relative", True),
         ("upload-location_form-query", True),

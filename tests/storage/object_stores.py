@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -133,6 +133,8 @@ class FailingProxy:
     behind: int
     fail: Failure | None = None
     is_down: bool = False
+    replaced: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Headers of requests that are replaced. Their names are in lower case."""
     requests: list[str] = field(default_factory=list)
     """Method and path of each request, in order."""
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -157,7 +159,8 @@ class FailingProxy:
             return
         connection = http.client.HTTPConnection("127.0.0.1", self.behind, timeout=30)
         try:
-            connection.request(handler.command, handler.path, body, dict(handler.headers.items()))
+            headers = {name.lower(): value for name, value in handler.headers.items()} | dict(self.replaced)
+            connection.request(handler.command, handler.path, body, headers)
             response = connection.getresponse()
             reply: Reply | None = Reply(
                 handler.command, handler.path, response.status, response.getheaders(), response.read()
