@@ -106,7 +106,9 @@ class Server:
             replicas = None if fleet is None else fleet.downloads
             proxy = await enter(running_proxy(settings, store, listeners.addresses, environ, name, replicas))
             recipes = store.index.recipes
-            fabricator = Fabricator(recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
+            leases = store.index.leases if store.index.is_shared else None
+            kinds = {**KINDS, **fault_images()}
+            fabricator = Fabricator(recipes, kinds, settings.fabricate_limit, leases=leases)
             images = Images(fabricator, OddImages(recipes))
             lifetimes.push_async_callback(images.close)
             await fabricator.load()

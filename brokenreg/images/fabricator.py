@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Protocol
 
 from cachetools import LRUCache
 
-from brokenreg.concurrency import ThreadPool, shielded
-from brokenreg.images.hashing import LayerSums, hash_layers
+from brokenreg.images.hashing import LayerSums
 from brokenreg.images.image import Document, FabricatedImage, build_image
-from brokenreg.images.jobs import RUNNING, Jobs
+from brokenreg.images.jobs import Jobs
+from brokenreg.images.layer_hashing import LayerHashing
 from brokenreg.images.ledger import (
     IMAGES,
     MAX_IN_MEMORY,
     FabricatedBlob,
     ImageRecord,
-    LayerRecord,
     Ledger,
     Role,
     image_key,
     layer_at,
-    layer_key,
     read_image,
     read_layer,
 )
 from brokenreg.images.progress import NO_OBSERVER, Observer, Progress
+from brokenreg.images.recipe_store import RecipeStore
 from brokenreg.images.spec import MAX_LAYERS, ImageSpec, LayerRecipe, check_limit, parse_random_tag
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.storage.shared.leases import Leases
 
 TagParser = Callable[[str], ImageSpec]
 """Returns the image that a tag specifies. Raises `OCIError` if the tag is invalid."""
@@ -38,29 +37,10 @@ TagParser = Callable[[str], ImageSpec]
 KINDS: Mapping[str, TagParser] = {"broken/random": parse_random_tag}
 """The repositories of fabricated images without faults, with the parsers of their tags."""
 
-_BATCH = 1024 * 1024 * 1024
-"""Bytes to hash before the sums are stored: about a second of work, which is lost if the process dies."""
-
 _CACHED_IMAGES = 32
 
 _LOADED = 64
 """Number of images that are loaded from the store at startup."""
-
-
-class RecipeStore(Protocol):
-    """Stores the sums of layers as (key, JSON) records, so that each layer is hashed only once."""
-
-    async def put(self, records: Sequence[tuple[str, str]]) -> None:
-        """Store records durably. They replace records with the same keys."""
-
-    async def get(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return those records that exist, by key."""
-
-    async def naming(self, digest: str) -> list[tuple[str, str]]:
-        """Return the records whose layer, manifest or configuration has that digest."""
-
-    async def beginning_with(self, prefix: str, most: int) -> list[tuple[str, str]]:
-        """Return up to `most` records whose keys begin with `prefix`."""
 
 
 class Fabricator:
@@ -78,15 +58,16 @@ class Fabricator:
         kinds: Mapping[str, TagParser],
         limit: int,
         memory: int = MAX_IN_MEMORY,
+        leases: Leases | None = None,
     ) -> None:
+        """With `leases`, other processes use the store too."""
         self._store = store
         self._kinds = kinds
         self._limit = limit
         self._ledger = Ledger(memory)
         self._images: LRUCache[ImageSpec, FabricatedImage] = LRUCache(_CACHED_IMAGES)
         self._jobs: Jobs[tuple[str, ImageSpec]] = Jobs()
-        # Two threads for each job: its own and that of its helper.
-        self._threads = ThreadPool("fabricator", 2 * RUNNING)
+        self._hashing = LayerHashing(store, leases)
 
     async def load(self) -> None:
         """Load some images from the store, for lists of blobs. Others are loaded on demand."""
@@ -206,7 +187,7 @@ class Fabricator:
     async def close(self) -> None:
         """End all jobs within milliseconds. Waiting clients get a 503."""
         await self._jobs.close()
-        self._threads.shutdown(wait=False)
+        self._hashing.close()
 
     def _image_by_digest(self, repository: str, digest: str) -> FabricatedImage:
         place = self._ledger.place(repository, digest)
@@ -249,17 +230,11 @@ class Fabricator:
 
     async def _find(self, repository: str, spec: ImageSpec) -> bool:
         """Load an image into memory. Return False if the store does not have all of its layers."""
-        known = await self._known(spec)
+        known = await self._hashing.known(spec)
         if len(known) < spec.layers:
             return False
         await self._add(repository, spec, known)
         return True
-
-    async def _known(self, spec: ImageSpec) -> dict[LayerRecipe, LayerSums]:
-        """Return the sums of those layers of an image that the store has."""
-        found = await self._store.get(layer_key(recipe) for recipe in spec.recipes)
-        records = (read_layer(key, value) for key, value in found.items())
-        return {record.recipe: record.sums for record in records if record is not None}
 
     async def _add(self, repository: str, spec: ImageSpec, sums: Mapping[LayerRecipe, LayerSums]) -> None:
         image = build_image(spec, [sums[recipe] for recipe in spec.recipes])
@@ -269,27 +244,5 @@ class Fabricator:
         self._ledger.add(repository, image)
 
     async def _make(self, repository: str, spec: ImageSpec, progress: Progress) -> None:
-        """Hash the missing layers, store their sums, and add the image to memory."""
-        sums = await self._known(spec)
-        progress.begin(len(sums))
-        for batch in _batches(recipe for recipe in spec.recipes if recipe not in sums):
-            records = await self._hash(batch, progress)
-            await self._store.put([(record.key, record.model_dump_json()) for record in records])
-            sums.update((record.recipe, record.sums) for record in records)
-        await self._add(repository, spec, sums)
-
-    async def _hash(self, recipes: list[LayerRecipe], progress: Progress) -> list[LayerRecord]:
-        hashing = self._threads.run(hash_layers, recipes, self._threads, progress)
-        sums = await shielded(hashing, stop=progress.cancelled.set)
-        return [LayerRecord.of(recipe, one) for recipe, one in zip(recipes, sums, strict=True)]
-
-
-def _batches(recipes: Iterable[LayerRecipe]) -> Iterator[list[LayerRecipe]]:
-    batch: list[LayerRecipe] = []
-    for recipe in recipes:
-        batch.append(recipe)
-        if sum(one.size for one in batch) >= _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        """Hash the missing layers, and add the image to memory."""
+        await self._add(repository, spec, await self._hashing.complete(spec, progress))

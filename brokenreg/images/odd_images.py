@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from brokenreg.concurrency import SingleFlight, ThreadPool
-from brokenreg.images.fabricator import RecipeStore
 from brokenreg.images.image import Document
 from brokenreg.images.ledger import Role
 from brokenreg.images.odd_image import Descriptor, OddImage, OddManifest
+from brokenreg.images.recipe_store import RecipeStore
 from brokenreg.images.unpacked import Content
 from brokenreg.late_imports import Late
 from brokenreg.oci.digests import Digest, is_digest

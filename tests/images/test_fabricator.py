@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from brokenreg.images import fabricator as module
+from brokenreg.images import layer_hashing as module
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.images.hashing import LayerSums, hash_layers
 from brokenreg.images.image import build_image

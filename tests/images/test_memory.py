@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 from brokenreg.faults.registry_view import RegistryView
-from brokenreg.images import fabricator as module
+from brokenreg.images import layer_hashing as module
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.images.image import FabricatedImage
 from brokenreg.oci.digests import Digest
