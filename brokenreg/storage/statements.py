@@ -24,7 +24,7 @@ from brokenreg.storage.changes import (
     UploadOpened,
     UploadsClosed,
 )
-from brokenreg.storage.database import Connection
+from brokenreg.storage.database import Connection, Cursor
 from brokenreg.storage.errors import OtherPlaceError
 from brokenreg.storage.records import MOST_NAMES, RepositoryKey, StoredObject, UploadRow, is_cache
 
@@ -59,11 +59,13 @@ ON CONFLICT (namespace, repository, digest) DO UPDATE SET linked = excluded.link
 _PUT_SIZE = """
 INSERT INTO blob_sizes (digest, size) VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET size = excluded.size
 """
-_IS_NAME_KNOWN = "SELECT 1 FROM pushed WHERE namespace = ? AND repository = ?"
 _PUT_NAME = """
 INSERT INTO pushed (number, namespace, repository)
-SELECT coalesce(max(number), 0) + 1, CAST(? AS TEXT), CAST(? AS TEXT) FROM pushed
+SELECT newest.number + 1, CAST(? AS TEXT), CAST(? AS TEXT)
+FROM (SELECT coalesce(max(number), 0) AS number FROM pushed) AS newest
+WHERE NOT EXISTS (SELECT 1 FROM pushed WHERE namespace = ? AND repository = ?)
 """
+_DELETE_OLD_NAMES = "DELETE FROM pushed WHERE number <= (SELECT max(number) FROM pushed) - ?"
 _ANY_PLACE = "SELECT place FROM objects LIMIT 1"  # all are in the same place
 _SELECT_OBJECT = "SELECT key, size, stored, problem FROM objects WHERE digest = ?"
 _PUT_OBJECT = """
@@ -172,9 +174,10 @@ def link_object(connection: Connection, link: BlobLinked, new: StoredObject | No
 
     Raise `OtherPlaceError` if the objects of the index are not in `place`.
     """
-    stored = put_object(connection, link.digest, new, place)
-    if not stored and not _is_intact(connection, link.digest):
-        return ()
+    is_intact = _has_intact_object(connection, link.digest, place)
+    if new is None:
+        return link_blob(connection, link) if is_intact else ()
+    stored = () if is_intact else _insert_object(connection, link.digest, new, place)
     return (*link_blob(connection, link), *stored)
 
 
@@ -186,11 +189,9 @@ def link_in_place(connection: Connection, link: BlobLinked, place: str) -> Chang
 
 def put_object(connection: Connection, digest: Digest, new: StoredObject | None, place: str) -> Changes:
     """Store the object of a blob, unless it has an intact one. Raise `OtherPlaceError`."""
-    _check_place(connection, place)
-    if new is None or _is_intact(connection, digest):
+    if _has_intact_object(connection, digest, place) or new is None:
         return ()
-    connection.execute(_PUT_OBJECT, (digest, place, new.key, new.size, new.stored, new.problem))
-    return (ObjectStored(digest, new),)
+    return _insert_object(connection, digest, new, place)
 
 
 def condemn_object(connection: Connection, digest: Digest, key: str, problem: str, place: str) -> Changes:
@@ -205,7 +206,7 @@ def condemn_object(connection: Connection, digest: Digest, key: str, problem: st
 
 def forget_objects(connection: Connection, digests: Sequence[Digest], before: float, place: str) -> Changes:
     """Delete the objects of blobs without links that were stored before `before`, all of them in `place`."""
-    if _other_place(connection, place) is not None:
+    if _other_place(connection.execute(_ANY_PLACE), place) is not None:
         return ()
     marks = ", ".join("?" * len(digests))
     query = f"SELECT DISTINCT digest FROM links WHERE digest IN ({marks})"
@@ -241,27 +242,35 @@ def forget_sizes(connection: Connection) -> Changes:
 
 def note_push(connection: Connection, key: RepositoryKey) -> None:
     """Remember the name of a repository that was pushed to, up to `MOST_NAMES`."""
-    if is_cache(key) or connection.execute(_IS_NAME_KNOWN, key).fetchone():
-        return
-    connection.execute(_PUT_NAME, key)
-    connection.execute(
-        "DELETE FROM pushed WHERE number <= (SELECT max(number) FROM pushed) - ?", (MOST_NAMES,)
-    )
+    if not is_cache(key):
+        connection.execute(_PUT_NAME, (*key, *key))
+        connection.execute(_DELETE_OLD_NAMES, (MOST_NAMES,))
 
 
 def _check_place(connection: Connection, place: str) -> None:
     """Check the place within the transaction: processes that started together have not seen each other."""
-    other = _other_place(connection, place)
+    other = _other_place(connection.execute(_ANY_PLACE), place)
     if other is not None:
         raise OtherPlaceError(place, other)
 
 
-def _other_place(connection: Connection, place: str) -> str | None:
+def _other_place(found: Cursor, place: str) -> str | None:
     """Return where the objects are, or None if that is `place` or there are none."""
-    row = connection.execute(_ANY_PLACE).fetchone()
+    row = found.fetchone()
     return None if row is None or row[0] == place else str(row[0])
 
 
-def _is_intact(connection: Connection, digest: Digest) -> bool:
-    row = connection.execute(_SELECT_OBJECT, (digest,)).fetchone()
+def _has_intact_object(connection: Connection, digest: Digest, place: str) -> bool:
+    """Return whether a blob has an intact object. Raise `OtherPlaceError`."""
+    # Both are executed before the first result is used, which takes one round trip.
+    found, stored = connection.execute(_ANY_PLACE), connection.execute(_SELECT_OBJECT, (digest,))
+    other = _other_place(found, place)
+    if other is not None:
+        raise OtherPlaceError(place, other)
+    row = stored.fetchone()
     return row is not None and not row[3]
+
+
+def _insert_object(connection: Connection, digest: Digest, new: StoredObject, place: str) -> Changes:
+    connection.execute(_PUT_OBJECT, (digest, place, new.key, new.size, new.stored, new.problem))
+    return (ObjectStored(digest, new),)

@@ -11,6 +11,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import psycopg
 from psycopg import errors
@@ -18,6 +19,7 @@ from psycopg import errors
 from brokenreg.storage.changes import Change
 from brokenreg.storage.database.connection import Connection
 from brokenreg.storage.database.engine import Engine
+from brokenreg.storage.database.joined_statements import JoinedStatements
 from brokenreg.storage.database.kept_connection import KeptConnection
 from brokenreg.storage.database.listener import CHANNEL, ChangeListener
 from brokenreg.storage.database.postgresql_connection import (
@@ -47,7 +49,7 @@ _PATIENCE = 5.0
 
 _LOAD_TIME = "SET LOCAL statement_timeout = '10min'"
 
-_LOCK = "BEGIN; SELECT number FROM clock FOR UPDATE"
+_LOCK = "SELECT number FROM clock FOR UPDATE"
 _NEWER = """
 SELECT clock.number, changes.number, batch, body FROM clock LEFT JOIN changes ON changes.number > ?
 ORDER BY changes.number LIMIT ?
@@ -73,6 +75,7 @@ class PostgreSQL(Engine):
         self._kept = KeptConnection(url, self._check_history)
         self._used: TranslatingConnection | None = None
         """The connection of the current job, or of the last one."""
+        self._transaction: JoinedStatements | None = None
         self._listener: ChangeListener | None = None
         self._seen: int | None = None
         """The number of the newest change that memory has, or will have; None before the first snapshot."""
@@ -126,25 +129,32 @@ class PostgreSQL(Engine):
             self._fetch(connection)
 
     def begin(self) -> Connection:
-        connection = self._used = self._kept.connected()
-        cursor = connection.raw.execute(_LOCK)
-        cursor.nextset()
-        (self._clock,) = cursor.fetchone() or (0,)
-        if self._clock != self._seen and not self.is_behind:
-            self._fetch(connection)
-        return connection
+        self._used = self._kept.connected()
+        transaction = self._transaction = JoinedStatements(self._used.raw)
+        transaction.execute("BEGIN")
+        locked = transaction.execute(_LOCK)
+        newer = None if self.is_behind else transaction.execute(_NEWER, (self._seen, MOST_CHANGES + 1))
+        (self._clock,) = locked.fetchone()
+        if newer is not None:
+            self._take(newer.fetchall())
+        return transaction
 
     def commit(self, changes: Sequence[Change]) -> None:
-        connection = self._used
-        if connection is None:
+        connection, transaction = self._used, self._transaction
+        if connection is None or transaction is None:
             raise psycopg.InterfaceError("no transaction has begun")
         bodies = [body for change in changes if (body := encode(change)) is not None]
         batch = f"{self.replica}-{uuid.uuid4().hex}"
         if bodies:
-            connection.execute(_APPEND, (self._clock, batch, bodies, len(bodies), self.replica))
-        self._keep_house(connection)
+            transaction.execute(_APPEND, (self._clock, batch, bodies, len(bodies), self.replica))
+        self._keep_house(transaction)
+        if (
+            not bodies
+        ):  # nobody could find out whether it was committed, so that only the commit may fail then
+            transaction.send()
         try:
-            connection.execute("COMMIT")
+            transaction.execute("COMMIT")
+            transaction.send()
         except psycopg.Error:
             if not connection.raw.closed or not self._was_committed(batch if bodies else None):
                 raise
@@ -155,6 +165,7 @@ class PostgreSQL(Engine):
         self._committed += changes
 
     def rollback(self) -> None:
+        self._transaction = None
         if self._used is not None and not self._used.raw.closed:
             try:
                 self._used.execute("ROLLBACK")
@@ -195,8 +206,10 @@ class PostgreSQL(Engine):
             self.is_behind = self.is_behind or newest < self._seen or batch != self._seen_batch
 
     def _fetch(self, connection: Connection) -> None:
+        self._take(connection.execute(_NEWER, (self._seen, MOST_CHANGES + 1)).fetchall())
+
+    def _take(self, rows: Sequence[tuple[int, Any, Any, Any]]) -> None:
         """Take the changes after the newest that memory has. If that is impossible, memory is behind."""
-        rows = connection.execute(_NEWER, (self._seen, MOST_CHANGES + 1)).fetchall()
         newest: int = rows[0][0]
         new: list[tuple[int, int, str, str]] = [row for row in rows if row[1] is not None]
         if newest == self._seen:
@@ -218,7 +231,9 @@ class PostgreSQL(Engine):
             self._kept.hurry()
             try:
                 connection = self._kept.connected()
-                connection.raw.execute(_LOCK)  # waits if the server still works on the transaction
+                connection.raw.execute(
+                    f"BEGIN; {_LOCK}"
+                )  # waits if the server still works on the transaction
                 is_there = "SELECT 1 FROM changes WHERE number > ? AND batch = ?"
                 found = connection.execute(is_there, (self._clock, batch)).fetchone()
                 connection.execute("ROLLBACK")

@@ -74,15 +74,13 @@ class TranslatingConnection:
         self.raw = connection
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
-        return self.raw.execute(_translated(sql), parameters)
+        return self.raw.execute(translated(sql), parameters)
 
     def close(self) -> None:
         self.raw.close()
 
-    def executemany(self, sql: str, parameters: Sequence[Sequence[Any]], /) -> Cursor:
-        cursor = self.raw.cursor()
-        cursor.executemany(_translated(sql), parameters)
-        return cursor
+    def executemany(self, sql: str, parameters: Sequence[Sequence[Any]], /) -> None:
+        self.raw.cursor().executemany(translated(sql), parameters)
 
 
 def connect(url: str) -> PostgreSQLConnection:
@@ -137,5 +135,6 @@ def _not_silent(work: Generator[Any, Any, _T]) -> Generator[Any, Any, _T]:
 
 
 @lru_cache(256)
-def _translated(sql: str) -> str:
+def translated(sql: str) -> str:
+    """Return a statement with the placeholders of psycopg."""
     return sql.replace("%", "%%").replace("?", "%s")

@@ -1,0 +1,147 @@
+"""Statements that are sent to PostgreSQL together: their results, errors and round trips."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenreg.oci.digests import Digest
+from brokenreg.storage.changes import BlobLinked, Change, Changes, TagDeleted
+from brokenreg.storage.database import Connection, Database
+from brokenreg.storage.database.joined_statements import JoinedStatements
+from brokenreg.storage.database.postgresql import PostgreSQL
+from brokenreg.storage.database.postgresql_connection import PostgreSQLConnection, connect
+from brokenreg.storage.index import Index
+from brokenreg.storage.records import StoredObject
+from tests.postgresql import PostgreSQLServer
+from tests.storage.contents import manifest_of
+
+KEY = ("", "team/app")
+BLOB = Digest.of(b"a blob")
+TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"))
+NUMBER = st.integers(-(2**63), 2**63 - 1)
+
+
+@pytest.fixture(scope="module")
+def connection(postgresql: PostgreSQLServer) -> Iterator[PostgreSQLConnection]:
+    connection = connect(postgresql.create_database("joined_statements"))
+    yield connection
+    connection.close()
+
+
+@given(TEXT, st.binary(), NUMBER, st.floats(allow_nan=False), st.lists(TEXT, min_size=1))
+def test_parameters_arrive_as_they_are(
+    connection: PostgreSQLConnection, text: str, data: bytes, number: int, real: float, texts: list[str]
+) -> None:
+    statements = JoinedStatements(connection)
+    before = statements.execute("SELECT CAST(? AS TEXT), '100%'", (text,))
+    query = "SELECT CAST(? AS BYTEA), CAST(? AS BIGINT), CAST(? AS DOUBLE PRECISION), CAST(? AS TEXT[])"
+    (row,) = statements.execute(query, (data, number, real, texts))
+    assert (bytes(row[0]), *row[1:]) == (data, number, real, texts)
+    assert before.fetchone() == (text, "100%")
+
+
+def test_each_statement_has_its_own_result(connection: PostgreSQLConnection) -> None:
+    statements = JoinedStatements(connection)
+    statements.execute("CREATE TEMPORARY TABLE numbers (number INT)")
+    statements.executemany("INSERT INTO numbers VALUES (?)", [(1,), (2,)])
+    read = statements.execute("SELECT number FROM numbers ORDER BY number")
+    deleted = statements.execute("DELETE FROM numbers WHERE number > ?", (0,))
+    none = statements.execute("SELECT number FROM numbers")
+    assert deleted.rowcount == 2
+    assert (read.fetchone(), read.fetchall(), none.fetchone()) == ((1,), [(2,)], None)
+    statements.execute("DROP TABLE numbers")
+    statements.send()
+
+
+def test_after_an_error_nothing_more_is_executed(connection: PostgreSQLConnection) -> None:
+    """A later `ROLLBACK TO SAVEPOINT` would undo what another job has done."""
+    statements = JoinedStatements(connection)
+    statements.execute("BEGIN")
+    statements.execute("SELECT 1/0")
+    never = statements.execute("SELECT 1")
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            never.fetchone()
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            statements.execute("COMMIT")
+    connection.execute("ROLLBACK")
+
+
+def test_statements_that_wait_are_limited(connection: PostgreSQLConnection) -> None:
+    statements = JoinedStatements(connection)
+    statements.execute("CREATE TEMPORARY TABLE sizes (size INT)")
+    statements.executemany("INSERT INTO sizes VALUES (?)", [(size,) for size in range(250)])
+    statements.execute("SELECT CAST(? AS TEXT)", ("x" * 2**20,))
+    (count,) = connection.execute("SELECT count(*) FROM sizes").fetchone() or ()
+    assert count == 250
+    connection.execute("DROP TABLE sizes")
+
+
+def change(name: str) -> Change:
+    return TagDeleted(KEY, name)
+
+
+async def test_a_failing_job_does_not_affect_the_others_of_its_batch(database_url: str) -> None:
+    applied: list[Change] = []
+    memory = SimpleNamespace(load=lambda _: lambda: None, apply=applied.append)
+    database = Database(PostgreSQL(database_url, "aaaaaaaa"), memory)
+    await database.open()
+    are_queued = threading.Event()
+
+    def insert(name: str, connection: Connection) -> Changes:
+        connection.execute("INSERT INTO recipes (key, value) VALUES (?, '')", (name,))
+        if name == "undecided":
+            raise KeyError(name)
+        return (change(name),)
+
+    blocking = asyncio.create_task(database.read(lambda _: are_queued.wait(30)))
+    names = ("first", "first", "undecided", "third")
+    writing = [asyncio.create_task(database.write(partial(insert, name))) for name in names]
+    await asyncio.sleep(0)  # all tasks begin
+    are_queued.set()
+    assert await blocking
+    results = await asyncio.gather(*writing, return_exceptions=True)
+    kinds = [type(result) for result in results]
+    assert kinds == [tuple, psycopg.errors.UniqueViolation, KeyError, tuple]
+    assert applied == [change("first"), change("third")]
+    rows = await database.read(
+        lambda connection: connection.execute("SELECT key FROM recipes ORDER BY key").fetchall()
+    )
+    assert rows == [("first",), ("third",)]
+    await database.close()
+
+
+@pytest.fixture
+async def index(database_url: str) -> AsyncIterator[Index]:
+    index = await Index.open(PostgreSQL(database_url, "aaaaaaaa"))
+    yield index
+    await index.close()
+
+
+async def test_pushes_take_few_round_trips(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock, and the rest with the commit; the object of a blob is looked up in between."""
+    sent: list[bytes] = []
+    execute = PostgreSQLConnection.execute
+
+    def counted(connection: PostgreSQLConnection, query: Any, *parameters: Any) -> Any:
+        if isinstance(query, bytes):  # not what the process executes to follow others
+            sent.append(query)
+        return execute(connection, query, *parameters)
+
+    monkeypatch.setattr(PostgreSQLConnection, "execute", counted)
+    await index.link_object(BlobLinked(KEY, BLOB, 1.0, 6, "an upload"), StoredObject("blobs/1", 6, 1.0))
+    assert len(sent) == 3
+    sent.clear()
+    manifest, body = manifest_of(BLOB, name="v1")
+    await index.put_manifest(KEY, manifest, body, ["v1", "newest"])
+    assert len(sent) == 2
