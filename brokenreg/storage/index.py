@@ -216,7 +216,8 @@ class Index(IndexMemory):
             changes = await self._database.write(
                 partial(statements.unlink_blobs, links=few, unused_since=unused_since)
             )
-            count += sum(len(each.links) for each in changes if isinstance(each, BlobsUnlinked))
+            for change in changes:
+                count += len(change.links) if isinstance(change, BlobsUnlinked) else 0
         return count
 
     def touch_link(self, key: RepositoryKey, digest: Digest, when: float) -> asyncio.Task[bool] | None:

@@ -151,12 +151,12 @@ def unlink_blobs(
 ) -> Changes:
     """Delete links to blobs: with `unused_since`, only those that are older and that no manifest mentions."""
     statement, more = (_UNLINK, ()) if unused_since is None else (_UNLINK_UNUSED, (unused_since,))
-    removed = tuple(
+    removed = [
         (key, digest)
         for key, digest in links
         if connection.execute(statement, (*key, digest, *more)).rowcount
-    )
-    return (BlobsUnlinked(removed),) if removed else ()
+    ]
+    return (BlobsUnlinked(tuple(removed)),) if removed else ()
 
 
 def correct_times(connection: Connection, key: RepositoryKey, now: float) -> Changes:

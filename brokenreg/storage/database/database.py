@@ -75,8 +75,9 @@ class Database:
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Run `work`, which only reads, and return its result. Raise what it raises, or `StorageError`."""
-        result: _T = await self._done(Job(work, self._loop.create_future()))
-        return result
+        future: asyncio.Future[_T] = self._loop.create_future()
+        self._put(Job(work, future))
+        return await future
 
     async def write(self, work: Callable[[Connection], Changes]) -> Changes:
         """Run `work` in a transaction, and return what it changed, after the commit and `apply`.
@@ -85,8 +86,9 @@ class Database:
         Raise `StorageError` if the database cannot be used, and `StorageFullError` if the disk is full.
         Nothing was written then.
         """
-        changes: Changes = await self._done(WriteJob(work, self._loop.create_future()))
-        return changes
+        future: asyncio.Future[Changes] = self._loop.create_future()
+        self._put(WriteJob(work, future))
+        return await future
 
     async def catch_up(self) -> None:
         """Wait until memory has all changes that other processes committed before this call.
@@ -103,10 +105,6 @@ class Database:
         future: asyncio.Future[Any] = self._loop.create_future()
         future.add_done_callback(asyncio.Future.exception)  # it may be that no caller waits any more
         return CatchUpJob(lambda _: None, future)
-
-    async def _done(self, job: Job) -> Any:
-        self._put(job)
-        return await job.future
 
     def _put(self, job: Job) -> None:
         if self._is_closed:
@@ -152,7 +150,9 @@ class Database:
         while not is_last:
             batch, is_last = next_batch(self._jobs, _MAX_BATCH)
             writers = [job for job in batch if isinstance(job, WriteJob)]
-            readers = [job for job in batch if not isinstance(job, WriteJob)]
+            readers = (
+                [job for job in batch if not isinstance(job, WriteJob)] if len(writers) < len(batch) else []
+            )
             if readers:
                 self._is_woken = False
                 run_readers(self._engine, readers, self._follow)
