@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection, Iterator
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,9 @@ from brokenreg.storage.records import is_cache
 
 if TYPE_CHECKING:
     from brokenreg.storage.objects.garbage import ObjectGarbage
+
+_FOLLOW_INTERVAL = 60.0
+"""Minimum time between two looks at what other processes have cached, in seconds."""
 
 _EXAMINED = 2000
 """Number of blobs that are examined before other tasks run."""
@@ -51,6 +55,7 @@ class CachedBlobs:
         self._limit = min(limit, quota.limit) if quota.limit is not None and is_in_folder else limit
         self._by_use = BlobsByUse(folder, blobs, quota, self._may_remove)
         self._making_room = asyncio.Lock()
+        self._next_follow = 0.0
 
     async def load(self) -> None:
         """Find the blobs that are already cached."""
@@ -81,8 +86,28 @@ class CachedBlobs:
         The limits may have been larger before a restart. Raise `OSError` or `StorageError` if this fails.
         """
         async with self._making_room:
+            if self._index.is_shared and self._garbage is not None:
+                await self._follow()
             excess = 0 if self._garbage is not None else self._quota.excess(0)
             await self._remove(max(await self._total() - self._limit, excess))
+
+    async def _follow(self) -> None:
+        """Note what other processes have cached in the object store. What they removed has no link any more.
+
+        When they used it is unknown, so it counts as used before the newest of this process.
+        """
+        if time.monotonic() < self._next_follow:
+            return
+        self._next_follow = time.monotonic() + _FOLLOW_INTERVAL
+        objects, sizes = self._index.objects, self._by_use.sizes
+        newest = next(reversed(sizes), None)
+        for key, repository in tuple(self._index.repositories.items()):
+            if is_cache(key):
+                await asyncio.sleep(0)
+                new = [digest for digest in repository.links if digest in objects and digest not in sizes]
+                sizes.update((digest, objects[digest].size) for digest in new)
+        if newest is not None and newest in sizes:
+            sizes.move_to_end(newest)
 
     async def evict(self, digest: Digest) -> bool:
         """Remove one blob immediately. Return False if it is pinned.

@@ -37,8 +37,8 @@ class Recipes:
     def __init__(self, database: Database, most: int = MOST) -> None:
         self._database = database
         self._most = most
-        self._count: int | None = None
-        """An upper bound, because replaced records count twice until all records are counted again."""
+        self._room = 0
+        """How many records can be added before all are counted."""
 
     async def put(self, records: Sequence[Record]) -> None:
         """Store records durably, in place of records with the same keys."""
@@ -85,11 +85,16 @@ class Recipes:
         return await self._database.read(lambda connection: connection.execute(select, parameters).fetchall())
 
     def _trim(self, connection: Connection, added: int) -> None:
-        """Count added records. Beyond the limit, count all records and delete the cheapest."""
-        if self._count is None or self._count + added > self._most:
-            (self._count,) = connection.execute("SELECT count(*) FROM recipes").fetchone()
-            if self._count > self._most:
-                excess = self._count - self._most + self._most // 64
-                self._count -= connection.execute(_TRIM, (min(excess, _TRIMMED),)).rowcount
-        else:
-            self._count += added
+        """Note that records were added. Beyond the limit, delete the cheapest.
+
+        Records that replace others need no room, and other processes add records too. So all are counted
+        again, at the latest after an added 64th of the limit.
+        """
+        self._room -= added
+        if self._room >= 0:
+            return
+        (count,) = connection.execute("SELECT count(*) FROM recipes").fetchone()
+        if count > self._most:
+            excess = count - self._most + self._most // 64
+            count -= connection.execute(_TRIM, (min(excess, _TRIMMED),)).rowcount
+        self._room = min(self._most - count, self._most // 64)

@@ -137,3 +137,25 @@ async def test_an_object_in_another_store_is_neither_lost_nor_garbage(
     await first.index.catch_up()
     assert first.index.intact_object(DIGEST) is not None
     assert list(s3.objects(location.prefix).values()) == [len(CONTENT)]
+
+
+async def test_the_limit_of_cached_blobs_is_that_of_all_processes(
+    tmp_path: Path, location: BlobLocation, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another process has cached counts, and what it has removed does not."""
+    monkeypatch.setattr("brokenreg.storage.cached_blobs._FOLLOW_INTERVAL", 0.0)
+    cached = ("@registry.test", "org/app")
+    async with (
+        Store.open(tmp_path / "first", 250, location=location, database=database_url) as first,
+        Store.open(tmp_path / "second", 250, location=location, database=database_url) as second,
+    ):
+        digests = [
+            await push(store, bytes([number]) * 100, cached)
+            for number, store in enumerate((first, first, second))
+        ]
+        for store, used in ((first, 1), (first, 0), (second, 2)):
+            store.cache.used(digests[used], 100)
+        for store in (second, first):
+            await store.index.catch_up()
+            await store.cache.make_room()
+            assert set(store.index.objects) == set(digests[1:])

@@ -79,6 +79,14 @@ async def test_beyond_the_limit_the_cheapest_are_deleted(database: Database) -> 
     assert len(await recipes.beginning_with("image:", 999)) == 60
 
 
+async def test_the_limit_is_that_of_all_processes(database: Database) -> None:
+    """Each adds fewer records than the limit, but together they add more."""
+    several = [Recipes(database, most=128) for _ in range(3)]
+    for number in range(300):
+        await several[number % 3].put([layer(number)])
+    assert len(await several[0].beginning_with("layer:", 999)) <= 128 + 3 * (128 // 64)
+
+
 async def test_replaced_records_evict_nothing(database: Database) -> None:
     recipes = Recipes(database, most=128)
     for _ in range(20):
