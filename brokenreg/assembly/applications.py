@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from brokenreg.assembly.authentication import authenticated
 from brokenreg.assembly.guards import RegistryGuard
@@ -17,7 +17,6 @@ from brokenreg.fleet.fleet import Fleet
 from brokenreg.http.asgi import Receive, Scope, Send
 from brokenreg.late_imports import Late
 from brokenreg.listening.inbound_connection import AcceptedConnections
-from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
@@ -125,12 +124,13 @@ class Applications:
         return Application(served_by(control), websocket=control)
 
     async def _serve_control(self, access: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the control API respond to a client of another replica, which has checked its token."""
+        """Let the control API respond to a client of another replica, which has checked its token.
+
+        With `--control off`, it has no listener, and is created for the first such client.
+        """
         if self._control is None:
-            raise OCIError(
-                503, ErrorCode.UNAVAILABLE, "this replica has no control API: it has --control off"
-            )
-        await self._control.serve_checked(access, scope, receive, send)
+            self.control("")
+        await cast(Control, self._control).serve_checked(access, scope, receive, send)
 
     def _is_config(self, target: Target) -> bool:
         return self._services.store.index.is_config(target.reference) or self._services.images.is_config(

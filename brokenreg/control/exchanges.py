@@ -129,6 +129,16 @@ async def get_har(runtime: Runtime, request: APIRequest) -> Response:
     return Response(text, content_type=JSON)
 
 
+async def get_exchange_har(runtime: Runtime, request: APIRequest) -> Response:
+    """Export an exchange as HAR 1.2, including recorded bodies. Secrets are replaced."""
+    exchange = find(runtime, request)
+    explained = partial(explain, books=runtime.rules)
+    pieces = har_pieces(
+        [exchange], runtime.log.bodies, runtime.registry_urls[0], explained, request.query.replica
+    )
+    return Response("".join(pieces), content_type=JSON)
+
+
 async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
     """Return the newest exchanges that the query selects, oldest first."""
     matches = request.filtered(runtime.log.bodies)
@@ -216,6 +226,15 @@ ROUTES = (
         get_exchange,
         query=("namespace", "replica"),
         answer=ExchangeDetail,
+        problems=(404, 504),
+        parameters={"id": "id of the exchange, from GET /v1/exchanges"},
+    ),
+    Route(
+        "GET",
+        "/v1/exchanges/<int:id>/har",
+        get_exchange_har,
+        query=("namespace", "replica"),
+        answer=HAR,
         problems=(404, 504),
         parameters={"id": "id of the exchange, from GET /v1/exchanges"},
     ),

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.explained_rule import Saved
+from brokenreg.traffic.place import Place
 from brokenreg.traffic.repetition import FIRST, Repetition
 from brokenreg.traffic.rule_outcome import RuleOutcome
 from brokenreg.traffic.timeline import Timeline
@@ -92,6 +93,9 @@ class Exchange:
     saved: Saved | None = None
     """What its file says in addition, if it was read from a file."""
 
+    place: Place | None = None
+    """Where it is, if it is shown among those of several replicas."""
+
     known_repetition: Repetition | None = None
     """What `repetition` returns, once a reader needed it."""
 
@@ -99,6 +103,11 @@ class Exchange:
     """Sets `known_repetition` of all exchanges in the log."""
 
     _clock: float = field(default_factory=time.perf_counter)
+
+    @property
+    def label(self) -> str:
+        """Return its id, or its replica and its id there (`1f0a93c2/17`)."""
+        return str(self.id if self.place is None else self.place)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -121,7 +130,7 @@ class Exchange:
     @property
     def end_is_unknown(self) -> bool:
         """Return whether it was read from a file, and had not ended when the file was saved."""
-        return self.ended is None and self.saved is not None
+        return self.ended is None and self.saved is not None and self.place is None
 
     @property
     def repetition(self) -> Repetition:

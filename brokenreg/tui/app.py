@@ -17,6 +17,7 @@ from textual.widgets import ContentSwitcher
 
 from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.storage.errors import StorageError
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import ExchangeEvent
 from brokenreg.traffic.saved.traffic_file import TrafficFile
@@ -26,6 +27,7 @@ from brokenreg.tui.colours import NearestColours
 from brokenreg.tui.command_log.actions import CommandLogActions
 from brokenreg.tui.command_log.command_log import CommandLog
 from brokenreg.tui.command_log.line import CommandLine
+from brokenreg.tui.dialogues import say
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.overrides import OverridesScreen
 from brokenreg.tui.files.opening import OpenDialogue, OpenedFile
@@ -35,9 +37,11 @@ from brokenreg.tui.key_app import KeyApp
 from brokenreg.tui.notices import NOTICE_STYLE
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.quitting import lost_with_registry
+from brokenreg.tui.replicas import area_of_replica, replica_choice
 from brokenreg.tui.tabs import TabArea, TabContext, TabLine, area_of
 from brokenreg.tui.tempo import TEMPO
 from brokenreg.tui.terminal import OWN_TERMINAL, Terminal
+from brokenreg.tui.traffic.area import TrafficArea
 from brokenreg.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -92,7 +96,7 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
         if terminal.is_attached:
             self._show_colours_of(terminal)
         self._arming = Arming(self._operations)
-        context = TabContext(
+        self._tab_context = context = TabContext(
             runtime,
             self._operations,
             clock,
@@ -161,6 +165,8 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
         if not self.is_running:
             return
         area = self.area
+        if not area.is_attached:  # the traffic of another replica is about to be shown
+            return
         self.place_notice()
         area.tick()
         self._header.tick(area.behind)
@@ -210,6 +216,34 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
             self._board.query_one(ContentSwitcher).current = name
             self.area.take_focus()
 
+    def action_replica(self) -> None:
+        """Let the user choose the replica whose traffic is shown, or all of them."""
+        self.run_worker(self._choose_replica(), exclusive=True, group="replicas")
+
+    async def _choose_replica(self) -> None:
+        if self._runtime.replicas is not None:
+            try:
+                self.push_screen(await replica_choice(self._runtime.replicas), self._show_replica)
+            except StorageError as error:
+                say(self.screen, str(error))
+
+    def _show_replica(self, name: str | None) -> None:
+        if name is not None:
+            area = area_of_replica(self._tab_context, name)
+            self.run_worker(self._show_traffic(area), exclusive=True, group="replicas")
+
+    async def _show_traffic(self, area: TrafficArea) -> None:
+        """Show the traffic of other replicas, or of this one again."""
+        self.action_show_tab("traffic")
+        old, area.id = self._areas["traffic"], "traffic"
+        with self.batch_update():
+            await old.remove()
+            self._areas["traffic"] = area
+            await self._board.query_one(ContentSwitcher).mount(area, before=0)
+        self._header.show_traffic(area.traffic)
+        area.take_focus()
+        self.tick()
+
     def action_overrides(self) -> None:
         """Open the dialogue that switches overrides on and off."""
         self.push_screen(OverridesScreen(self._runtime, self._operations, self._arming))
@@ -224,6 +258,8 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
+        if action == "replica" and self._runtime.replicas is None:
+            return "this brokenreg is not in a fleet"
         if action == "open_file" and self._terminal.is_attached:
             return 'this panel is attached: use "brokenreg view FILE"'
         rules = self._runtime.rules

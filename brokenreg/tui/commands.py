@@ -234,6 +234,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("commands.close", "escape,q,L", "Close", "Close the command log", footer=True),
     Command("panel.overrides", "!", "Overrides", "Apply faults to every request", footer=True),
     Command("panel.disable-all", "0", "Disable all", "Disable all rules, or re-enable them", changes=True),
+    Command("panel.replica", "*", "Show replica", "Show another replica, or all of them"),
     Command("panel.open-file", "ctrl+o", "Open file", "Show a HAR file or a log of exchanges"),
     Command("panel.help", "?", "Help", "Show all commands and their keys", footer=True),
     Command(

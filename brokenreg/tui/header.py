@@ -11,6 +11,8 @@ from textual.widgets import Static
 
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.runtime.fleet_traffic import FleetTraffic
+from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.disabled_reasons import may_change
 from brokenreg.tui.tabs import TabContext
@@ -68,10 +70,16 @@ class Header(Static):
         super().__init__(markup=False)
         self._runtime = context.runtime
         self._clock = context.clock
-        self._rate = RequestRate(self._runtime.log)
+        self._traffic: TrafficSource = context.runtime
+        self._rate = RequestRate(self._traffic.log)
         status = self._runtime.status()
         self._url, self._version = status.registry[0], status.version
         self._shown: list[Part] = []
+
+    def show_traffic(self, traffic: TrafficSource) -> None:
+        """Show the rate and the numbers of this traffic."""
+        self._traffic = traffic
+        self._rate = RequestRate(traffic.log)
 
     def tick(self, behind: str) -> None:
         """Show the current state; `behind` is why the newest exchange is not visible, or empty."""
@@ -82,12 +90,13 @@ class Header(Static):
             self.update(line, layout=False)  # it is one line high, whatever it says
 
     def _parts(self, behind: str) -> Iterator[Part]:
-        log, now = self._runtime.log, self._clock()
+        log, now = self._traffic.log, self._clock()
         address = self._url if self.size.width >= _WIDE else f":{self._url.rpartition(':')[2]}"
         yield 10, f"brokenreg {address}", "bold"
         yield (8, f"○ {behind}", "bold $secondary") if behind else (8, "● LIVE", "bold $success")
         if not may_change(self):
             yield 9, " READ-ONLY ", "bold reverse $primary"
+        yield from self._replicas()
         yield from self._held(now)
         yield from self._armed()
         counts = self._rate.tick(now)
@@ -97,8 +106,20 @@ class Header(Static):
         yield 3, counted(log.end, "exchange"), ""
         yield 1, self._version, "$secondary"
 
+    def _replicas(self) -> Iterator[Part]:
+        """Yield which replica of a fleet is shown, and how many others do not respond."""
+        traffic, replicas = self._traffic, self._runtime.replicas
+        if isinstance(traffic, FleetTraffic):
+            others = len(traffic.joined_replicas)
+            all_shown = f"ALL {counted(others + 1, 'REPLICA', 'REPLICAS')}" if traffic.only is None else ""
+            yield 9, f" {all_shown or f'REPLICA {traffic.only}'} ", "bold reverse $primary"
+            if lost := len(traffic.lost_replicas):
+                yield 9, f" {counted(lost, 'REPLICA', 'REPLICAS')} LOST ", _FAULT_STYLE
+        elif replicas is not None:
+            yield 7, f"replica {replicas.own}", "bold"
+
     def _held(self, now: float) -> Iterator[Part]:
-        since = [passage.exchange.held_since for passage in self._runtime.gate.held.values()]
+        since = [passage.exchange.held_since for passage in self._traffic.gate.held.values()]
         if since:
             age = now - min((each for each in since if each is not None), default=now)
             yield 9, f" ⏸ {len(since)} HELD {max(0, age):.0f} s ", _HELD_STYLE

@@ -60,14 +60,17 @@ def scenario_loaded(namespace: str, file: str) -> str:
     return _line(["scenario", "load"], [file or "-"], [], namespace)
 
 
-def held(exchange_id: int, at: int | None) -> str:
-    """Return `brokenreg hold ID`, with `--at` if it is given."""
+def held(exchange_id: int, at: int | None, replica: str = "") -> str:
+    """Return `brokenreg hold ID`, with `--at` and `--replica` if they are given."""
     where = [] if at is None else ["--at", "headers" if at == HEADERS else written_size(at)]
-    return _line(["hold"], [str(exchange_id)], where)
+    return _line(["hold"], [str(exchange_id)], [*where, *_at(replica)])
 
 
-def ordered(order: Order, exchange_id: int | None = None) -> str:
-    """Return `brokenreg resume`, `step` or `abort`, for one exchange or for all that are held."""
+def ordered(order: Order, exchange_id: int | None = None, replica: str = "") -> str:
+    """Return `brokenreg resume`, `step` or `abort`, for one exchange or for all that are held.
+
+    `replica` is the replica of the fleet that has them.
+    """
     match order:
         case Resume():
             words, options = ["resume"], []
@@ -75,7 +78,11 @@ def ordered(order: Order, exchange_id: int | None = None) -> str:
             words, options = ["step"], [] if size == STEP else ["--bytes", written_size(size)]
         case Abort(status):
             words, options = ["abort"], [] if status is None else ["--status", str(status)]
-    return _line(words, [] if exchange_id is None else [str(exchange_id)], options)
+    return _line(words, [] if exchange_id is None else [str(exchange_id)], [*options, *_at(replica)])
+
+
+def _at(replica: str) -> list[str]:
+    return ["--replica", replica] if replica else []
 
 
 def head_edited(exchange_id: int) -> str:

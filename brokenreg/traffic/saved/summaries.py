@@ -48,10 +48,11 @@ def read_summary(line: bytes) -> tuple[Exchange, Kept, str] | None:
         raise MissingMemberError("is not an object")
     if document.get("event") == "ready":
         return None
-    return _exchange(document), NOTHING, ""
+    return exchange_of(document), NOTHING, ""
 
 
-def _exchange(document: dict[str, Any]) -> Exchange:
+def exchange_of(document: dict[str, Any]) -> Exchange:
+    """Return the exchange that an object describes. Raise `MissingMemberError`."""
     if not isinstance(document.get("path"), str):
         raise MissingMemberError("has no path")
     started = number_in(document, "time")

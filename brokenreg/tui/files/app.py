@@ -79,6 +79,8 @@ class FileApp(KeyApp, inherit_bindings=False):
             return 'a file is already open: run "brokenreg view FILE" for another one'
         if action == "overrides":
             return "a file has no rules; this panel is read-only"
+        if action == "replica":
+            return "a file has no replicas"
         if action == "commands":
             return "a file cannot be changed, so there are no commands"
         return super().disabled_reason(action)
@@ -87,6 +89,7 @@ class FileApp(KeyApp, inherit_bindings=False):
         """Do nothing; `disabled_reason` says why."""
 
     action_disable_all = action_open_file = action_undo = action_redo = action_commands = action_overrides
+    action_replica = action_overrides
 
     def action_show_tab(self, name: str) -> None:
         """Say what another tab needs."""

@@ -85,9 +85,11 @@ class HoldingControls(Container, HasDisabledReasons):
                 if target is None:
                     return "nothing is held; {holding.hold} holds a response in flight"
                 if target.id not in waiting:
-                    return f"the next step of #{target.id} is still being sent"
+                    return f"the next step of #{target.label} is still being sent"
+                if action == "edit" and target.place is not None and target.place.is_elsewhere:
+                    return f"replica {target.place.replica} has the headers; edit them in its panel"
                 if action == "edit" and target.status is not None:
-                    return f"the headers of #{target.id} were sent, so they can no longer be edited"
+                    return f"the headers of #{target.label} were sent, so they can no longer be edited"
             case "breakpoints" if not self._operations.may_change and not len(self._gate.breakpoints):
                 return f"no breakpoints; {READ_ONLY}"
             case "toggle_breakpoints" if not len(self._gate.breakpoints):

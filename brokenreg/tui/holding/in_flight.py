@@ -84,7 +84,7 @@ class HeldLine(Static):
 
 def _words(exchange: Exchange, now: float, width: int) -> str:
     held = held_words(exchange, now) or "sending the next step"
-    head = f"─ #{exchange.id} "
+    head = f"─ #{exchange.label} "
     room = max(_REQUEST_AT_LEAST, width - cell_len(head) - cell_len(held) - 1)
     return fit(f"{head}{cells.request_line(exchange, room)} {held}", width)
 
@@ -139,7 +139,7 @@ class InFlight(Static):
                 yield fit(f"{mark}  {done}", width), style
             if held:
                 yield from (
-                    (f"{mark}  {row}", "$warning") for row in fold(f"#{exchange.id} {held}", width - 3)
+                    (f"{mark}  {row}", "$warning") for row in fold(f"#{exchange.label} {held}", width - 3)
                 )
         if count > len(shown):
             yield fit(f"   and {count - len(shown)} more", width), "$secondary"

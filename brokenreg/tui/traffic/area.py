@@ -11,6 +11,7 @@ from textual.containers import Vertical
 
 from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.preparation import prepare_filter
+from brokenreg.runtime.traffic_source import TrafficSource
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.replay import ReplayError
 from brokenreg.tui.bindings import bindings_of
@@ -56,6 +57,11 @@ class TrafficArea(TabArea, Marking):
         self._holding = HoldingControls(context, lambda: self._table.selected)
         self._bar = FilterBar(self._log.bodies, context.filters)
         self._fail_next = FailNext(self, traffic.log, context.arming)
+
+    @property
+    def traffic(self) -> TrafficSource:
+        """Return what is shown."""
+        return self._traffic
 
     def compose(self) -> ComposeResult:
         with self._holding:

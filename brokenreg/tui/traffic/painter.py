@@ -34,6 +34,7 @@ _NOTE = 13
 _PROGRESS_NOTE = len(" fabricating 100%")
 _ALGORITHM = len("sha256:")
 _STRIPS_KEPT = 1024
+_REPLICA_SHOWN = 4
 _WIDE = 100
 """Number of columns from which a screen shows a waterfall by default, and a list the cache's result."""
 
@@ -62,6 +63,15 @@ class _Words:
     note_style: str = "note"
     bar: str = ""
     bar_style: str = ""
+
+
+def _client(exchange: Exchange, width: int, *, is_named: bool) -> str:
+    """Return the client if it is named, after the beginning of the replica's name if several are shown."""
+    if exchange.place is None:
+        return cells.client_name(exchange, width) if is_named else ""
+    replica = exchange.place.replica[:_REPLICA_SHOWN]
+    name = cells.client_name(exchange, width - len(replica) - 1) if is_named else ""
+    return f"{replica} {name}".rstrip()[:width]
 
 
 class Painter:
@@ -160,7 +170,7 @@ class Painter:
         wished = min(_NOTE, cell_len(note) + 1) if note else 0
         if exchange.progress is not None:
             wished = _PROGRESS_NOTE  # however far it is, so that the columns stay
-        self._wish(cells.client_name(exchange, CLIENT_READ) if is_named else "", needs, wished)
+        self._wish(_client(exchange, CLIENT_READ, is_named=is_named), needs, wished)
         if not bar and note and cell_len(note) <= columns.bar and needs + 1 + cell_len(note) > room:
             note, bar, bar_style = "", note, note_style
         beside = cell_len(note) + 1 if note else 0
@@ -170,7 +180,7 @@ class Painter:
             mark=mark,
             state=state,
             time=cells.local_time(exchange),
-            client=cells.client_name(exchange, columns.client) if is_named else "",
+            client=_client(exchange, columns.client, is_named=is_named),
             request=line(exchange, room - beside),
             status=cells.status_word(exchange),
             size=cells.size_word(exchange),

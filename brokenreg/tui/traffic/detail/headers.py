@@ -68,7 +68,12 @@ def phrase(status: int) -> str:
 
 _LABEL = 10
 
-ONLY_A_LINE = "the log has only a line for this exchange: save a HAR file to see more"
+
+def only_a_line(exchange: Exchange) -> str:
+    """Return why an exchange has neither headers nor bodies."""
+    if exchange.place is not None:
+        return f"requested from replica {visible(exchange.place.replica)}"
+    return "the log has only a line for this exchange: save a HAR file to see more"
 
 
 def headers(exchange: Exchange) -> Iterator[Part]:
@@ -77,7 +82,7 @@ def headers(exchange: Exchange) -> Iterator[Part]:
         yield f"{label:<{_LABEL}}", "$secondary"
         yield f"{value}\n", ""
     if exchange.saved is not None and not exchange.saved.has_messages:
-        yield f"\n{ONLY_A_LINE}\n", "$secondary"
+        yield f"\n{only_a_line(exchange)}\n", "$secondary"
         return
     yield from _list("Request headers", exchange.request_headers)
     if exchange.status is not None:
@@ -86,9 +91,11 @@ def headers(exchange: Exchange) -> Iterator[Part]:
 
 def _facts(exchange: Exchange) -> Iterator[tuple[str, str]]:
     target = exchange.target
+    if exchange.place is not None:
+        yield "Replica", visible(exchange.place.replica)
     if exchange.faults:
         yield "Fault", outcome.faults_word(exchange)
-    yield "Exchange", str(exchange.id)
+    yield "Exchange", str(exchange.id if exchange.place is None else exchange.place.number)
     if exchange.replay_of is not None:
         yield "Replay", f"of exchange {exchange.replay_of}, without its credentials"
     yield "Endpoint", str(target.endpoint)

@@ -14,7 +14,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.lines import Line, document_lines
 from brokenreg.tui.text import visible
-from brokenreg.tui.traffic.detail.headers import ONLY_A_LINE, Part, headers
+from brokenreg.tui.traffic.detail.headers import Part, headers, only_a_line
 from brokenreg.tui.traffic.detail.why import MOST_RULES, why
 
 
@@ -24,7 +24,7 @@ def timeline(exchange: Exchange) -> Iterator[Part]:
         yield f"{seconds * 1000:>10.1f} ms  ", "$secondary"
         yield f"{visible(text_of(event))}\n", ""
     if not _has_messages(exchange):
-        yield f"\n{ONLY_A_LINE}\n", "$secondary"
+        yield f"\n{only_a_line(exchange)}\n", "$secondary"
 
 
 def _has_messages(exchange: Exchange) -> bool:
@@ -86,7 +86,7 @@ def _why_none(exchange: Exchange) -> str:
 def _why_not_in_file(exchange: Exchange) -> str:
     """Return why a body is missing if its file decides that, and not what brokenreg records."""
     if not _has_messages(exchange):
-        return ONLY_A_LINE
+        return only_a_line(exchange)
     is_foreign = exchange.saved is not None and not exchange.saved.is_own
     return "not in the file, or not a manifest, list or error" if is_foreign else ""
 

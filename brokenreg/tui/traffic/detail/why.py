@@ -18,7 +18,7 @@ from brokenreg.traffic.timeline_events import (
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic import outcome
-from brokenreg.tui.traffic.detail.headers import Part
+from brokenreg.tui.traffic.detail.headers import Part, only_a_line
 
 MOST_RULES = 40
 """Rules that are shown."""
@@ -37,7 +37,10 @@ def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
         if isinstance(event, _EXPLAINING):
             yield f"  {visible(text_of(event))}\n", "bold"
     if explained is None:
-        yield "\nThe file does not say which rules were evaluated\n", ""
+        reason = (
+            only_a_line(exchange) if exchange.place else "The file does not say which rules were evaluated"
+        )
+        yield f"\n{reason}\n", ""
     else:
         yield from _others(explained)
 
