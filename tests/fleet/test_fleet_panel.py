@@ -13,6 +13,7 @@ import httpx
 from textual.pilot import Pilot
 
 from brokenreg.assembly.server import Server
+from brokenreg.config.databases import passwords_in
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.runtime.operations import Access, Operations
@@ -159,6 +160,14 @@ async def test_a_lost_replica_is_reported(fleet: Fleet, tmp_path: Path) -> None:
         await shown.wait_for("ALL 2 REPLICAS")
         other.process.kill()
         await shown.wait_for("ALL 1 REPLICA", "1 REPLICA LOST")
+
+
+async def test_where_the_index_is(fleet: Fleet, tmp_path: Path) -> None:
+    (password,) = passwords_in(fleet.url)
+    async with panel_on(fleet, tmp_path / "a") as shown:
+        await shown.press("4")
+        screen = await shown.wait_for("index in postgresql://***@127.0.0.1:")
+        assert password not in screen
 
 
 async def test_many_exchanges_at_all_replicas(fleet: Fleet, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import tarfile
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from exchanges import NOW
@@ -14,6 +15,7 @@ from screen import look, said, settled, text
 from stored import HUB, TEAM, store_blob, store_image, tar
 from textual.pilot import Pilot
 
+from brokenreg.config.blob_location import BlobLocation
 from brokenreg.oci.digests import Digest
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.log import TrafficLog
@@ -39,6 +41,15 @@ async def panel_on(
 async def one_image(runtime: Runtime) -> tuple[Digest, Digest, Digest]:
     layer = tar(("etc/passwd", b"root"), ("etc/.wh.shadow", b""), ("opt/.wh..wh..opq", b""))
     return await store_image(runtime, TEAM, "1.0", layer)
+
+
+async def test_the_place_of_blobs_in_an_object_store() -> None:
+    async with registry(TrafficLog()) as runtime:
+        settings = runtime.settings.model_copy(update={"blobs": BlobLocation("s3", "bucket", "prefix")})
+        for each, place in ((runtime, ""), (replace(runtime, settings=settings), ", in s3://bucket/prefix")):
+            panel = Panel(each, clock=lambda: NOW)
+            async with panel.run_test(size=(100, 30)) as pilot:
+                assert f"0 blobs, by size{place}\n" in await look(pilot, "3")
 
 
 async def test_all_kinds_of_blobs_are_listed() -> None:

@@ -62,9 +62,8 @@ class BlobsArea(TabArea):
         self._view = BlobView()
         self._field = Input(
             placeholder="Search digests, kinds, origins, repositories and tags",
-            select_on_focus=False,
-            compact=True,
-        )
+            select_on_focus=False, compact=True,
+        )  # fmt: skip
         self._line = Static(markup=False)
         self._order = Order.SIZE
         self._wanted = ""
@@ -98,10 +97,11 @@ class BlobsArea(TabArea):
 
     @property
     def remark(self) -> str:
-        total = len(self._blobs)
+        location = self._runtime.settings.blobs
         found = f"{self._table.count} of " if self._wanted else ""
         wanted = f"/ {visible(self._wanted)}   " if self._wanted else ""
-        return f"{wanted}{found}{counted(total, 'blob')}, by {self._order}"
+        where = "" if location.is_folder else f", in {location}"
+        return f"{wanted}{found}{counted(len(self._blobs), 'blob')}, by {self._order}{where}"
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input
 
+from brokenreg.config.databases import SQLITE
 from brokenreg.oci.descriptors import parts_of
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.errors import StorageError
@@ -62,6 +63,8 @@ class TagsArea(TabArea):
         self._reading: set[Digest] = set()
         self._client = 0
         self._host = context.host
+        database = self._runtime.status().database
+        self._index = "" if database.startswith(SQLITE) else f"index in {visible(database)}"
 
     def compose(self) -> ComposeResult:
         yield Split(self._view, self._pane)
@@ -94,7 +97,8 @@ class TagsArea(TabArea):
 
     @property
     def remark(self) -> str:
-        return f"/ {visible(self._tree.search)}" if self._tree.search else ""
+        search = f"/ {visible(self._tree.search)}" if self._tree.search else ""
+        return "   ".join(filter(None, (search, self._index)))
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
