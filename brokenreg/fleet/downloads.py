@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from brokenreg.fleet.calls import Calls
 from brokenreg.fleet.directory import Directory, Replica
-from brokenreg.fleet.errors import ReplicaError
+from brokenreg.fleet.errors import ReplicaEndedError, ReplicaError
 from brokenreg.http.asgi import ZERO_COPY, ClientDisconnectedError, Scope, Send
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -60,7 +60,8 @@ class DownloadCalls:
                 size = None if left is None else offset + int(left)
                 yield BlobResponse.of(f"replica {replica}", size, response.aiter_raw())
         except ReplicaError as error:
-            raise DownloadLostError(str(error)) from error
+            has_ended = isinstance(error, ReplicaEndedError)
+            raise DownloadLostError(str(error), has_ended=has_ended) from error
 
     async def _find(self, name: str) -> Replica:
         """Return a live replica. Raise `DownloadLostError`."""

@@ -107,7 +107,16 @@ async def test_who_waits_learns_who_has_the_lease(pair: tuple[Index, Index]) -> 
     await taken(first)
     seen: list[str] = []
     assert await second.leases.take("work", 0, on_held=seen.append) is None
-    assert seen == [first.replica]
+    assert list(map(leases.replica_of, seen)) == [first.replica]
+
+
+async def test_the_lease_of_a_process_that_has_ended_is_ended_by_another(pair: tuple[Index, Index]) -> None:
+    first, second = pair
+    lease = await taken(first)
+    await second.leases.end_lost("work", "another holder")
+    assert await second.leases.take("work", 0) is None
+    await second.leases.end_lost("work", lease.holder)
+    assert await second.leases.take("work", 0)
 
 
 @pytest.mark.usefixtures("fast")

@@ -105,6 +105,7 @@ class Fill(BlobDownload):
                         await self._take_in(response)
                 except DownloadLostError as error:
                     logger.info("%s; reading %s from elsewhere", error, self._digest)
+                    await turn.note_lost(error)
                 else:
                     return True
         self._upload.is_sent_early = True

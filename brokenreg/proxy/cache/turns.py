@@ -18,7 +18,7 @@ from brokenreg.proxy.cache.download import BlobResponse
 from brokenreg.storage import Store
 from brokenreg.storage.errors import ObjectStoreError, StorageError
 from brokenreg.storage.records import RepositoryKey, StoredObject
-from brokenreg.storage.shared.leases import Lease
+from brokenreg.storage.shared.leases import Lease, replica_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,11 @@ STALLED = 20.0
 
 class DownloadLostError(Exception):
     """The download of another process cannot be read, or not to its end."""
+
+    def __init__(self, message: str, *, has_ended: bool = False) -> None:
+        """`has_ended` says that the other process has certainly ended."""
+        super().__init__(message)
+        self.has_ended = has_ended
 
 
 class ReplicaDownloads(Protocol):
@@ -97,10 +102,16 @@ class DownloadTurn:
         The caller ends the iteration once it has the whole blob.
         """
         while (holder := await self._next_holder()) is not None:
-            if holder and self._replicas is not None:
-                yield self._replicas.open(holder, self._key, self._digest, offset())
+            replica = replica_of(holder)
+            if replica and self._replicas is not None:
+                yield self._replicas.open(replica, self._key, self._digest, offset())
         if (stored := self._stored()) is not None:
             yield self._open_stored(stored, offset())
+
+    async def note_lost(self, error: DownloadLostError) -> None:
+        """Let a process take the lease immediately if its holder has ended."""
+        if error.has_ended:
+            await self._leases.end_lost(self._name, self._holder)
 
     async def is_stored(self) -> bool:
         """Return whether the object store has the blob, once no other process is storing it."""
@@ -116,8 +127,8 @@ class DownloadTurn:
         self._looked.clear()
         return self._holder
 
-    def _note_holder(self, replica: str) -> None:
-        self._holder = replica
+    def _note_holder(self, holder: str) -> None:
+        self._holder = holder
         self._looked.set()
 
     async def _take(self, is_active: Callable[[], bool]) -> None:

@@ -59,11 +59,6 @@ class _Held:
     holder: str
     beat: int
 
-    @property
-    def replica(self) -> str:
-        """The name of that process, or an empty string if a brokenreg without names took the lease."""
-        return self.holder.rpartition("-")[0]
-
 
 _NOBODY = _Held("", 0)
 
@@ -74,6 +69,11 @@ def _always() -> bool:
 
 def _ignore(_: str) -> None:
     """Ignore who has a lease."""
+
+
+def replica_of(holder: str) -> str:
+    """Return the name of the process that has a lease. An older brokenreg has none: an empty string."""
+    return holder.rpartition("-")[0]
 
 
 class Leases:
@@ -100,7 +100,7 @@ class Leases:
         Return None if that takes longer than `patience` seconds, or as soon as `is_wanted` is false. It is
         called whenever the lease of another process has ended. `is_active` says before each renewal whether
         the work makes progress: if not, another process takes the lease over. `on_held` is called with the
-        name of the process that has the lease, each time this one has looked.
+        `holder` of the lease, each time this process has looked.
         """
         deadline = asyncio.get_running_loop().time() + patience
         lease = Lease(name, f"{self._replica}-{uuid.uuid4().hex}")
@@ -114,7 +114,7 @@ class Leases:
                     return lease
                 looks = looks + 1 if found == seen else 0
                 seen = found
-                on_held(found.replica)
+                on_held(found.holder)
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0 or not is_wanted():
                     return None
@@ -136,6 +136,10 @@ class Leases:
         """
         if self._own.pop(lease, None) is not None:
             await self._end([lease], done)
+
+    async def end_lost(self, name: str, holder: str) -> None:
+        """End the lease of a process that has certainly ended, before others notice that. Raise nothing."""
+        await self._end([Lease(name, holder)])
 
     async def end_all(self) -> None:
         """End all leases and the renewals."""
