@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -221,25 +222,35 @@ class FleetTraffic:
             response = await self.replicas.send(replica, ControlRequest("GET", target, "read"))
         except (ReplicaError, StorageError):
             return []  # its stream says that it is lost
-        return await asyncio.to_thread(list, _exchanges_in(response.body))
+        return await asyncio.to_thread(_exchanges_in, response.body) if response.status == 200 else []
 
 
-def _exchanges_in(array: bytes) -> Iterator[Exchange]:
-    """Yield the exchanges in a JSON array of summaries."""
-    for document in json.loads(array):
-        try:
-            yield exchange_of(document)
-        except MissingMemberError:
-            continue
+def _exchanges_in(array: bytes) -> list[Exchange]:
+    """Return the exchanges in a JSON array of summaries, without those that cannot be read."""
+    found = []
+    for document in list_in({"": _document(array)}, "", _LISTED):
+        with contextlib.suppress(MissingMemberError):
+            if isinstance(document, dict):
+                found.append(exchange_of(document))
+    return found
+
+
+def _document(text: bytes) -> Any:
+    """Return a JSON document, or None if it is not valid: the other replica may have another version."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _detail_in(har: bytes) -> tuple[Exchange, Kept] | None:
-    """Return the exchange in a HAR document with one."""
-    document: Any = object_in(json.loads(har), "log")
+    """Return the exchange in a HAR document with one, or None if it cannot be read."""
+    document = object_in(_document(har), "log")
     entries = HAREntries("brokenreg")
     for entry in list_in(document, "entries", 1):
-        exchange, kept, _ = entries.read(entry)
-        return exchange, kept
+        with contextlib.suppress(MissingMemberError):
+            exchange, kept, _ = entries.read(entry)
+            return exchange, kept
     return next(((exchange, kept) for exchange, kept, _ in entries.connections(document)), None)
 
 

@@ -241,6 +241,8 @@ class Panel(KeyApp, CommandLogActions, inherit_bindings=False):
             self._areas["traffic"] = area
             await self._board.query_one(ContentSwitcher).mount(area, before=0)
         self._header.show_traffic(area.traffic)
+        if area.traffic is not self._runtime:
+            area.traffic.log.subscribe(self._note_hold, ExchangeEvent.HELD)
         area.take_focus()
         self.tick()
 

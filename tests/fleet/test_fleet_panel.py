@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from textual.pilot import Pilot
 
 from brokenreg.assembly.server import Server
@@ -20,6 +21,7 @@ from brokenreg.runtime.operations import Access, Operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.app import Panel
 from tests.fleet.fleets import KEY, Fleet, name_of
+from tests.process import BrokenregProcess
 from tests.server import Brokenreg
 
 PATH = "v2/broken/random/manifests/layers-1_size-10"
@@ -56,12 +58,11 @@ class Shown:
         """Show a replica, or `all`."""
         await self.press("asterisk")
         await self.wait_for("Show replica", name)
-        await self.press(*name, "enter")
+        await self.press(*name[:3], "enter")
 
-    async def post(self, at: Brokenreg, path: str, document: object = None, token: str = "") -> Any:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
+    async def post(self, at: Brokenreg, path: str, document: object = None) -> Any:
         async with httpx.AsyncClient() as http:
-            response = await http.post(f"{at.control}{path}", json=document, headers=headers)
+            response = await http.post(f"{at.control}{path}", json=document)
         assert response.status_code in (200, 201), response.text
         return response.json()
 
@@ -87,9 +88,21 @@ async def panel_on(fleet: Fleet, folder: Path, access: Access = Access.FULL) -> 
             yield Shown(server.runtime, pilot)
 
 
-async def test_all_replicas_and_back(fleet: Fleet, tmp_path: Path) -> None:
-    other = fleet.process("b")
-    async with panel_on(fleet, tmp_path / "a") as shown:
+@pytest.fixture(scope="module")
+def process(shared_fleet: Fleet) -> BrokenregProcess:
+    """Another replica, for all tests of this module."""
+    return shared_fleet.process("b")
+
+
+@pytest.fixture
+def other(process: BrokenregProcess) -> BrokenregProcess:
+    """The other replica, with an empty log and without rules."""
+    assert httpx.post(f"{process.control}/v1/reset", params={"namespace": "*"}).status_code == 204
+    return process
+
+
+async def test_all_replicas_and_back(shared_fleet: Fleet, other: Brokenreg, tmp_path: Path) -> None:
+    async with panel_on(shared_fleet, tmp_path / "a") as shown:
         screen = await shown.wait_for(f"replica {shown.name}")
         for url in (other.url, shown.url):
             assert await shown.get(url, "v2/") == 200
@@ -105,9 +118,10 @@ async def test_all_replicas_and_back(fleet: Fleet, tmp_path: Path) -> None:
         assert "REPLICAS" not in screen
 
 
-async def test_the_detail_comes_from_the_other_replica(fleet: Fleet, tmp_path: Path) -> None:
-    other = fleet.process("b")
-    async with panel_on(fleet, tmp_path / "a") as shown:
+async def test_the_detail_comes_from_the_other_replica(
+    shared_fleet: Fleet, other: Brokenreg, tmp_path: Path
+) -> None:
+    async with panel_on(shared_fleet, tmp_path / "a") as shown:
         await shown.get(other.url, "v2/team/app/manifests/there")
         await shown.choose(name_of(other))
         await shown.wait_for(f"REPLICA {name_of(other)}", "manifests/there")
@@ -118,10 +132,11 @@ async def test_the_detail_comes_from_the_other_replica(fleet: Fleet, tmp_path: P
         await shown.wait_for(f"replica {name_of(other)} has the request; replay it in its panel")
 
 
-async def test_held_responses_of_another_replica(fleet: Fleet, tmp_path: Path) -> None:
-    other = fleet.process("b", "--control-token", "secret")
-    async with panel_on(fleet, tmp_path / "a") as shown:
-        await shown.post(other, "/v1/rules", {"fault": {"type": "hold"}}, "secret")
+async def test_held_responses_of_another_replica(
+    shared_fleet: Fleet, other: Brokenreg, tmp_path: Path
+) -> None:
+    async with panel_on(shared_fleet, tmp_path / "a") as shown:
+        await shown.post(other, "/v1/rules", {"fault": {"type": "hold"}})
         await shown.choose("all")
         await shown.wait_for("ALL 2 REPLICAS")
         for key, status in (("a", 200), ("X", 0)):
@@ -140,9 +155,10 @@ async def test_held_responses_of_another_replica(fleet: Fleet, tmp_path: Path) -
         await shown.wait_for("brokenreg resume ", f"--replica {name_of(other)}", "brokenreg abort ")
 
 
-async def test_a_read_only_panel_changes_nothing_at_another_replica(fleet: Fleet, tmp_path: Path) -> None:
-    other = fleet.process("b")
-    async with panel_on(fleet, tmp_path / "a", Access.READ) as shown:
+async def test_a_read_only_panel_changes_nothing_at_another_replica(
+    shared_fleet: Fleet, other: Brokenreg, tmp_path: Path
+) -> None:
+    async with panel_on(shared_fleet, tmp_path / "a", Access.READ) as shown:
         await shown.post(other, "/v1/rules", {"fault": {"type": "hold"}})
         await shown.choose("all")
         response = asyncio.create_task(shown.get(other.url))
@@ -162,23 +178,22 @@ async def test_a_lost_replica_is_reported(fleet: Fleet, tmp_path: Path) -> None:
         await shown.wait_for("ALL 1 REPLICA", "1 REPLICA LOST")
 
 
-async def test_where_the_index_is(fleet: Fleet, tmp_path: Path) -> None:
-    (password,) = passwords_in(fleet.url)
-    async with panel_on(fleet, tmp_path / "a") as shown:
+async def test_where_the_index_is(shared_fleet: Fleet, tmp_path: Path) -> None:
+    (password,) = passwords_in(shared_fleet.url)
+    async with panel_on(shared_fleet, tmp_path / "a") as shown:
         await shown.press("4")
         screen = await shown.wait_for("index in postgresql://***@127.0.0.1:")
         assert password not in screen
 
 
-async def test_many_exchanges_at_all_replicas(fleet: Fleet, tmp_path: Path) -> None:
-    other = fleet.process("b")
+async def test_many_exchanges_at_all_replicas(shared_fleet: Fleet, other: Brokenreg, tmp_path: Path) -> None:
 
     def pull(at: str) -> None:
         with httpx.Client(base_url=at) as http:
             for _ in range(100):
                 http.get("/v2/team/app/manifests/many")
 
-    async with panel_on(fleet, tmp_path / "a") as shown:
+    async with panel_on(shared_fleet, tmp_path / "a") as shown:
         await shown.choose("all")
         await shown.wait_for("ALL 2 REPLICAS")
         with ThreadPoolExecutor(4) as threads:
