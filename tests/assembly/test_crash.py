@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import random
 import signal
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -16,7 +14,9 @@ import pytest
 
 from brokenreg.config.databases import SQLITE
 from brokenreg.storage import Store
+from tests.acknowledged import Acknowledged
 from tests.process import brokenreg_process
+from tests.registry.pushing import digest_of
 from tests.storage.object_stores import environment, s3_server
 
 pytestmark = pytest.mark.slow
@@ -26,18 +26,6 @@ ROUNDS = 20
 ROUNDS_OF_OBJECTS = 4
 DAY = 24 * 3600
 LIMITS = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
-
-
-@dataclass
-class Acknowledged:
-    """The acknowledged blobs and manifests: the digest of each (repository, reference)."""
-
-    blobs: list[tuple[str, str]] = field(default_factory=list)
-    manifests: list[tuple[str, str, str]] = field(default_factory=list)
-
-
-def digest_of(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 async def push_until_it_dies(
@@ -79,18 +67,6 @@ async def push_blob(
             content = content[half:]
         response = await client.put(location, params={"digest": digest}, content=content)
     assert response.status_code == 201, response.text
-
-
-async def check(url: str, acknowledged: Acknowledged) -> None:
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-        for repository, digest in acknowledged.blobs:
-            response = await client.get(f"/v2/{repository}/blobs/{digest}")
-            assert response.status_code == 200, f"lost {repository} {digest}"
-            assert digest_of(response.content) == digest
-        for repository, tag, digest in acknowledged.manifests:
-            response = await client.get(f"/v2/{repository}/manifests/{tag}")
-            assert response.status_code == 200, f"lost {repository}:{tag}"
-            assert digest_of(response.content) == response.headers["docker-content-digest"] == digest
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -135,8 +111,8 @@ async def kill_and_check(data: Path, rounds: int, *options: str, **variables: st
             for file in (data / "blobs" / "sha256").iterdir():
                 file.unlink()
         with brokenreg_process(data, *arguments, **variables) as running:
-            await check(running.url, acknowledged)
-        total += len(acknowledged.blobs) + len(acknowledged.manifests)
+            await acknowledged.check(running.url)
+        total += len(acknowledged)
     assert total > rounds, "the clients came to nothing; the test shows nothing"
 
 

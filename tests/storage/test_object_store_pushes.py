@@ -175,6 +175,8 @@ async def test_a_push_fails_clearly_while_the_store_is_down_and_can_be_finished_
     assert line.startswith(f"the object store {location} failed to ")
     assert "\n" not in line
     assert "hidden-in-tests" not in line
+    assert f"http://127.0.0.1:{proxy.port}: " in line
+    assert "retries" not in line
     assert store.index.repository(KEY) is None
     proxy.is_down = False
     with store.uploads.find(KEY, upload_id) as upload:

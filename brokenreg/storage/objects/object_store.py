@@ -51,6 +51,8 @@ _LISTED = 1000
 """Maximum number of objects that are listed or deleted with one request."""
 
 _QUERY = re.compile(r"(https?://[^\s?]*)\?\S*")
+_ATTEMPT = re.compile(r"Error performing [A-Z]+ (https?://[^\s/]+)\S* in \S+, after \d+ retries, [^-]*- ")
+"""How obstore describes what it did. The times in it are of no use, and each message has others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +215,9 @@ class PartWriter:
                 raise self._store.error(
                     "write", self._key, f"{self._written} of {counted(size, 'byte')} were sent"
                 )
+            self._file = None  # if this fails, obstore has removed the parts, or tried to
             async with _Operation(self._store, "complete", self._key):
                 await file.close()
-            self._file = None
 
     async def abort(self) -> None:
         """Remove the parts. If that fails, the store's rule for incomplete uploads removes them later."""
@@ -264,4 +266,4 @@ def _connect(location: BlobLocation) -> S3Store | GCSStore | AzureStore:
 def _first_line(error: BaseException) -> str:
     """Return what the store said, in one line without the secrets that a URL may contain."""
     line = str(error).partition("\n")[0].strip() or type(error).__name__
-    return redact_text(_QUERY.sub(r"\1", line))[:500]
+    return redact_text(_QUERY.sub(r"\1", _ATTEMPT.sub(r"\1: ", line)))[:500]
