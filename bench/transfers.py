@@ -39,7 +39,7 @@ def push(host: str, path: Path, digest: str) -> float:
     target = location.removeprefix(f"http://{host}")
     target += ("&" if "?" in target else "?") + f"digest={digest}"
     size = path.stat().st_size
-    with _connect(host) as connection, path.open("rb") as file:
+    with connect(host) as connection, path.open("rb") as file:
         head = f"PUT {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n"
         connection.sendall(f"{head}Content-Type: application/octet-stream\r\n\r\n".encode())
         connection.sendfile(file)
@@ -113,7 +113,7 @@ def download(host: str, digest: str) -> int:
     """Pull the blob with one client, and return the number of bytes, including the head."""
     buffer = bytearray(BUFFER)
     size = 0
-    with _connect(host) as connection:
+    with connect(host) as connection:
         head = f"GET /v2/bench/blobs/{digest} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
         connection.sendall(head.encode())
         while count := connection.recv_into(buffer):
@@ -132,7 +132,7 @@ def _put(host: str, tag: str, document: dict[str, object], repository: str = "be
     return response.headers["Docker-Content-Digest"]
 
 
-def _connect(host: str) -> socket.socket:
+def connect(host: str) -> socket.socket:
     name, port = host.rsplit(":", 1)
     return socket.create_connection((name, int(port)))
 
