@@ -62,7 +62,7 @@ def own_exchanges(running: Brokenreg, filter_: str = "") -> list[dict[str, Any]]
 
 def eventually(condition: Callable[[], bool]) -> None:
     """Wait for what nobody acknowledges."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
