@@ -78,6 +78,10 @@ class Answer:
         """All values of a header."""
         return [value for key, value in self.headers if key == name]
 
+    def may_continue(self, stream: int) -> bool:
+        """Whether GOAWAY came without an error, and lets this stream end (RFC 9113, section 6.8)."""
+        return self.ended == "goaway" and self.code == 0 and (self.last_stream or 0) >= stream
+
 
 class Connection:
     """TCP, or TLS over it. `ended` is how the peer ended it: `fin`, `close-notify`, `rst`."""
@@ -293,10 +297,10 @@ class HTTP2(Connection):
         """What comes on that stream until it or its connection ends; timed from `began`, else from now."""
         answer = Answer()
         began = time.monotonic() if began is None else began
-        while not answer.is_whole and answer.ended == "timeout":
+        while not answer.is_whole and (answer.ended == "timeout" or answer.may_continue(stream)):
             frame = self._frame(timeout)
             if frame is None:
-                answer.ended = self.ended or "timeout"
+                answer.ended = answer.ended if answer.ended == "goaway" else self.ended or "timeout"
                 break
             self._take(frame, stream, answer, time.monotonic() - began)
         if linger:
