@@ -140,7 +140,8 @@ class Index(IndexMemory):
     ) -> None:
         """Store a manifest, and point the tags at it in the same transaction."""
         put = ManifestPut(key, manifest, tuple(tags), time.time())
-        await self._database.write(lambda connection: statements.put_manifest(connection, put, body))
+        job = partial(statements.put_manifest, put=put, body=body, is_named=key in self.names)
+        await self._database.write(job)
         self._bodies[manifest.digest] = body
 
     async def delete_manifest(
@@ -179,7 +180,8 @@ class Index(IndexMemory):
         `size` is in bytes, and known only for a blob that was just received.
         """
         link = BlobLinked(key, digest, when, size, upload_id)
-        await self._database.write(partial(statements.link_in_place, link=link, place=self._place))
+        job = partial(statements.link_in_place, link=link, place=self._place, is_named=key in self.names)
+        await self._database.write(job)
 
     async def unlink_blobs(
         self, key: RepositoryKey, digests: Iterable[Digest], *, unused_since: float | None = None

@@ -82,10 +82,14 @@ def read_body(connection: Connection, digest: Digest) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-def put_manifest(connection: Connection, put: ManifestPut, body: bytes) -> Changes:
-    """Store a manifest and its bytes, and point the tags at it."""
+def put_manifest(connection: Connection, put: ManifestPut, body: bytes, *, is_named: bool = False) -> Changes:
+    """Store a manifest and its bytes, and point the tags at it.
+
+    `is_named` says that the database already has the name of the repository.
+    """
     key, manifest = put.key, put.manifest
-    note_push(connection, key)
+    if not is_named:
+        note_push(connection, key)
     facts = manifest.facts.model_dump_json()
     connection.execute(_PUT_BODY, (manifest.digest, body))
     connection.execute(
@@ -127,11 +131,12 @@ def delete_tag(connection: Connection, key: RepositoryKey, tag: str) -> Changes:
     return (TagDeleted(key, tag),) if connection.execute(delete, (*key, tag)).rowcount else ()
 
 
-def link_blob(connection: Connection, link: BlobLinked) -> Changes:
+def link_blob(connection: Connection, link: BlobLinked, *, is_named: bool = False) -> Changes:
     """Link a repository to a blob, and end its upload session."""
     if link.size is not None:
         connection.execute(_PUT_SIZE, (link.digest, link.size))
-    note_push(connection, link.key)
+    if not is_named:
+        note_push(connection, link.key)
     connection.execute(_PUT_LINK, (*link.key, link.digest, link.linked))
     if link.upload_id is not None:
         connection.execute("DELETE FROM uploads WHERE id = ?", (link.upload_id,))
@@ -181,10 +186,10 @@ def link_object(connection: Connection, link: BlobLinked, new: StoredObject | No
     return (*link_blob(connection, link), *stored)
 
 
-def link_in_place(connection: Connection, link: BlobLinked, place: str) -> Changes:
+def link_in_place(connection: Connection, link: BlobLinked, place: str, *, is_named: bool) -> Changes:
     """Link a repository to a blob. Raise `OtherPlaceError` if the objects of the index are not in `place`."""
     _check_place(connection, place)
-    return link_blob(connection, link)
+    return link_blob(connection, link, is_named=is_named)
 
 
 def put_object(connection: Connection, digest: Digest, new: StoredObject | None, place: str) -> Changes:
