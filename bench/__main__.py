@@ -17,6 +17,7 @@ from bench import (
     bulk,
     database,
     fleet,
+    fleet_cost,
     floor,
     held,
     objects,
@@ -36,7 +37,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     known = ", ".join(PARTS)
     arguments.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"{known}; all but soaks, objects and fleet by default"
+        "parts", nargs="*", metavar="PART", help=f"{known}; all but soaks, objects and fleets by default"
     )
     arguments.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each kind")
     arguments.add_argument(
@@ -59,7 +60,7 @@ def main() -> None:
     options = arguments.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         arguments.error(f"there is no part {', '.join(sorted(unknown))}; there are {known}")
-    console = Console(width=120)
+    console = Console(width=200)
     for part in options.parts or [name for name in PARTS if name not in _ON_REQUEST]:
         with tempfile.TemporaryDirectory(prefix="brokenreg-bench-") as name:
             console.print(PARTS[part](console, Path(name), options))
@@ -97,7 +98,7 @@ def bench_objects(console: Console, folder: Path, options: argparse.Namespace) -
     with console.status("starting") as status:
         results = objects.measure(folder, options.mib << 20, options.rounds, status.update)
     heading = f"one blob of {options.mib} MiB, medians of {options.rounds} rounds"
-    return _rows((heading, objects.FOLDER, objects.STORE, objects.THEIRS), objects.report(results))
+    return _rows((heading, *objects.NAMES), objects.report(results))
 
 
 def bench_accuracy(console: Console, folder: Path, options: argparse.Namespace) -> Table:
@@ -146,6 +147,15 @@ def bench_fleet(console: Console, folder: Path, options: argparse.Namespace) -> 
         measured = fleet.measure(folder, options.mib << 20, options.rounds, status.update)
     heading = f"{fleet.CLIENTS} clients pull {options.mib} MiB, {options.rounds} rounds"
     return _rows((heading, *fleet.COLUMNS), fleet.report(measured))
+
+
+def bench_fleet_cost(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """Measure the CPU time of requests to one brokenreg and to three replicas (seaweedfs, PostgreSQL)."""
+    with console.status("starting") as status:
+        results = fleet_cost.measure(folder, options.rounds, status.update)
+    names = fleet_cost.STORAGES
+    headings = [f"CPU, {each}" for each in names] + [f"per second, {each}" for each in names]
+    return _rows((f"medians of {options.rounds} rounds", *headings), fleet_cost.report(results))
 
 
 def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> Table:
@@ -205,6 +215,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
     "objects": bench_objects,
     "database": bench_database,
     "fleet": bench_fleet,
+    "fleet-cost": bench_fleet_cost,
     "panel": bench_panel,
     "attached": bench_attached,
     "start": bench_start,
@@ -214,7 +225,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
 }
 
 
-_ON_REQUEST = ("soak", "soak-http2", "objects", "fleet")
+_ON_REQUEST = ("soak", "soak-http2", "objects", "fleet", "fleet-cost")
 """Parts that take long, or need a program that is rarely installed."""
 
 

@@ -19,10 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.peers import ours, peer
+from bench.postgresql import running_server
 from bench.transfers import make_content, pull, push
 
-_KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-secret", "AWS_REGION": "us-east-1"}
-_ROLE = [{"accessKey": _KEYS["AWS_ACCESS_KEY_ID"], "secretKey": _KEYS["AWS_SECRET_ACCESS_KEY"]}]
+KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-secret", "AWS_REGION": "us-east-1"}
+_ROLE = [{"accessKey": KEYS["AWS_ACCESS_KEY_ID"], "secretKey": KEYS["AWS_SECRET_ACCESS_KEY"]}]
 _IDENTITY = {"identities": [{"name": "bench", "credentials": _ROLE, "actions": ["Admin", "Read", "Write"]}]}
 _S3 = """\
 storage:
@@ -42,7 +43,9 @@ KINDS = (
     "64 KiB of it without a copy, ms",
     f"pushes of {_SMALL // 1000} kB by {_CLIENTS} clients, per second",
 )
-FOLDER, STORE, THEIRS = "brokenreg, folder", "brokenreg, S3", "docker-registry, S3"
+FOLDER, STORE, SHARED = "brokenreg, folder", "brokenreg, S3", "brokenreg, S3, PostgreSQL"
+THEIRS = "docker-registry, S3"
+NAMES = (FOLDER, STORE, SHARED, THEIRS)
 Results = dict[tuple[str, str], list[float]]
 
 
@@ -51,10 +54,14 @@ def measure(folder: Path, size: int, rounds: int, note: Callable[[str], None]) -
     results: Results = defaultdict(list)
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(seaweedfs(folder / "seaweedfs"))
+        database = stack.enter_context(running_server(fsync=True)).create_database("bench")
         hosts = {
             FOLDER: stack.enter_context(ours(folder / "folder", "--offline")).host,
             STORE: stack.enter_context(
                 ours(folder / "copies", "--offline", "--blobs", "s3://ours/prefix")
+            ).host,
+            SHARED: stack.enter_context(
+                ours(folder / "shared", "--offline", "--blobs", "s3://ours/shared", "--database", database)
             ).host,
             THEIRS: stack.enter_context(peer(folder / "theirs", storage=_S3.format(url=url))).host,
         }
@@ -62,7 +69,8 @@ def measure(folder: Path, size: int, rounds: int, note: Callable[[str], None]) -
             for name, host in hosts.items():
                 note(f"round {round_ + 1}: {name}")
                 digest = make_content(folder / "content", size)
-                blobs = folder / "copies" / "blobs" if name == STORE else None
+                copies = {STORE: "copies", SHARED: "shared"}.get(name)
+                blobs = folder / copies / "blobs" if copies else None
                 for kind, value in zip(KINDS, _measure(host, folder / "content", digest, blobs), strict=True):
                     results[name, kind].append(value)
     return results
@@ -71,7 +79,7 @@ def measure(folder: Path, size: int, rounds: int, note: Callable[[str], None]) -
 def report(results: Results) -> Iterable[tuple[str, ...]]:
     """Yield the medians: one row for each kind, with the servers in the order of `measure`."""
     for kind in KINDS:
-        medians = (statistics.median(results[name, kind]) for name in (FOLDER, STORE, THEIRS))
+        medians = (statistics.median(results[name, kind]) for name in NAMES)
         yield kind, *(f"{value:.1f}" if value < 100 else f"{value:.0f}" for value in medians)
 
 
@@ -143,7 +151,7 @@ def seaweedfs(folder: Path) -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{s3}"
             _make_buckets(url)
-            os.environ.update(_KEYS, AWS_ENDPOINT=url)
+            os.environ.update(KEYS, AWS_ENDPOINT=url)
             os.environ.pop("AWS_CA_BUNDLE", None)  # docker-registry refuses it
             yield url
         finally:
@@ -153,7 +161,7 @@ def seaweedfs(folder: Path) -> Iterator[str]:
 def _make_buckets(url: str) -> None:
     """Create the buckets with curl, as soon as the server is ready."""
     command = ["curl", "--silent", "--fail", "--request", "PUT", "--aws-sigv4", "aws:amz:us-east-1:s3"]
-    command += ["--user", ":".join(list(_KEYS.values())[:2]), "--retry", "60", "--retry-delay", "1"]
+    command += ["--user", ":".join(list(KEYS.values())[:2]), "--retry", "60", "--retry-delay", "1"]
     command += ["--retry-all-errors", *(f"{url}/{bucket}" for bucket in ("ours", "theirs"))]
     if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
         sys.exit("bench: seaweedfs did not start")
