@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import random
 import signal
 import socket
@@ -17,19 +18,19 @@ import pytest
 
 from brokenreg.fleet import downloads
 from brokenreg.fleet.downloads import DownloadCalls
-from brokenreg.proxy.cache import turns
+from brokenreg.proxy.cache import manifests, turns
 from brokenreg.proxy.cache.download import BlobResponse
 from brokenreg.proxy.cache.turns import DownloadLostError
 from brokenreg.storage.shared import leases
 from tests.fleet.fleets import Fleet, eventually, name_of, own_exchanges
-from tests.proxy.chain import CONFIG, PLAIN, Chain, Reader, cut_after, exchange
+from tests.proxy.chain import CONFIG, PLAIN, Chain, Reader, exchange
 from tests.registry.pushing import MIB, digest_of
 from tests.server import Brokenreg, brokenreg
 from tests.storage.object_stores import S3, FailingProxy, environment, failing_proxy, s3_server
 
 LAYER = random.Random("one download").randbytes(9 * MIB)
 PATH = f"/v2/org/app/blobs/{digest_of(LAYER)}"
-SLOW = {"type": "throttle", "rate": "4MiB"}
+HELD = {"type": "hold", "at": "1MiB"}
 LAYERS = "endpoint:layer"
 
 
@@ -62,6 +63,12 @@ class Upstream:
     def asked(self) -> int:
         """How often the layer was requested."""
         return len(self.chain.asked(LAYERS))
+
+    def resume(self) -> None:
+        """Resume the response that `HELD` holds."""
+        eventually(lambda: bool(self.chain.asked("held:true")))
+        resumed = httpx.post(f"{self.running.control}/v1/resume", verify=PLAIN)
+        assert resumed.status_code == 200, resumed.text
 
     def ranges(self) -> list[str]:
         """The parts of the layer that were requested."""
@@ -129,8 +136,9 @@ def test_clients_of_others_read_what_has_arrived(upstream: Upstream) -> None:
     assert upstream.asked() == 1
 
 
-def test_an_image_is_requested_once(upstream: Upstream) -> None:
+def test_an_image_is_requested_once(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its manifest by tag, and its blobs, by 20 clients at three replicas."""
+    monkeypatch.setattr(manifests, "PATIENCE", 60.0)
     replicas = [upstream.thread(name) for name in "abc"]
 
     def pull_image(at: Brokenreg) -> list[str]:
@@ -195,36 +203,42 @@ def test_an_upstream_that_fails(upstream: Upstream) -> None:
 def test_a_wrong_blob_is_complete_nowhere(upstream: Upstream) -> None:
     """It is wrong in its first byte, and the response is cut before its last one."""
     replicas = [upstream.thread(name) for name in "ab"]
-    upstream.chain.rule([{"type": "corrupt"}, SLOW], "layer")
-    first = Reader(replicas[0], PATH)
-    assert first.read(1)
-    assert cut_after(replicas[1], PATH)
-    first.leave()
-    upstream.chain.mend()
+    upstream.chain.rule([{"type": "corrupt"}, HELD], "layer", times=1)
+    readers = [Reader(each, PATH) for each in replicas]
+    assert all(each.read(1) for each in readers)
+    upstream.resume()
+    assert all(1 + rest(each) < len(LAYER) for each in readers)
     assert pull(replicas[1]) == digest_of(LAYER)
+
+
+def rest(reader: Reader) -> int:
+    """The number of bytes until the response is cut, or 0 if that is not known."""
+    try:
+        return len(reader.read(len(LAYER)))
+    except (http.client.IncompleteRead, ConnectionError):
+        return 0
 
 
 def test_a_client_that_disconnects_stops_waiting(upstream: Upstream) -> None:
     first, second = (upstream.thread(name) for name in "ab")
-    upstream.chain.rule(SLOW, "layer")
-    with ThreadPoolExecutor(1) as threads:
-        pulling = threads.submit(pull, first)
-        eventually(lambda: upstream.leases() == 1)
-        host, port = second.host.split(":")
-        with socket.create_connection((host, int(port))) as client:
-            client.sendall(f"GET {PATH} HTTP/1.1\r\nhost: {second.host}\r\n\r\n".encode())
-            eventually(lambda: len(own_exchanges(second, LAYERS)) == 1)
-        eventually(lambda: own_exchanges(second, LAYERS)[-1]["ended"] == "disconnected")
-        assert not pulling.done(), "the download continues"
-        assert pulling.result(60) == digest_of(LAYER)
+    upstream.chain.rule(HELD, "layer")
+    reader = Reader(first, PATH)
+    host, port = second.host.split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(f"GET {PATH} HTTP/1.1\r\nhost: {second.host}\r\n\r\n".encode())
+        eventually(lambda: len(own_exchanges(second, LAYERS)) == 1)
+    eventually(lambda: own_exchanges(second, LAYERS)[-1]["ended"] == "disconnected")
+    upstream.resume()
+    assert reader.digest() == digest_of(LAYER), "the download continues"
     assert upstream.asked() == 1
 
 
 def test_a_blob_that_cannot_be_stored_is_still_shared(upstream: Upstream, store: FailingProxy) -> None:
     replicas = [upstream.thread(name) for name in "ab"]
     store.is_down = True
-    upstream.chain.rule({"type": "stall", "at": "1MiB", "dur": "1s"}, "layer")
+    upstream.chain.rule(HELD, "layer")
     readers = [Reader(each, PATH) for each in replicas]
+    upstream.resume()
     assert {each.digest() for each in readers} == {digest_of(LAYER)}
     assert upstream.asked() == 1
     store.is_down = False
@@ -235,11 +249,13 @@ def test_replicas_that_cannot_call_each_other_wait_until_the_blob_is_stored(
 ) -> None:
     monkeypatch.setattr(DownloadCalls, "open", unreachable)
     replicas = [upstream.thread(name) for name in "ab"]
-    upstream.chain.rule({"type": "stall", "at": "1MiB", "dur": "1s"}, "layer")
+    upstream.chain.rule(HELD, "layer")
     first = Reader(replicas[0], PATH)
-    assert first.read(1)
-    assert pull(replicas[1]) == digest_of(LAYER)
-    first.leave()
+    with ThreadPoolExecutor(1) as threads:
+        pulling = threads.submit(pull, replicas[1])
+        eventually(lambda: len(own_exchanges(replicas[1], LAYERS)) == 1)
+        upstream.resume()
+        assert pulling.result(60) == first.digest() == digest_of(LAYER)
     assert upstream.asked() == 1
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import parse_target
+from brokenreg.proxy.cache import manifests
 from brokenreg.proxy.cache.freshness import CacheServices
 from brokenreg.proxy.cache.manifests import ManifestCache
 from brokenreg.proxy.routes import Route
@@ -51,8 +52,9 @@ def upstream() -> Iterator[Scripted]:
 
 @pytest.fixture
 async def processes(
-    tmp_path: Path, database_url: str, upstream: Scripted
+    tmp_path: Path, database_url: str, upstream: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Process, Process]]:
+    monkeypatch.setattr(manifests, "PATIENCE", 60.0)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(asking({"odd.test": upstream.url}))
         stores = [
@@ -97,7 +99,7 @@ async def test_without_the_tag_both_report_that(processes: tuple[Process, Proces
 async def test_a_request_that_takes_long_is_not_awaited(
     processes: tuple[Process, Process], upstream: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("brokenreg.proxy.cache.manifests._PATIENCE", 0.0)
+    monkeypatch.setattr(manifests, "PATIENCE", 0.0)
     first, second = processes
     lease = await first.store.index.leases.take("manifest @odd.test a/b v1")
     assert lease is not None

@@ -22,8 +22,11 @@ from brokenreg.traffic.upstream_events import Cache, NotCached, ServedStale
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 10.0
-"""Seconds to wait for the request of another process. Then this process sends one too."""
+PATIENCE = 2.0
+"""Seconds to wait for the request of another process. Then this process sends one too.
+
+It is shorter than the wait for the default upstream, which would count as down because of a lost process.
+"""
 
 Found = tuple[ManifestContent, Cache]
 """A manifest, and how the cache was used to find it."""
@@ -108,7 +111,7 @@ class ManifestCache:
     async def _turn(self, name: str) -> Lease | None:
         """Return a lease for a request; None if another process is slow, or without the database."""
         try:
-            return await self._index.leases.take(name, _PATIENCE)
+            return await self._index.leases.take(name, PATIENCE)
         except StorageError as error:
             logger.info("%s; not waiting for the requests of others", error)
             return None
