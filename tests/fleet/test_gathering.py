@@ -55,6 +55,26 @@ def test_exchanges_of_all_replicas_are_sorted_by_time(visited: Pair) -> None:
         assert exchanges(at, filter="status:599") == []
 
 
+def test_a_reset_at_one_replica_clears_what_all_have(visited: Pair) -> None:
+    first, second = visited
+
+    def seen() -> tuple[int, list[int]]:
+        states = [httpx.get(f"{each.control}/v1/status?replica={name_of(each)}").json() for each in visited]
+        return len(exchanges(first)), [each["leaked_credentials"]["count"] for each in states]
+
+    for each in visited:
+        origin = httpx.get(f"{each.control}/v1/status").json()["second_origin"]
+        httpx.get(f"{origin}/v2/", headers={"authorization": "Bearer of-another"})
+    assert seen() == (6, [1, 1])
+    other = httpx.post(f"{first.control}/v1/reset", params={"namespace": "other"})
+    assert (other.status_code, seen()) == (204, (6, [1, 1]))
+    one = httpx.post(f"{first.control}/v1/reset", params={"replica": name_of(second)})
+    assert (one.status_code, seen()) == (204, (3, [1, 0]))
+    httpx.get(f"{second.url}/v2/team/app/manifests/v5")
+    assert httpx.post(f"{second.control}/v1/reset").status_code == 204
+    assert seen() == (0, [0, 0])
+
+
 def test_one_replica_can_be_named(visited: Pair) -> None:
     first, second = visited
     for at in visited:

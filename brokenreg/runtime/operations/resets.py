@@ -22,9 +22,14 @@ class ResetOperations(ExchangeOperations, HoldingOperations):
             runtime.rules.reset(each)
         if is_all:
             runtime.rules.paths.reset_all()
-        for each in runtime.trap.namespaces() if is_all else [namespace]:
-            runtime.trap.reset(each)
         if is_all or not namespace:
             runtime.gate.breakpoints.clear()
-        self.forget_exchanges(lambda exchange: is_all or exchange.target.namespace == namespace)
+        self.forget_traffic(namespace)
         self._changed(command_lines.was_reset(namespace))
+
+    def forget_traffic(self, namespace: str) -> None:
+        """Clear ended exchanges and leaked credentials."""
+        trap, is_all = self._runtime.trap, namespace == ALL_NAMESPACES
+        for each in trap.namespaces() if is_all else [namespace]:
+            trap.reset(each)
+        self.forget_exchanges(lambda exchange: is_all or exchange.target.namespace == namespace)
