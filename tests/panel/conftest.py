@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator
 from pathlib import Path
 
 import pytest
-import textual._wait
+from quiet import waits_for_quiet
 from take_screenshots import frozen
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
@@ -28,10 +28,22 @@ def still() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Textual wait only 10 ms after each key instead of 20 ms, which is longer than a refresh."""
-    monkeypatch.setattr(textual._wait, "SLEEP_GRANULARITY", 0.01)
-    monkeypatch.setattr(textual._wait, "SLEEP_IDLE", 0.01 / 20)
+def quiet() -> Iterator[None]:
+    """Let tests continue as soon as the panel has nothing to do any more, and not earlier."""
+    with waits_for_quiet():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let panels tick only when a test says so. Those of clients, with a driver of their own, still pulse."""
+    pulse = Panel._pulse
+
+    def pulse_if_driven(panel: Panel) -> None:
+        if not panel.is_headless:
+            pulse(panel)
+
+    monkeypatch.setattr(Panel, "_pulse", pulse_if_driven)
 
 
 @pytest.fixture(scope="session", autouse=True)

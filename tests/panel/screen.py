@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,8 @@ from brokenreg.tui.app import Panel
 from brokenreg.tui.preferences import Preferences
 
 USUAL = Preferences()
+_RESTED = 4
+"""Ticks without a key until the pane beside a list shows what is under the cursor."""
 
 
 class Clock:
@@ -79,6 +82,23 @@ async def look(pilot: Pilot, *keys: str) -> str:
     await pilot.pause()
     await pilot.pause()  # the footer is made anew after the next refresh
     return text(pilot.app)
+
+
+async def rested(pilot: Pilot[int], *keys: str) -> str:
+    """Press keys one by one, let the pane beside the list follow the cursor, and return the screen."""
+    for key in keys:
+        await look(pilot, key)
+    for _ in range(_RESTED):
+        await look(pilot)
+    return text(pilot.app)
+
+
+async def showing(pilot: Pilot[int], words: str) -> str:
+    """Let time pass until the screen contains `words`, which come at a moment that only the panel knows."""
+    async with asyncio.timeout(30):
+        while words not in (seen := await look(pilot)):
+            pass
+    return seen
 
 
 async def settled(pilot: Pilot[int], *keys: str) -> str:

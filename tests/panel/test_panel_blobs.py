@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from exchanges import NOW
 from running import registry
-from screen import look, said, settled, text
+from screen import look, said, settled, showing, text
 from stored import HUB, TEAM, store_blob, store_image, tar
 from textual.pilot import Pilot
 
@@ -214,5 +214,4 @@ async def test_order_search_and_copy() -> None:
 async def test_new_blobs_appear_and_names_are_escaped() -> None:
     async with panel_on(one_image) as (pilot, runtime, _):
         await store_image(runtime, ("", "[red]x[/red]"), "t\x1b[31m", tar(("[b]\x07", b"")), b"{ }")
-        seen = await settled(pilot)
-        assert "[red]x[/red]:t\\x1b[31m" in seen
+        await showing(pilot, "[red]x[/red]:t\\x1b[31m")

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 from running import registry
-from screen import line_with, lines, look
+from screen import line_with, lines, look, rested
 
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.traffic.log import TrafficLog
@@ -83,7 +83,7 @@ async def test_long_lines_are_wrapped_at_spaces_and_again_after_a_resize() -> No
             await look(pilot)
             assert line_with(panel, "end").startswith("▌" + " " * 16 + "word word word word end")
             await pilot.resize_terminal(140, 24)
-            await look(pilot)
+            await rested(pilot)
             assert line_with(panel, "INFO   word").split("│")[0].rstrip().endswith("…")
             assert line_with(panel, " end").endswith("│   end"), "in full at the right"
 

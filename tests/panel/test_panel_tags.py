@@ -10,8 +10,7 @@ from dataclasses import replace
 import pytest
 from pushed import OCI_CONFIG, OCI_LAYER, Pusher, descriptor, some_images
 from running import registry
-from screen import line_at_cursor, line_with, lines, look
-from textual.pilot import Pilot
+from screen import line_at_cursor, line_with, lines, look, rested
 
 from brokenreg.assembly.process_tuning import tidied_when_quiet
 from brokenreg.oci.mediatypes import OCI_MANIFEST
@@ -21,15 +20,6 @@ from brokenreg.tui.tags.rows import Tree
 from brokenreg.tui.terminal import Terminal
 
 SIZE = (100, 24)
-
-
-async def after(pilot: Pilot[int], *keys: str) -> str:
-    """The screen after these keys, once all that is read has been read."""
-    for key in keys:
-        await pilot.press(key)
-        pilot.app.tick()
-        await pilot.app.workers.wait_for_complete()
-    return await look(pilot)
 
 
 @pytest.mark.slow
@@ -49,31 +39,31 @@ async def test_repositories_expand_to_tags_platforms_manifests_and_blobs() -> No
         await some_images(runtime.store)
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
-            screen = await after(pilot, "4")
+            screen = await rested(pilot, "4")
             assert "▸ broken/in/other/tools/x" in screen
             assert line_with(panel, "quay.io/busybox").endswith("cached, 1 tag, 1 manifest")
             assert line_with(panel, "library/app").endswith("3 tags, 5 manifests")
-            await after(pilot, "j", "space")
+            await rested(pilot, "j", "space")
             assert "untagged sha256:" in line_with(panel, "untagged")
             assert "index" in line_with(panel, "▸ tag 1.2")
             assert "manifest" in line_with(panel, "▸ tag 1.1")
-            await after(pilot, "j", "j", "right")
+            await rested(pilot, "j", "j", "right")
             assert line_at_cursor(panel).startswith("▌  ▾ tag 1.2")
             assert "▸ platform linux/arm64/v8" in line_with(panel, "arm64")
             missing = line_with(panel, "windows/amd64")
             assert "✗ platform" in missing
             assert "missing" in missing
-            screen = await after(pilot, "l", "l")
+            screen = await rested(pilot, "l", "l")
             assert screen.count("layer sha256:") == 2
             assert "application/vnd.oci.image.layer.v1.tar+gzip" in screen
             assert line_with(panel, "config sha256:").endswith(f"{OCI_CONFIG}       59 B")
             assert "▸ referrer application/vnd.example.signature" in screen
             assert "platform linux/amd64" in line_at_cursor(panel)
-            assert "config sha256:" not in await after(pilot, "left"), "closed"
-            await after(pilot, "h")
+            assert "config sha256:" not in await rested(pilot, "left"), "closed"
+            await rested(pilot, "h")
             assert "tag 1.2" in line_at_cursor(panel), "closed already: to what it is below"
-            assert "platform" not in await after(pilot, "space")
-            await after(pilot, "h", "h")
+            assert "platform" not in await rested(pilot, "space")
+            await rested(pilot, "h", "h")
             assert line_at_cursor(panel).startswith("▌▸ library/app")
             assert "tag 1.2" not in await look(pilot)
 
@@ -87,7 +77,7 @@ async def test_pushes_appear_live_and_the_cursor_stays_on_its_row() -> None:
             await Pusher(store, ("", f"more/{number:02}")).image("more", "1")
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
-            await after(pilot, "4", "G")
+            await rested(pilot, "4", "G")
             place = lines(panel).index(line_at_cursor(panel))
             assert "tools/x" in line_at_cursor(panel)
             await Pusher(store, ("", "a/first")).image("first", "1")
@@ -95,7 +85,7 @@ async def test_pushes_appear_live_and_the_cursor_stays_on_its_row() -> None:
             assert "tools/x" in line_at_cursor(panel)
             assert lines(panel).index(line_at_cursor(panel)) == place
             assert "a/first" in await look(pilot, "g")
-            await after(pilot, "space")
+            await rested(pilot, "space")
             await Pusher(store, ("", "a/first")).image("first", "0")
             assert "▸ tag 0" in await look(pilot)
             await look(pilot, "j", "j")
@@ -111,7 +101,7 @@ async def test_documents_are_shown_highlighted_with_details() -> None:
         await some_images(runtime.store)
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
-            screen = await after(pilot, "4", "j", "l", "l", "enter")
+            screen = await rested(pilot, "4", "j", "l", "l", "enter")
             assert "Tag 1.1" in screen
             assert f"Media type     {OCI_MANIFEST}" in screen
             assert "Size           579 bytes" in screen
@@ -124,11 +114,11 @@ async def test_documents_are_shown_highlighted_with_details() -> None:
                 if segment.style
             }
             assert len(colors) > 1, "highlighted"
-            below = await after(pilot, "G")
+            below = await rested(pilot, "G")
             assert '"schemaVersion"' not in below
-            await after(pilot, "q")
-            assert '"author": "arm64"' in await after(pilot, "l", "l", "enter")
-            screen = await after(pilot, "escape", "j", "enter")
+            await rested(pilot, "q")
+            assert '"author": "arm64"' in await rested(pilot, "l", "l", "enter")
+            screen = await rested(pilot, "escape", "j", "enter")
             assert "Stored         yes" in screen
             assert OCI_LAYER in screen
 
@@ -141,15 +131,15 @@ async def test_a_missing_layer_is_reported() -> None:
         digest = descriptor(layer, OCI_LAYER)["digest"]
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
-            screen = await after(pilot, "4", "l", "l", "l", "j", "j")
+            screen = await rested(pilot, "4", "l", "l", "l", "j", "j")
             assert "missing" not in screen
             await runtime.store.index.unlink_blobs(pusher.key, [digest])
             await look(pilot)
             assert "✗ layer sha256:" in line_at_cursor(panel)
             assert "missing" in line_at_cursor(panel)
-            assert "Stored         yes, but not in this repository" in await after(pilot, "enter")
+            assert "Stored         yes, but not in this repository" in await rested(pilot, "enter")
             runtime.store.folder.blob(digest).unlink()
-            assert "Stored         no: the blob is not in the data folder" in await after(
+            assert "Stored         no: the blob is not in the data folder" in await rested(
                 pilot, "escape", "enter"
             )
 
@@ -196,16 +186,16 @@ async def test_input_of_clients_is_shown_escaped() -> None:
         await pusher.document(b"\xff\x00no JSON \x1b[2J", "zzz")
         panel = Panel(runtime)
         async with panel.run_test(size=(160, 45)) as pilot:
-            shown = await after(pilot, "4", "l", "l", "l")
+            shown = await rested(pilot, "4", "l", "l", "l")
             assert r"host\x1b[31m[bold]x" in shown
             assert r"tag [@click=app.quit]t\x1b[2J" in shown
             assert r"[red]evil[/red] \x1b]52;c;AAAA\x07 \u202e" in shown
-            shown += await after(pilot, "enter")
-            shown += await after(pilot, "escape", "h", "enter")
+            shown += await rested(pilot, "enter")
+            shown += await rested(pilot, "escape", "h", "enter")
             assert '"annotations"' in shown
             shown += await look(pilot, "escape", "d")
             shown += await look(pilot, "n", "y")
-            shown += await after(pilot, "G", "enter")
+            shown += await rested(pilot, "G", "enter")
             assert r"\xff" in shown
             shown += await look(pilot, "escape", "/", *"[bold]")
             assert r"[bold]x" in shown
@@ -222,14 +212,14 @@ async def test_a_manifest_of_megabytes_is_shown_in_part() -> None:
         await pusher.document(b"[" * 60_000, "deep")
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
-            await after(pilot, "4", "l", "l", "l", "G", "k")
+            await rested(pilot, "4", "l", "l", "l", "G", "k")
             assert "and 19000 more, not shown" in line_at_cursor(panel)
-            assert "only the beginning is shown" in await after(pilot, "h", "enter")
+            assert "only the beginning is shown" in await rested(pilot, "h", "enter")
             assert '"layers": [' in await look(pilot)
-            screen = await after(pilot, "escape", "G", "enter")
+            screen = await rested(pilot, "escape", "G", "enter")
             assert "Tag deep" in screen
             assert "only the beginning is shown" in screen
-            assert " [ " in await after(pilot, "G")
+            assert " [ " in await rested(pilot, "G")
 
 
 async def test_twenty_thousand_tags_do_not_block_the_loop() -> None:
@@ -270,21 +260,21 @@ async def test_an_odd_image_is_found_and_its_command_copied() -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
-            screen = await after(pilot, "4", "i")
+            screen = await rested(pilot, "4", "i")
             assert "Odd images: copy a pull command" in screen
             screen = await look(pilot, *"missing child")
             assert "index-missing-child" in screen
             assert "layer-none" not in screen
-            await after(pilot, "enter")
+            await rested(pilot, "enter")
             assert panel.clipboard == "docker pull 127.0.0.1:8080/broken/image:index-missing-child"
             assert len(panel.screen_stack) == 1
-            screen = await after(pilot, "i", *"ghcr hangs", "ctrl+t")
+            screen = await rested(pilot, "i", *"ghcr hangs", "ctrl+t")
             image = "127.0.0.1:8080/broken/as/ghcr-hangs/broken/random:layers-3_size-64kib"
             assert "podman pull --tls-verify=false" in screen
             assert image in screen
-            await after(pilot, "enter")
+            await rested(pilot, "enter")
             assert panel.clipboard == f"podman pull --tls-verify=false {image}"
-            await after(pilot, "i", "escape")
+            await rested(pilot, "i", "escape")
             assert len(panel.screen_stack) == 1
 
 
@@ -293,5 +283,5 @@ async def test_an_attached_panel_names_the_host_by_which_it_was_reached() -> Non
         everywhere = runtime.status().model_copy(update={"registry": ["http://0.0.0.0:8080"]})
         panel = Panel(replace(runtime, status=lambda: everywhere), terminal=Terminal(host="build.example"))
         async with panel.run_test(size=SIZE) as pilot:
-            await after(pilot, "4", "i", *"layer-none", "enter")
+            await rested(pilot, "4", "i", *"layer-none", "enter")
             assert panel.clipboard == "docker pull build.example:8080/broken/image:layer-none"
