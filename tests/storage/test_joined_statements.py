@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.changes import BlobLinked, Change, Changes, TagDeleted
 from brokenreg.storage.database import Connection, Database
-from brokenreg.storage.database.joined_statements import JoinedStatements
+from brokenreg.storage.database.joined_statements import JoinedStatements, PreparedStatements
 from brokenreg.storage.database.postgresql import PostgreSQL
 from brokenreg.storage.database.postgresql_connection import PostgreSQLConnection, connect
 from brokenreg.storage.index import Index
@@ -32,17 +32,17 @@ NUMBER = st.integers(-(2**63), 2**63 - 1)
 
 
 @pytest.fixture(scope="module")
-def connection(postgresql: PostgreSQLServer) -> Iterator[PostgreSQLConnection]:
+def prepared(postgresql: PostgreSQLServer) -> Iterator[PreparedStatements]:
     connection = connect(postgresql.create_database("joined_statements"))
-    yield connection
+    yield PreparedStatements(connection)
     connection.close()
 
 
 @given(TEXT, st.binary(), NUMBER, st.floats(allow_nan=False), st.lists(TEXT, min_size=1))
 def test_parameters_arrive_as_they_are(
-    connection: PostgreSQLConnection, text: str, data: bytes, number: int, real: float, texts: list[str]
+    prepared: PreparedStatements, text: str, data: bytes, number: int, real: float, texts: list[str]
 ) -> None:
-    statements = JoinedStatements(connection)
+    statements = JoinedStatements(prepared)
     before = statements.execute("SELECT CAST(? AS TEXT), '100%'", (text,))
     query = "SELECT CAST(? AS BYTEA), CAST(? AS BIGINT), CAST(? AS DOUBLE PRECISION), CAST(? AS TEXT[])"
     (row,) = statements.execute(query, (data, number, real, texts))
@@ -50,8 +50,8 @@ def test_parameters_arrive_as_they_are(
     assert before.fetchone() == (text, "100%")
 
 
-def test_each_statement_has_its_own_result(connection: PostgreSQLConnection) -> None:
-    statements = JoinedStatements(connection)
+def test_each_statement_has_its_own_result(prepared: PreparedStatements) -> None:
+    statements = JoinedStatements(prepared)
     statements.execute("CREATE TEMPORARY TABLE numbers (number INT)")
     statements.executemany("INSERT INTO numbers VALUES (?)", [(1,), (2,)])
     read = statements.execute("SELECT number FROM numbers ORDER BY number")
@@ -63,9 +63,9 @@ def test_each_statement_has_its_own_result(connection: PostgreSQLConnection) -> 
     statements.send()
 
 
-def test_after_an_error_nothing_more_is_executed(connection: PostgreSQLConnection) -> None:
+def test_after_an_error_nothing_more_is_executed(prepared: PreparedStatements) -> None:
     """A later `ROLLBACK TO SAVEPOINT` would undo what another job has done."""
-    statements = JoinedStatements(connection)
+    statements = JoinedStatements(prepared)
     statements.execute("BEGIN")
     statements.execute("SELECT 1/0")
     never = statements.execute("SELECT 1")
@@ -74,17 +74,27 @@ def test_after_an_error_nothing_more_is_executed(connection: PostgreSQLConnectio
             never.fetchone()
         with pytest.raises(psycopg.errors.DivisionByZero):
             statements.execute("COMMIT")
-    connection.execute("ROLLBACK")
+    prepared.connection.execute("ROLLBACK")
+    assert JoinedStatements(prepared).execute("SELECT 1").fetchone() == (1,)
 
 
-def test_statements_that_wait_are_limited(connection: PostgreSQLConnection) -> None:
-    statements = JoinedStatements(connection)
+def test_statements_that_wait_are_limited(prepared: PreparedStatements) -> None:
+    statements = JoinedStatements(prepared)
     statements.execute("CREATE TEMPORARY TABLE sizes (size INT)")
     statements.executemany("INSERT INTO sizes VALUES (?)", [(size,) for size in range(250)])
     statements.execute("SELECT CAST(? AS TEXT)", ("x" * 2**20,))
-    (count,) = connection.execute("SELECT count(*) FROM sizes").fetchone() or ()
+    (count,) = prepared.connection.execute("SELECT count(*) FROM sizes").fetchone() or ()
     assert count == 250
-    connection.execute("DROP TABLE sizes")
+    prepared.connection.execute("DROP TABLE sizes")
+
+
+def test_statements_that_were_never_sent_are_not_prepared(prepared: PreparedStatements) -> None:
+    """A job that fails leaves them behind."""
+    JoinedStatements(prepared).execute("SELECT 1 + CAST(? AS INT)", (1,))
+    for _ in range(2):
+        statements = JoinedStatements(prepared)
+        results = [statements.execute("SELECT 1 + CAST(? AS INT)", (number,)) for number in (2, 3)]
+        assert [result.fetchone() for result in results] == [(3,), (4,)]
 
 
 def change(name: str) -> Change:

@@ -11,7 +11,6 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import psycopg
 from psycopg import errors
@@ -19,7 +18,7 @@ from psycopg import errors
 from brokenreg.storage.changes import Change
 from brokenreg.storage.database.connection import Connection
 from brokenreg.storage.database.engine import Engine
-from brokenreg.storage.database.joined_statements import JoinedStatements
+from brokenreg.storage.database.joined_statements import JoinedStatements, PreparedStatements
 from brokenreg.storage.database.kept_connection import KeptConnection
 from brokenreg.storage.database.listener import CHANNEL, ChangeListener
 from brokenreg.storage.database.postgresql_connection import (
@@ -50,7 +49,8 @@ _PATIENCE = 5.0
 _LOAD_TIME = "SET LOCAL statement_timeout = '10min'"
 
 _LOCK = "SELECT number FROM clock FOR UPDATE"
-_NEWER = """
+_NEWER = "SELECT number, batch, body FROM changes WHERE number > ? ORDER BY number LIMIT ?"
+_NUMBER_AND_NEWER = """
 SELECT clock.number, changes.number, batch, body FROM clock LEFT JOIN changes ON changes.number > ?
 ORDER BY changes.number LIMIT ?
 """
@@ -76,6 +76,7 @@ class PostgreSQL(Engine):
         self._used: TranslatingConnection | None = None
         """The connection of the current job, or of the last one."""
         self._transaction: JoinedStatements | None = None
+        self._prepared: PreparedStatements | None = None
         self._listener: ChangeListener | None = None
         self._seen: int | None = None
         """The number of the newest change that memory has, or will have; None before the first snapshot."""
@@ -130,13 +131,15 @@ class PostgreSQL(Engine):
 
     def begin(self) -> Connection:
         self._used = self._kept.connected()
-        transaction = self._transaction = JoinedStatements(self._used.raw)
+        if self._prepared is None or self._prepared.connection is not self._used.raw:
+            self._prepared = PreparedStatements(self._used.raw)
+        transaction = self._transaction = JoinedStatements(self._prepared)
         transaction.execute("BEGIN")
         locked = transaction.execute(_LOCK)
         newer = None if self.is_behind else transaction.execute(_NEWER, (self._seen, MOST_CHANGES + 1))
         (self._clock,) = locked.fetchone()
         if newer is not None:
-            self._take(newer.fetchall())
+            self._take(self._clock, newer.fetchall())
         return transaction
 
     def commit(self, changes: Sequence[Change]) -> None:
@@ -206,19 +209,18 @@ class PostgreSQL(Engine):
             self.is_behind = self.is_behind or newest < self._seen or batch != self._seen_batch
 
     def _fetch(self, connection: Connection) -> None:
-        self._take(connection.execute(_NEWER, (self._seen, MOST_CHANGES + 1)).fetchall())
+        rows = connection.execute(_NUMBER_AND_NEWER, (self._seen, MOST_CHANGES + 1)).fetchall()
+        self._take(rows[0][0], [row[1:] for row in rows if row[1] is not None])
 
-    def _take(self, rows: Sequence[tuple[int, Any, Any, Any]]) -> None:
-        """Take the changes after the newest that memory has. If that is impossible, memory is behind."""
-        newest: int = rows[0][0]
-        new: list[tuple[int, int, str, str]] = [row for row in rows if row[1] is not None]
+    def _take(self, newest: int, new: Sequence[tuple[int, str, str]]) -> None:
+        """Take changes, of which the newest has that number. If that is impossible, memory is behind."""
         if newest == self._seen:
             return
-        if not new or self._seen is None or new[0][1] != self._seen + 1 or len(new) > MOST_CHANGES:
+        if not new or self._seen is None or new[0][0] != self._seen + 1 or len(new) > MOST_CHANGES:
             self.is_behind = True
             return
         self._committed += [change for *_, body in new if (change := decode(body)) is not None]
-        _, self._seen, self._seen_batch, _ = new[-1]
+        self._seen, self._seen_batch, _ = new[-1]
 
     def _was_committed(self, batch: str | None) -> bool:
         """Return whether a transaction was committed whose connection was lost.
