@@ -59,8 +59,10 @@ def registry(replicas: list[Brokenreg]) -> Brokenreg:
 
 
 @pytest.fixture
-def own_registry(balanced_fleet: Fleet, tmp_path: Path) -> Brokenreg:
-    return balanced_fleet.thread(tmp_path.name, "--blobs", "s3://blobs-of-tests/fleet")
+def own_registry(balanced_fleet: Fleet, postgresql: PostgreSQLServer, tmp_path: Path) -> Iterator[Brokenreg]:
+    """The only replica of its fleet: requests to its control API are about all replicas."""
+    with new_fleet(postgresql, tmp_path) as fleet:
+        yield fleet.thread("own", "--blobs", f"s3://blobs-of-tests/{tmp_path.name}")
 
 
 @pytest.fixture
