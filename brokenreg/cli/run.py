@@ -32,7 +32,7 @@ Placeholders, which are also variables such as BROKENREG_IMAGE:
   {image}          HOST:PORT/REPOSITORY:TAG, in the namespace of the run
   {repository}     its repository     {tag}            its tag
   {digest}         its digest         {registry}       HOST:PORT
-  {registry_url}   with http://       {control_url}    the control API
+  {registry_url}   as a URL           {control_url}    the control API
   {workdir}        an empty folder, which is removed after the run
   {username}, {password}, {auth_file}     credentials, and a config.json with them
   {ca_file}        the CAs to trust
