@@ -37,7 +37,7 @@ _which = click.option(
 _where = click.option(
     "--replica",
     metavar="NAME",
-    help="Use the exchanges of this replica of a fleet; by default, with IDS that of --url, else all.",
+    help="Use the exchanges of this replica of a fleet.  [default: all replicas; with IDS, that of --url]",
 )
 
 

@@ -67,7 +67,7 @@ class Query(BaseModel):
     limit: int = Field(1000, ge=1, le=MAX_LIMIT, description="maximum number of results")
     after: Annotated[str, AfterValidator(_after)] = Field(
         "0",
-        description="only exchanges with a higher ID; of several replicas, `1f0a93c2/17,0b12c3d4/20`",
+        description="only exchanges with a higher ID; for several replicas, `1f0a93c2/17,0b12c3d4/20`",
     )
     replica: str | None = Field(
         None,

@@ -48,7 +48,7 @@ class FleetArea(TrafficArea):
             FleetContext(
                 self._gathered, operations, context.clock, context.arming, context.files, context.filters
             ),
-            (("No exchanges at these replicas yet.", "quiet"),),
+            ((f"No exchanges at {'any replica' if only is None else 'this replica'} yet.", "quiet"),),
         )
 
     def on_mount(self) -> None:
