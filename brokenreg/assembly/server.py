@@ -206,7 +206,7 @@ class Server:
         if isinstance(upstreams := self.runtime.proxy.client, LateUpstreams):
             late.append(upstreams.client)
         if self._fleet is not None:
-            late.append(self._fleet.calls.client)
+            late += [self._fleet.calls.client, self._fleet.quick_calls.client]
         with quick_imports():
             await asyncio.gather(*(each.get() for each in late))
 

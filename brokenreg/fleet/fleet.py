@@ -34,16 +34,19 @@ class Fleet:
         self._network = network
         self._signer = CallSigner(key, own)
         self.calls = Calls(self._signer, network)
-        self._silence = SilenceWatch(Calls(self._signer, network))
+        # Uploads and downloads of slow clients may use all connections of the others.
+        self.quick_calls = Calls(self._signer, network)
+        self._silence = SilenceWatch(self.quick_calls)
         self.downloads = DownloadCalls(directory, self.calls)
         self.control = ControlCalls(own.name, directory, self.calls)
-        self.acknowledgements = Acknowledgements(own.name, directory, self.calls)
+        self.acknowledgements = Acknowledgements(own.name, directory, self.quick_calls)
         self.deliveries = Deliveries(self.acknowledgements)
 
     async def close(self) -> None:
         """End all calls."""
         await self._silence.close()
         await self.deliveries.close()
+        await self.quick_calls.close()
         await self.calls.close()
 
     async def claim(self, claimed: str) -> bool:

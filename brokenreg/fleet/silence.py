@@ -46,7 +46,6 @@ class SilenceWatch:
     async def close(self) -> None:
         """End all probes."""
         await self._watches.close()
-        await self._calls.close()
 
     async def _watch(self, replica: Replica) -> None:
         missed = 0
