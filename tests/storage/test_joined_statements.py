@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -128,6 +129,34 @@ async def test_a_failing_job_does_not_affect_the_others_of_its_batch(database_ur
         lambda connection: connection.execute("SELECT key FROM recipes ORDER BY key").fetchall()
     )
     assert rows == [("first",), ("third",)]
+    await database.close()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+async def test_a_job_that_fails_does_not_affect_later_ones(database_url: str, jobs: int) -> None:
+    """After a ROLLBACK, psycopg deallocates all prepared statements if it has prepared some itself."""
+    memory = SimpleNamespace(load=lambda _: lambda: None, apply=lambda _: None)
+    database = Database(PostgreSQL(database_url, "aaaaaaaa"), memory)
+    await database.open()
+
+    def put(connection: Connection, *, fails: bool = False) -> Changes:
+        connection.execute("INSERT INTO recipes (key, value) VALUES (?, '')", (uuid.uuid4().hex,))
+        if fails:
+            raise KeyError
+        return (change("v1"),)
+
+    def read(connection: Connection) -> list[Any]:
+        return connection.execute("SELECT key FROM recipes WHERE key > ?", ("",)).fetchall()
+
+    await database.write(put)
+    for _ in range(10):  # psycopg prepares what is executed often
+        await database.read(read)
+        await database.catch_up()
+    writing = [database.write(partial(put, fails=fails)) for fails in (True, False)[:jobs]]
+    assert isinstance((await asyncio.gather(*writing, return_exceptions=True))[0], KeyError)
+    for number in range(3):
+        await database.write(put)
+        assert len(await database.read(read)) == number + jobs + 1
     await database.close()
 
 

@@ -46,6 +46,8 @@ class KeptConnection:
             raise DatabaseUnreachableError(self._problem)
         try:
             connection = TranslatingConnection(connect(self._url))
+            # After a ROLLBACK, psycopg would deallocate the statements that `PreparedStatements` has prepared.
+            connection.raw.prepare_threshold = None
             self._on_connect(connection)
         except psycopg.Error as error:
             self._note_problem(f"the database cannot be reached: {reason(error)}")
