@@ -46,7 +46,7 @@ class KeptConnection:
             raise DatabaseUnreachableError(self._problem)
         try:
             connection = TranslatingConnection(connect(self._url))
-            # After a ROLLBACK, psycopg would deallocate the statements that `PreparedStatements` has prepared.
+            # After a ROLLBACK, psycopg would deallocate what `PreparedStatements` has prepared.
             connection.raw.prepare_threshold = None
             self._on_connect(connection)
         except psycopg.Error as error:
