@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from brokenreg.cli.commands import Word
 from brokenreg.cli.config_file import CONFIG_OPTION, FILTERS, KEYS
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def serve(headless: bool, ephemeral: bool, **options: Any) -> None:
     """Serve the registry, and log every exchange. Ctrl+C stops it."""
     source = click.get_current_context().get_parameter_source("data")
-    if ephemeral and source is click.core.ParameterSource.COMMANDLINE:
+    if ephemeral and source is ParameterSource.COMMANDLINE:
         raise click.UsageError("--data: omit it, because --ephemeral uses a temporary folder")
     settings = settings_from(options)
     with quick_imports():
@@ -91,16 +92,19 @@ def preferences_from(context: click.Context, theme: str | None) -> Preferences:
 
 
 def settings_from(options: Mapping[str, Any]) -> Settings:
-    """Return the settings, with defaults for those that are not given. Raise `click.UsageError`."""
+    """Return the settings, with defaults for those that are not given. Raise `click.UsageError`.
+
+    The defaults of the options are for `--help`. Some settings must be given together with others.
+    """
     from pydantic import ValidationError
 
     from brokenreg.config.settings import Settings
     from brokenreg.validation import describe_error, error_location
 
+    source = click.get_current_context().get_parameter_source
+    given = {name: each for name, each in options.items() if source(name) is not ParameterSource.DEFAULT}
     try:
-        return Settings.model_validate(
-            {name: each for name, each in options.items() if each not in (None, ())}
-        )
+        return Settings.model_validate({name: each for name, each in given.items() if each not in (None, ())})
     except ValidationError as error:
         location = error_location(error)
         prefix = f"--{str(location[0]).replace('_', '-')}: " if location else ""
