@@ -53,6 +53,10 @@ _LISTED = 1000
 _QUERY = re.compile(r"(https?://[^\s?]*)\?\S*")
 _ATTEMPT = re.compile(r"Error performing [A-Z]+ (https?://[^\s/]+)\S* in \S+, after \d+ retries, [^-]*- ")
 """How obstore describes what it did. The times in it are of no use, and each message has others."""
+_DOCUMENT = re.compile(
+    r"(?:<\?xml[^>]*>\s*)?<Error\b[^>]*>\s*<Code>([^<]*)</Code>\s*<Message>([^<]*)</Message>.*", re.DOTALL
+)
+"""The body of an error response, in the REST APIs of Amazon S3 and Azure Blob Storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +253,7 @@ def _connect(location: BlobLocation) -> S3Store | GCSStore | AzureStore:
         from obstore import store as stores
         from obstore.exceptions import BaseError
     except ImportError:
-        raise StorageError(f'--blobs {location} needs obstore: pip install "brokenreg[fleet]"') from None
+        raise StorageError(f'--blobs {location} needs obstore: run pip install "brokenreg[fleet]"') from None
     client: ClientConfig = {"allow_http": True, "connect_timeout": _CONNECT, "timeout": _REQUEST}
     retry: RetryConfig = {"max_retries": _ATTEMPTS - 1, "retry_timeout": _RETRYING}
     prefix = location.prefix or None
@@ -265,5 +269,6 @@ def _connect(location: BlobLocation) -> S3Store | GCSStore | AzureStore:
 
 def _first_line(error: BaseException) -> str:
     """Return what the store said, in one line without the secrets that a URL may contain."""
-    line = str(error).partition("\n")[0].strip() or type(error).__name__
+    text = _DOCUMENT.sub(r"\1: \2", str(error), count=1)
+    line = text.partition("\n")[0].strip() or type(error).__name__
     return redact_text(_QUERY.sub(r"\1", _ATTEMPT.sub(r"\1: ", line)))[:500]
