@@ -98,6 +98,18 @@ def test_statements_that_were_never_sent_are_not_prepared(prepared: PreparedStat
         assert [result.fetchone() for result in results] == [(3,), (4,)]
 
 
+def test_statements_of_transactions_that_fail_are_not_kept(prepared: PreparedStatements) -> None:
+    """A disk of the database may be full for hours."""
+    for _ in range(20):
+        statements = JoinedStatements(prepared)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            statements.execute("SELECT 1 / CAST(? AS INT)", (0,)).fetchone()
+    for _ in range(2):
+        assert JoinedStatements(prepared).execute("SELECT 1 / CAST(? AS INT)", (1,)).fetchone() == (1,)
+    (kept,) = prepared.connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() or ()
+    assert kept == 1
+
+
 def change(name: str) -> Change:
     return TagDeleted(KEY, name)
 

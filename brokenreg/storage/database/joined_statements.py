@@ -38,6 +38,8 @@ class PreparedStatements:
         self._unsure: list[str] = []
         """Those that may not have been prepared yet."""
         self._numbers = count(1)
+        self.are_lost = False
+        """Whether the server may have prepared statements of which the names are forgotten."""
 
     def statement(self, sql: str, parameters: Sequence[Any]) -> tuple[str, int]:
         """Return a statement without parameters, and the number of its results. The last one counts."""
@@ -55,9 +57,11 @@ class PreparedStatements:
 
     def settle(self, *, are_executed: bool) -> None:
         """Note whether all statements since the last call were executed."""
-        if not are_executed:
-            for sql in self._unsure:
-                del self._names[sql]
+        if are_executed:
+            self.are_lost = False
+        elif self._unsure or self.are_lost:
+            self.are_lost = True
+            self._names.clear()
         self._unsure.clear()
 
 
@@ -82,6 +86,8 @@ class JoinedStatements:
         self._prepared = prepared
         prepared.settle(are_executed=False)  # those of a transaction that has failed
         self._waiting: list[tuple[str, _Result]] = []
+        if prepared.are_lost:  # otherwise, more and more of them would fill the memory of the server
+            self._waiting.append(("DEALLOCATE ALL", _Result(self, 1)))
         self._size = 0
         self._failure: psycopg.Error | None = None
 
