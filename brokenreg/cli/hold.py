@@ -10,6 +10,7 @@ import click
 
 from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulCommand
 from brokenreg.cli.control_options import control_options
+from brokenreg.cli.exchange_ids import ExchangeId, exchange_id, on_replica
 from brokenreg.cli.exit_status import UNEXPECTED
 from brokenreg.cli.rule_options import match_of, match_options
 from brokenreg.wording import counted, printable
@@ -26,6 +27,7 @@ Examples:
   brokenreg log --filter held:true              list what is held
   brokenreg step --bytes 1MiB                   send 1 MiB more of each
   brokenreg resume 17                           resume exchange 17
+  brokenreg resume 1f0a93c2/17                  resume exchange 17 of that replica of a fleet
   brokenreg abort --status 503 --filter client:docker
   brokenreg rules clear                         hold no further responses
 """
@@ -37,12 +39,13 @@ _which = click.option(
 _where = click.option(
     "--replica",
     metavar="NAME",
-    help="Use the exchanges of this replica of a fleet.  [default: all replicas; with IDS, that of --url]",
+    help="Use the exchanges of this replica of a fleet. An ID can also name it, as in 1f0a93c2/17.  "
+    "[default: all replicas; with IDS, that of --url]",
 )
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
-@click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
+@click.argument("ids", nargs=-1, type=exchange_id)
 @click.option(
     "--at",
     metavar="headers|SIZE",
@@ -56,7 +59,7 @@ _where = click.option(
 @control_options
 def hold(
     control: Client,
-    ids: tuple[int, ...],
+    ids: tuple[ExchangeId, ...],
     at: str | None,
     times: int | None,
     replica: str | None,
@@ -64,8 +67,8 @@ def hold(
 ) -> None:
     """Hold the exchanges with these IDS, or, without IDS, every response that matches from now on."""
     body = {} if at is None else {"at": at}
-    for each in ids:
-        control.hold(each, at, replica=replica)
+    for each in on_replica(ids, replica):
+        control.hold(each.number, at, replica=each.replica)
     if ids:
         return
     if replica is not None:
@@ -79,21 +82,21 @@ def hold(
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
-@click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
+@click.argument("ids", nargs=-1, type=exchange_id)
 @_which
 @_where
 @control_options
-def resume(control: Client, ids: tuple[int, ...], expression: str | None, replica: str | None) -> None:
+def resume(control: Client, ids: tuple[ExchangeId, ...], expression: str | None, replica: str | None) -> None:
     """Resume the exchanges with these IDS, or all that are held."""
     _refuse_both(ids, expression)
-    for each in ids:
-        control.resume(each, replica=replica)
+    for each in on_replica(ids, replica):
+        control.resume(each.number, replica=each.replica)
     if not ids:
         _report(control.resume_all(expression, replica=replica))
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
-@click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
+@click.argument("ids", nargs=-1, type=exchange_id)
 @click.option(
     "--bytes", "size", metavar="SIZE", default="64KiB", show_default=True, help="How many bytes to send."
 )
@@ -101,18 +104,18 @@ def resume(control: Client, ids: tuple[int, ...], expression: str | None, replic
 @_where
 @control_options
 def step(
-    control: Client, ids: tuple[int, ...], size: str, expression: str | None, replica: str | None
+    control: Client, ids: tuple[ExchangeId, ...], size: str, expression: str | None, replica: str | None
 ) -> None:
     """Send some bytes of the exchanges with these IDS, or of all that are held, then hold them again."""
     _refuse_both(ids, expression)
-    for each in ids:
-        control.step(each, size, replica=replica)
+    for each in on_replica(ids, replica):
+        control.step(each.number, size, replica=each.replica)
     if not ids:
         _report(control.step_all(size, expression, replica=replica))
 
 
 @click.command(cls=HelpfulCommand, epilog=_EPILOG)
-@click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
+@click.argument("ids", nargs=-1, type=exchange_id)
 @click.option(
     "--status",
     type=WHOLE_NUMBER,
@@ -124,17 +127,21 @@ def step(
 @_where
 @control_options
 def abort(
-    control: Client, ids: tuple[int, ...], status: int | None, expression: str | None, replica: str | None
+    control: Client,
+    ids: tuple[ExchangeId, ...],
+    status: int | None,
+    expression: str | None,
+    replica: str | None,
 ) -> None:
     """Abort the exchanges with these IDS, or all that are held."""
     _refuse_both(ids, expression)
-    for each in ids:
-        control.abort(each, status, replica=replica)
+    for each in on_replica(ids, replica):
+        control.abort(each.number, status, replica=each.replica)
     if not ids:
         _report(control.abort_all(status, expression, replica=replica), has_status=status is not None)
 
 
-def _refuse_both(ids: tuple[int, ...], expression: str | None) -> None:
+def _refuse_both(ids: tuple[ExchangeId, ...], expression: str | None) -> None:
     if ids and expression is not None:
         raise click.UsageError("IDs exclude --filter: remove either")
 

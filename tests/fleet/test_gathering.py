@@ -304,4 +304,29 @@ def test_held_responses_of_all_replicas(pair: Pair) -> None:
         assert response.result() == 200
     assert command("resume", "--replica", "*") == "0 exchanges\n"
     assert "--replica needs IDS" in command("hold", "--replica", names[1], status=2)
+
+
+def test_an_id_can_name_its_replica(visited: Pair) -> None:
+    first, second = visited
+    assert httpx.post(f"{first.control}/v1/rules", json={"fault": {"type": "hold"}}).status_code == 201
+
+    def pull() -> int:
+        return httpx.get(f"{second.url}/v2/broken/random/manifests/layers-1_size-10", timeout=20).status_code
+
+    with ThreadPoolExecutor(1) as threads:
+        response = threads.submit(pull)
+        eventually(lambda: len(exchanges(first, filter="held:true")) == 1)
+        listed = run_here("log", "--filter", "held:true", BROKENREG_URL=first.control).stdout.splitlines()
+        shown = listed[1].split()[0]
+        assert shown.startswith(f"{name_of(second)}/")
+        both = run_here("resume", shown, "--replica", name_of(first), BROKENREG_URL=first.control)
+        assert (both.returncode, f"excludes {shown}" in both.stderr) == (2, True)
+        done = run_here("resume", shown, BROKENREG_URL=first.control)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert response.result() == 200
+    invalid = run_here("resume", "b25d351a/", BROKENREG_URL=first.control)
+    assert (invalid.returncode, 'invalid value "b25d351a/": use a whole number' in invalid.stderr) == (
+        2,
+        True,
+    )
     assert httpx.delete(f"{first.control}/v1/rules").status_code == 204
