@@ -75,6 +75,8 @@ class DownloadTurn:
         self._lease: Lease | None = None
         self._taking: asyncio.Task[None] | None = None
         self._holder = ""
+        self._followed = ""
+        """Who had the lease when the last source was opened. Another process may have taken it since."""
         self._looked = asyncio.Event()
 
     def begin(self, is_active: Callable[[], bool]) -> None:
@@ -104,14 +106,15 @@ class DownloadTurn:
         while (holder := await self._next_holder()) is not None:
             replica = replica_of(holder)
             if replica and self._replicas is not None:
+                self._followed = holder
                 yield self._replicas.open(replica, self._key, self._digest, offset())
         if (stored := self._stored()) is not None:
             yield self._open_stored(stored, offset())
 
     async def note_lost(self, error: DownloadLostError) -> None:
-        """Let a process take the lease immediately if its holder has ended."""
+        """Let a process take the lease immediately if the one that had it has ended."""
         if error.has_ended:
-            await self._leases.end_lost(self._name, self._holder)
+            await self._leases.end_lost(self._name, self._followed)
 
     async def is_stored(self) -> bool:
         """Return whether the object store has the blob, once no other process is storing it."""
