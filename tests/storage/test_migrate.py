@@ -187,6 +187,18 @@ async def test_a_second_run_does_nothing(source: Path, database_url: str, locati
         assert "v1" not in store.index.repositories[KEY].tags
 
 
+async def test_blobs_that_a_first_run_left_in_the_folder_are_not_forgotten(
+    source: Path, database_url: str, location: BlobLocation, s3: S3
+) -> None:
+    arguments = ("--from", source, "--to-database", database_url)
+    assert (await in_thread(*arguments)).returncode == 0
+    again = await in_thread(*arguments, "--to-blobs", location)
+    assert (again.returncode, again.stdout) == (3, "")
+    assert f"the index was copied before, but 5 blobs stayed in {source}" in again.stderr
+    assert f"--data {source} and --blobs {location}" in again.stderr
+    assert s3.objects(location.prefix) == {}
+
+
 async def test_a_dry_run_writes_nothing(
     source: Path, database_url: str, location: BlobLocation, s3: S3
 ) -> None:

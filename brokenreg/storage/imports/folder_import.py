@@ -20,6 +20,7 @@ from brokenreg.storage.imports.progress import ContentCounts, Progress
 from brokenreg.storage.index import Index
 from brokenreg.storage.objects.garbage import FOLDER, is_our_key
 from brokenreg.storage.objects.object_store import ObjectStore
+from brokenreg.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ class FolderImport:
         name = engine.replica
         async with _opened(engine, place) as target:
             if await self._begin(source, target, name, store):
+                if store is not None:
+                    self._check_sent(target, blobs)
                 content.was_finished = True
                 return
             await IndexCopy(source, target, place, progress, content).run()
@@ -114,6 +117,17 @@ class FolderImport:
                 f"the database {redact_text(self.database)} already has an index: use an empty database"
             ) from None
         return False
+
+    def _check_sent(self, target: Index, blobs: dict[Digest, int]) -> None:
+        """Raise `StorageError` if the index was copied before, but its blobs are still in the folder."""
+        linked = {digest for each in target.repositories.values() for digest in each.links}
+        left = sum(digest in linked and digest not in target.objects for digest in blobs)
+        if left:
+            raise StorageError(
+                f"the index was copied before, but {counted(left, 'blob')} stayed in {self.root}: to send "
+                f'them to {self.location}, run "brokenreg serve" with this database, --data {self.root} and '
+                f"--blobs {self.location}"
+            )
 
 
 async def _check_empty(store: ObjectStore) -> None:
