@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
@@ -242,8 +243,10 @@ class RuleHit:
     exchange: Exchange
     outcome: RuleOutcome
     count: Count
-    undone: Callable[[], None] | None = None
+    undone: Callable[[], asyncio.Task[None]] | None = None
     """Called by `undo` if the count is shared with other replicas."""
+    undoing: asyncio.Task[None] | None = None
+    """Undoes the shared count. The response waits for it: another replica may get the next request."""
     _without_effect: int = 0
 
     def note_no_effect(self) -> None:
@@ -257,7 +260,7 @@ class RuleHit:
         self.count.applied -= 1
         self.active.applied -= 1
         if self.undone is not None:
-            self.undone()
+            self.undoing = self.undone()
         undone = replace(self.outcome, kind=OutcomeKind.NO_EFFECT, applied=self.outcome.applied - 1)
         exchange = self.exchange
         exchange.rule_outcomes = tuple(

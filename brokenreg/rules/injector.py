@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -10,7 +11,17 @@ from brokenreg.faults.context import FaultContext
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.gate import Gate
 from brokenreg.gate.passage import Passage
-from brokenreg.http.asgi import Handled, Handler, ReadyResponse, Receive, Responder, Scope, Send, complete
+from brokenreg.http.asgi import (
+    Handled,
+    Handler,
+    Message,
+    ReadyResponse,
+    Receive,
+    Responder,
+    Scope,
+    Send,
+    complete,
+)
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import read_token_form
@@ -121,7 +132,7 @@ class Injector:
             await respond_error(send, as_oci_error(error))
         else:
             handler = self._with_faults(exchange, hits) if hits else self._handler
-            await complete(handler(scope, receive), send)
+            await complete(handler(scope, receive), partial(_send_undone, hits, send))
 
     def _with_faults(self, exchange: Exchange, hits: list[RuleHit]) -> Handler:
         """Return the registry wrapped in the faults of these hits."""
@@ -160,3 +171,12 @@ class Injector:
             return respond
 
         return handle
+
+
+async def _send_undone(hits: list[RuleHit], send: Send, message: Message) -> None:
+    """Send a message once the hits without effect no longer count at any replica."""
+    for hit in hits:
+        if hit.undoing is not None:
+            await asyncio.wait((hit.undoing,))
+            hit.undoing = None
+    await send(message)

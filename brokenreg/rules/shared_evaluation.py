@@ -141,10 +141,12 @@ class SharedEvaluation:
             hit.undone = lambda: self._undo(active.identity, key)
         return hit
 
-    def _undo(self, identity: str, key: str) -> None:
-        self._later(self._counting.undo(identity, key), "a rule without effect still counts as applied")
+    def _undo(self, identity: str, key: str) -> asyncio.Task[None]:
+        return self._later(
+            self._counting.undo(identity, key), "a rule without effect still counts as applied"
+        )
 
-    def _later(self, work: Coroutine[Any, Any, None], failure: str) -> None:
+    def _later(self, work: Coroutine[Any, Any, None], failure: str) -> asyncio.Task[None]:
         async def run() -> None:
             try:
                 await work
@@ -154,6 +156,7 @@ class SharedEvaluation:
         task = asyncio.create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _of_faults(active: ActiveRule) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from brokenreg.storage.shared.counting import Counting
 from tests.fleet.fleets import Fleet, eventually, new_fleet
 from tests.postgresql import running_server
 from tests.server import Brokenreg
@@ -156,3 +158,20 @@ def test_rules_when_the_database_is_down(tmp_path: Path) -> None:
         server.start()
         eventually(lambda: httpx.get(f"{replicas[0].url}/v2/", timeout=30).status_code == 418)
         assert [httpx.get(f"{each.url}/v2/", timeout=30).status_code for each in replicas] == [418, 200]
+
+
+def test_what_had_no_effect_is_undone_before_the_response(
+    three: list[Brokenreg], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next request may go to another replica."""
+    undo = Counting.undo
+
+    async def undo_slowly(counting: Counting, rule: str, key: str) -> None:
+        await asyncio.sleep(0.3)  # as a busy database
+        await undo(counting, rule, key)
+
+    monkeypatch.setattr(Counting, "undo", undo_slowly)
+    add(three[0], {"fault": {"type": "rate-limit", "quota": 0, "count_head": False}, "times": 1})
+    url = "/v2/team/app/manifests/v1"
+    assert httpx.head(f"{three[1].url}{url}").status_code == 404
+    assert httpx.get(f"{three[2].url}{url}").status_code == 429
