@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator
 from brokenreg.assembly.applications import Applications
 from brokenreg.assembly.listeners import Listener
 from brokenreg.assembly.occupied import ListenError
+from brokenreg.concurrency import cancel
 from brokenreg.config.addresses import Address
 from brokenreg.config.fleet import LOOPBACK
 from brokenreg.config.settings import Settings
@@ -68,4 +70,8 @@ async def taking_part(
     await fleet.check_name()
     async with fleet.directory.announcing(fleet.own):
         await shared.start()
-        yield
+        checking = asyncio.create_task(fleet.warn_of_strangers())  # clients do not wait for it
+        try:
+            yield
+        finally:
+            await cancel(checking)

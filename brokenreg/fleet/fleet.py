@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 
 from brokenreg.config.fleet import Network
 from brokenreg.fleet.acknowledgements import Acknowledgements
@@ -12,14 +14,17 @@ from brokenreg.fleet.deliveries import Deliveries
 from brokenreg.fleet.directory import Directory, Replica
 from brokenreg.fleet.downloads import DownloadCalls, Running
 from brokenreg.fleet.endpoints import REVISION, Adopt, CatchUp, ReplicaEndpoints
-from brokenreg.fleet.errors import NameTakenError, ReplicaError
+from brokenreg.fleet.errors import NameTakenError, ReplicaError, UntrustedReplicaError
 from brokenreg.fleet.reception import CallReceiver
 from brokenreg.fleet.signing import CallSigner
 from brokenreg.fleet.silence import SilenceWatch
 from brokenreg.fleet.upload_forwarding import UploadForwarder
 from brokenreg.http.asgi import Handler
+from brokenreg.storage.errors import StorageError
 from brokenreg.storage.shared.counting import Counting
 from brokenreg.wording import quoted
+
+logger = logging.getLogger(__name__)
 
 
 class Fleet:
@@ -64,6 +69,20 @@ class Fleet:
                 f"{other} on the machine {quoted(other.host)} has the same name: the data folder was copied; "
                 "remove the file DATA/replica in one of the two"
             )
+
+    async def warn_of_strangers(self) -> None:
+        """Log a warning for each live replica that this one cannot call, because its options are others."""
+        with contextlib.suppress(StorageError):  # the database logs that itself
+            others = [each for each in await self.directory.live() if each.name != self.own.name]
+            await asyncio.gather(*map(self._warn_of, others))
+
+    async def _warn_of(self, other: Replica) -> None:
+        try:
+            await self.quick_calls.call(other, "GET", REVISION % 0)
+        except UntrustedReplicaError as error:
+            logger.warning("%s; start all replicas with the same --fleet-key and --fleet-network", error)
+        except ReplicaError:
+            pass  # it has just ended, or a request that needs it reports that
 
     def forwarding(self, registry: Handler) -> Handler:
         """Return the registry, but requests for the upload sessions of other replicas are forwarded."""
