@@ -98,7 +98,7 @@ async def _gathered(
     if silent and route.changes:
         raise APIError(504, f"{'; '.join(silent)}: all other replicas carried out the request")
     if silent:
-        raise APIError(504, f"{'; '.join(silent)}: for each of the others, use replica=NAME, or --replica NAME")
+        raise APIError(504, f"{'; '.join(silent)}: for the others, use replica=NAME, or --replica NAME")
     return await route.merge(runtime, request, bodies)
 
 
