@@ -24,7 +24,6 @@ from tests.fleet.fleets import KEY
 from tests.postgresql import PostgreSQLServer
 from tests.round_robin import round_robin
 from tests.server import Brokenreg
-from tests.storage.object_stores import environment, s3_server
 
 KINDS = ("folder", "shared", "fleet")
 KIND = os.environ.get("BROKENREG_TEST_STORAGE", KINDS[0])
@@ -104,6 +103,11 @@ class SharedStorage:
 @contextmanager
 def shared_storage(postgresql: PostgreSQLServer) -> Iterator[SharedStorage]:
     """Yield a storage whose object store this process can reach."""
+    from tests.storage.object_stores import (
+        environment,
+        s3_server,
+    )  # not installed where only folders are used
+
     with s3_server() as s3, pytest.MonkeyPatch.context() as patch:
         for name, value in environment(s3.port).items():
             patch.setenv(name, value)

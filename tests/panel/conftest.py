@@ -35,8 +35,13 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let panels tick only when a test says so. Those of clients, with a driver of their own, still pulse."""
+def no_pulse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let panels tick only when a test says so, except for tests with `pulses`.
+
+    The panels of clients, which have a driver of their own, still pulse.
+    """
+    if "pulses" in request.fixturenames:
+        return
     pulse = Panel._pulse
 
     def pulse_if_driven(panel: Panel) -> None:
@@ -44,6 +49,11 @@ def no_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
             pulse(panel)
 
     monkeypatch.setattr(Panel, "_pulse", pulse_if_driven)
+
+
+@pytest.fixture
+def pulses() -> None:
+    """Let panels tick by themselves."""
 
 
 @pytest.fixture(scope="session", autouse=True)

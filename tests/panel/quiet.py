@@ -47,9 +47,11 @@ def _draws(app: App[Any]) -> bool:
     )
 
 
-def _is_for_a_widget(timer: asyncio.TimerHandle) -> bool:
+def _continues(timer: asyncio.TimerHandle, until: float) -> bool:
+    """Whether a widget continues its work before that moment: a long list is shown in slices."""
     callback: Any = timer._callback  # type: ignore[attr-defined]
-    return not timer.cancelled() and isinstance(getattr(callback, "__self__", None), MessagePump)
+    is_for_widget = isinstance(getattr(callback, "__self__", None), MessagePump)
+    return is_for_widget and not timer.cancelled() and timer.when() < until
 
 
 @contextmanager
@@ -80,7 +82,7 @@ def waits_for_quiet() -> Iterator[None]:
         return (
             any(not future.done() for future in (*in_threads, *in_database))
             or any(_draws(app) for app in apps)
-            or any(_is_for_a_widget(timer) for timer in loop._scheduled)
+            or any(_continues(timer, loop.time() + 1) for timer in loop._scheduled)
         )
 
     async def wait(min_sleep: float = 0, max_sleep: float = _AT_MOST) -> None:

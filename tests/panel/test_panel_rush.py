@@ -76,6 +76,7 @@ async def test_a_key_between_two_slices_counts(monkeypatch: pytest.MonkeyPatch, 
         assert f"manifests/n{position} " in line_at_cursor(panel)
 
 
+@pytest.mark.usefixtures("pulses")
 async def test_many_exchanges_are_shown_a_little_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.tui.app.TICK", 0.02)
     log = TrafficLog()
