@@ -79,5 +79,13 @@ ROUTES = (
         merge=merge_status,
         is_of_one_replica=True,
     ),
-    Route("POST", _RESET, reset, query=("namespace", "replica"), status=204, problems=(404,), is_shared=True),
+    Route(
+        "POST",
+        _RESET,
+        reset,
+        query=("namespace", "replica"),
+        status=204,
+        problems=(404, 504),
+        is_shared=True,
+    ),
 )

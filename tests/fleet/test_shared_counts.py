@@ -97,6 +97,15 @@ def test_counts_of_removed_rules_leave_nothing(three: list[Brokenreg], fleet: Fl
     eventually(lambda: fleet.sql("SELECT count(*) FROM rule_counts") == "0")
 
 
+def test_old_counts_are_forgotten_in_parts(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.storage.shared.counting._MOST_FORGOTTEN", 3)
+    first = fleet.thread("a")
+    fleet.sql("INSERT INTO rule_counts SELECT 'old', n::text, 1, 1, 0, 0 FROM generate_series(1, 5) AS n")
+    add(first, {"times": 1})
+    assert statuses([first], 1) == [418]
+    assert fleet.sql("SELECT count(*) FROM rule_counts WHERE rule = 'old'") == "2"
+
+
 def test_a_rule_without_effect_is_not_counted(three: list[Brokenreg]) -> None:
     """A fault that finds nothing to change leaves its time for another exchange."""
     path = add(three[0], {"fault": {"type": "swap"}, "times": 1})

@@ -30,7 +30,14 @@ FROM rule_counts WHERE rule = ?
 """
 _FORGET = "DELETE FROM rule_counts WHERE rule = ?"
 _FORGET_BEGINNING = "DELETE FROM rule_counts WHERE substr(rule, 1, ?) = ?"
-_FORGET_OLD = "DELETE FROM rule_counts WHERE used < ? AND key <> ''"
+_MOST_FORGOTTEN = 100_000
+"""Counts that one statement deletes, so that it ends in time. The next housekeeping deletes more."""
+
+_FORGET_OLD = """
+DELETE FROM rule_counts WHERE (rule, key) IN (
+    SELECT rule, key FROM rule_counts WHERE used < ? AND key <> '' LIMIT ?
+)
+"""
 
 # Counts of faults are in the same table: `used` is when a count ends, or when it began if it has no end.
 _ADD = """
@@ -171,4 +178,4 @@ class Counting(CountingThread):
 
 
 def _forget_old(connection: Connection) -> None:
-    connection.execute(_FORGET_OLD, (time.time() - _RETENTION,))
+    connection.execute(_FORGET_OLD, (time.time() - _RETENTION, _MOST_FORGOTTEN))
