@@ -110,7 +110,7 @@ def migrate(
 def _database(url: str | None, file: Path | None) -> str:
     """Return the URL of the database. Raise `click.UsageError`."""
     from brokenreg.assembly.process_arguments import hide_arguments
-    from brokenreg.config.databases import SQLITE, database_url, passwords_in, read_database_url
+    from brokenreg.config.databases import SQLITE, LoginError, database_url, passwords_in, read_database_url
     from brokenreg.redaction import redact_text
 
     if url is not None and file is not None:
@@ -121,9 +121,11 @@ def _database(url: str | None, file: Path | None) -> str:
             'store to a data folder, run "brokenreg serve --blobs URL"'
         )
     try:
-        found = read_database_url(file) if file is not None else database_url(str(url))
+        found = database_url(str(url)) if file is None else read_database_url(file, "--to-database-file")
     except OSError as error:
         raise CouldNotRunError(f"--to-database-file {file}: {error.strerror}") from None
+    except LoginError as error:
+        raise click.UsageError(f"--to-database: {error}" if file is None else str(error)) from None
     except ValueError:
         found = SQLITE
     if found == SQLITE:

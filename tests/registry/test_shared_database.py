@@ -179,6 +179,12 @@ def test_the_password_appears_nowhere(tmp_path: Path, database_url: str) -> None
     assert "password authentication failed" in refused
     invalid = run_here("serve", "--database", "mysql://root:wrong-one@127.0.0.1/x").stderr
     assert 'invalid database "mysql://***@127.0.0.1/x": use sqlite:' in invalid
+    for password in ("wrong-one@x", "wrong-one/x", "x@wrong-one", "x/wrong-one"):
+        url = f"postgresql://root:{password}@127.0.0.1/x"
+        for command in (("serve", "--database"), ("migrate", "--from", str(tmp_path), "--to-database")):
+            done = run_here(*command, url)
+            assert (done.returncode, "write @ in a name or password as %40" in done.stderr) == (2, True)
+            invalid += done.stderr
     shown = refused + invalid + run_here("serve", "--help", BROKENREG_DATABASE=file.read_text()).stdout
     file.write_text(f"{database_url}\n")
     with brokenreg_process(tmp_path / "data", "--database-file", str(file)) as running:
