@@ -27,7 +27,7 @@ Examples:
   brokenreg log --filter held:true              list what is held
   brokenreg step --bytes 1MiB                   send 1 MiB more of each
   brokenreg resume 17                           resume exchange 17
-  brokenreg resume 1f0a93c2/17                  resume exchange 17 of that replica of a fleet
+  brokenreg resume 1f0a93c2/17                  resume that of a replica
   brokenreg abort --status 503 --filter client:docker
   brokenreg rules clear                         hold no further responses
 """

@@ -11,7 +11,6 @@ from brokenreg.config.blob_location import BlobLocation
 from brokenreg.storage import Store
 from brokenreg.storage.errors import StorageError
 from tests.process import run_here
-from tests.storage.object_stores import s3_server, use
 
 PLACES = {
     "file:": BlobLocation(),
@@ -61,12 +60,3 @@ async def test_a_missing_library_is_one_clear_line(tmp_path: Path, monkeypatch: 
         async with Store.open(tmp_path / "data", location=BlobLocation.parse("s3://bucket")):
             pass
     assert str(failed.value) == '--blobs s3://bucket needs obstore: run pip install "brokenreg[fleet]"'
-
-
-async def test_a_missing_bucket_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with s3_server() as s3:
-        use(s3.port, monkeypatch, "unused")
-        with pytest.raises(StorageError) as failed:
-            async with Store.open(tmp_path / "data", location=BlobLocation.parse("s3://not-created")):
-                pass
-    assert str(failed.value).endswith("404 Not Found: NoSuchBucket: The specified bucket does not exist")

@@ -17,6 +17,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.storage import Store
 from brokenreg.storage.blob_download import BlobDownload, Piece
+from brokenreg.storage.errors import StorageError
 from brokenreg.storage.objects.remote_blobs import RemoteBlobs
 from brokenreg.storage.records import StoredObject
 from tests.storage import object_stores
@@ -250,3 +251,13 @@ async def test_garbage_is_removed_from_the_store_but_nothing_else(
     await remote(store).garbage.collect(time.time() + 2 * DAY, time.time() + DAY)
     assert sorted(s3.objects(location.prefix).values()) == sorted([len(CONTENT), len(SMALL), 16])
     assert "blobs/notes.txt" in s3.objects(location.prefix)
+
+
+async def test_a_missing_bucket_is_one_clear_line(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(s3.port, monkeypatch, "unused")
+    with pytest.raises(StorageError) as failed:
+        async with Store.open(tmp_path / "data", location=BlobLocation.parse("s3://not-created")):
+            pass
+    assert str(failed.value).endswith("404 Not Found: NoSuchBucket: The specified bucket does not exist")
