@@ -161,4 +161,4 @@ class SharedEvaluation:
 
 def _of_faults(active: ActiveRule) -> str:
     """Return the identity of the counts that a rule's faults keep."""
-    return f"faults of {active.identity}"
+    return f"{active.identity}|faults"

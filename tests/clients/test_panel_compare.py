@@ -38,10 +38,11 @@ def compare_pulls(terminal: Terminal, ready: dict[str, str], pull: Callable[[str
     terminal.wait_for(r"▌▾ .*PULL")
     terminal.press("=")
     screen = terminal.wait_for("requests? differ")
-    check(screen + changed_by(terminal, "G"))
+    terminal.press("G")
+    wait_for_check(terminal, above=screen)
     terminal.tmux("resize-window", "-x", "200", "-y", "50")
     terminal.wait_for(r"GET layer 2 [0-9a-f]{40,}")
-    check(terminal.screen())
+    wait_for_check(terminal)
     screen = changed_by(terminal, "g")
     while "▌≠ GET layer 2" not in screen:
         screen = changed_by(terminal, "j")
@@ -60,6 +61,20 @@ def changed_by(terminal: Terminal, key: str) -> str:
         assert time.monotonic() < deadline, screen
         time.sleep(0.05)
     return screen
+
+
+def wait_for_check(terminal: Terminal, above: str = "") -> None:
+    """Check what is on the screen, below another part, once it is drawn, for at most 20 s."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            check(above + terminal.screen())
+        except (AssertionError, LookupError, ValueError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def check(screen: str) -> None:

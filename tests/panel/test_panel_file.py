@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from exchanges import small_pull
 from running import registry
-from screen import lines, look, said, shown, text
+from screen import lines, look, said, showing, shown, text
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -143,10 +143,7 @@ async def test_a_file_is_opened_over_a_panel_and_closed(har: Path) -> None:
         await look(pilot, "tab")
         assert panel.screen.query_one(Input).value == str(har)
         await look(pilot, "enter")
-        await panel.workers.wait_for_complete()
-        screen = await look(pilot)
-        assert "brokenreg view night.har" in screen
-        assert "library/app" in screen
+        assert "brokenreg view night.har" in await showing(pilot, "library/app")
         await look(pilot, "n")
         assert not len(panel._runtime.rules), "nothing was changed"
         screen = await look(pilot, "escape")

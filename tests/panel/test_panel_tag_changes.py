@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pushed import Pusher, some_images
 from running import registry
-from screen import lines, look, said
-from test_panel_tags import SIZE, after
+from screen import lines, look, rested, said
+from test_panel_tags import SIZE
 
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
@@ -26,7 +26,7 @@ async def test_pull_commands_are_copied_for_the_client_that_is_chosen() -> None:
         await some_images(runtime.store)
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
-            await after(pilot, "4", "j")
+            await rested(pilot, "4", "j")
             assert "y Copy" not in await look(pilot, "y"), "a repository alone is nothing to pull"
             assert panel.clipboard == ""
             await look(pilot, "l", "l", "y")
@@ -39,7 +39,7 @@ async def test_pull_commands_are_copied_for_the_client_that_is_chosen() -> None:
                 "skopeo copy --src-tls-verify=false docker://127.0.0.1:8080/library/app:1.2 dir:app"
             )
             digest = runtime.store.index.repositories[APP].tags["1.1"]
-            await after(pilot, "l", "l", "j", "Y")
+            await rested(pilot, "l", "l", "j", "Y")
             assert panel.clipboard == f"docker pull 127.0.0.1:8080/library/app@{digest}"
             await look(pilot, "g", "l", "l", "y")
             assert panel.clipboard == "docker pull 127.0.0.1:8080/broken/in/other/tools/x:edge"
@@ -75,21 +75,21 @@ async def test_a_tag_is_deleted_after_asking_and_its_manifest_stays() -> None:
         digest = repository.tags["1.2"]
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
-            await after(pilot, "4", "j", "l", "j", "j")
+            await rested(pilot, "4", "j", "l", "j", "j")
             for no in ("n", "escape"):
                 screen = await look(pilot, "d")
                 assert "Delete tag library/app:1.2?" in screen
                 assert "Its manifest keeps the tag latest." in screen
-                await after(pilot, no)
+                await rested(pilot, no)
                 assert "1.2" in repository.tags
             await look(pilot, "d")
-            await after(pilot, "y")
+            await rested(pilot, "y")
             assert "deleted tag library/app:1.2; its manifest stays" in said(panel)
             assert "1.2" not in repository.tags
             assert "tag latest" in line_at_cursor(panel)
             assert "Its manifest stays, without a tag." in await look(pilot, "d")
             assert await runtime.store.index.delete_tag(APP, "latest")
-            await after(pilot, "enter")
+            await rested(pilot, "enter")
             assert 'nothing was changed: no tag "latest" in library/app' in said(panel)
             assert f"untagged {digest[:19]}" in await look(pilot)
 
@@ -102,13 +102,13 @@ async def test_deleting_a_manifest_first_shows_its_dependents() -> None:
         digest = repository.tags["1.1"]
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
-            await after(pilot, "4", "j", "l", "j", "j", "l", "j", "j")
+            await rested(pilot, "4", "j", "l", "j", "j", "l", "j", "j")
             assert "linux/arm64/v8" in line_at_cursor(panel)
             screen = await look(pilot, "d")
             assert f"Delete manifest library/app@{digest[:19]}?" in screen
             assert "This also deletes the tag 1.1." in screen
             assert "An index that lists it becomes incomplete." in screen
-            await after(pilot, "y")
+            await rested(pilot, "y")
             assert f"deleted manifest library/app@{digest[:19]}" in said(panel)
             assert digest not in repository.manifests
             assert "1.1" not in repository.tags
@@ -123,11 +123,11 @@ async def test_deleting_a_cached_tag_says_that_it_returns() -> None:
         await some_images(runtime.store)
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
-            await after(pilot, "4", "j", "j", "l", "l")
-            await after(pilot, "R")
+            await rested(pilot, "4", "j", "j", "l", "l")
+            await rested(pilot, "R")
             assert "cached tags belong to the upstream" in said(panel)
             assert "fetches it again from quay.io" in await look(pilot, "d")
-            await after(pilot, "y")
+            await rested(pilot, "y")
             assert not runtime.store.index.repositories["@quay.io", "busybox"].tags
 
 
@@ -139,30 +139,30 @@ async def test_a_new_tag_is_validated_during_input_and_overwrites_after_confirma
         before = dict(repository.tags)
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
-            await after(pilot, "4", "j", "l", "j")
+            await rested(pilot, "4", "j", "l", "j")
             screen = await look(pilot, "R", "-")
             assert f"New tag for library/app@{before['1.1'][:19]}:" in screen
             assert 'invalid tag "-": use up to 128 of A-Z' in screen
             assert 'invalid tag "-"' in await look(pilot, "enter"), "not taken"
             assert "invalid tag" not in await look(pilot, "backspace", *"v1")
-            await after(pilot, "enter")
+            await rested(pilot, "enter")
             assert f"tagged library/app:v1 → {before['1.1'][:19]}" in said(panel)
             assert repository.tags == {**before, "v1": before["1.1"]}
             assert "tag v1" in await look(pilot)
             await look(pilot, "R", *"v1")
-            await after(pilot, "enter")
+            await rested(pilot, "enter")
             assert "library/app:v1 already points to" in said(panel)
 
             screen = await look(pilot, "R", *"1.2", "enter")
             assert "Overwrite tag library/app:1.2?" in screen
             assert f"It points to {before['1.2'][:19]}." in screen
-            await after(pilot, "n")
+            await rested(pilot, "n")
             assert repository.tags["1.2"] == before["1.2"]
             await look(pilot, "R", *"1.2", "enter")
-            await after(pilot, "enter")
+            await rested(pilot, "enter")
             assert repository.tags["1.2"] == before["1.1"]
             await look(pilot, "R", *"v2")
-            await after(pilot, "escape")
+            await rested(pilot, "escape")
             assert "v2" not in repository.tags
 
 
@@ -172,8 +172,8 @@ async def test_a_tag_for_a_deleted_manifest_is_reported() -> None:
         digest = await pusher.image("a", "1")
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
-            await after(pilot, "4", "l", "l")
+            await rested(pilot, "4", "l", "l")
             await look(pilot, "R", *"2")
             await runtime.store.index.delete_manifest(pusher.key, digest)
-            await after(pilot, "enter")
+            await rested(pilot, "enter")
             assert f'nothing was changed: no manifest "{digest[:19]}' in said(panel)

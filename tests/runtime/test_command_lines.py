@@ -195,7 +195,7 @@ def test_the_other_commands_are_valid(line: str, words: str) -> None:
 
 
 def test_every_operation_reports_its_command() -> None:
-    silent = {"replay", "forget_exchanges", "restore_rules", "require_change"}
+    silent = {"replay", "forget_exchanges", "forget_traffic", "restore_rules", "require_change"}
     for name, operation in inspect.getmembers(Operations, inspect.isfunction):
         if not name.startswith("_") and name not in silent:
             source = inspect.getsource(operation)
