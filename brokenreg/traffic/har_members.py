@@ -55,7 +55,7 @@ def own_members(exchange: Exchange, url: str, explained: ExplainedRules | None) 
         "_id": exchange.id,
         "_started": exchange.started,
         "_endpoint": str(exchange.endpoint),
-        "_timeline": [point_as_json(point, round(point.at * 1000, 6)) for point in exchange.timeline],
+        "_timeline": [point_as_json(point, round(point.at * 1000, 12)) for point in exchange.timeline],
         **{name: value for name, value in more.items() if value is not None and value != ()},
         **_rules(explained),
     }

@@ -22,7 +22,7 @@ from brokenreg.traffic.redaction import redact_headers, redact_line, redact_quer
 from brokenreg.traffic.rule_outcome import OutcomeKind
 from brokenreg.traffic.saved.traffic_file import TrafficFile
 from brokenreg.traffic.timeline import Timeline
-from brokenreg.traffic.timeline_events import FabricationProgress, TimelineEvent, data_of
+from brokenreg.traffic.timeline_events import EXCHANGE_ENDED, FabricationProgress, TimelineEvent, data_of
 from brokenreg.traffic.upstream_events import Cache
 
 DIGEST = f"sha256:{'ab' * 32}"
@@ -182,6 +182,22 @@ def test_exchange_to_har_to_exchange(
         assert file.log.bodies.of(after) == kept
         assert after.saved is not None
         assert after.saved.rules == rules_before
+
+
+def test_durations_are_rounded_only_when_they_are_shown(tmp_path: Path) -> None:
+    """Rounded to nanoseconds in the file, each of these would be another microsecond."""
+    log = TrafficLog()
+    for number, at in enumerate((0.10555750000639819, 0.0657154999935301, 0.09323349999613129), 1):
+        exchange = Exchange(
+            number, "GET", "/v2/", "", "1.1", "http", "127.0.0.1:1", Target(Endpoint.PING),
+            started=float(number), ended=Ended.COMPLETE, status=200,
+        )  # fmt: skip
+        exchange.timeline.add(EXCHANGE_ENDED, at)
+        log.opened(exchange)
+    path = tmp_path / "own.har"
+    path.write_text("".join(har_pieces(log, log.bodies, "http://127.0.0.1:8080")))
+    file = asyncio.run(read(path))
+    assert [each.summary()["duration"] for each in file.log] == [0.105558, 0.065715, 0.093233]
 
 
 def test_connections_without_a_request_keep_their_place(tmp_path: Path) -> None:
