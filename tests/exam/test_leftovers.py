@@ -143,7 +143,7 @@ def test_a_signal_while_a_request_waits(tmp_path: Path, number: signal.Signals) 
             started = time.monotonic()
             process.send_signal(number)
             _, errors = process.communicate(timeout=20)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 9
     assert (process.returncode, errors) == (3, f"Error: stopped by {number.name}, without a verdict\n")
     assert_nothing_left(tmp_path)
 

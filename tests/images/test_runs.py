@@ -48,8 +48,8 @@ def test_the_rates(byte: int) -> None:
 
 
 def test_a_large_run_takes_no_time() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     run = Run(b"head", 0, 2**45, b"tail")
     assert run.gzip().size > 2**45 / 1032
     assert run.zstd().read(run.zstd().size - 4, 4) == b"tail"
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5

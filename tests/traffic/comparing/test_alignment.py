@@ -65,7 +65,7 @@ def test_equal_keys_are_numbered() -> None:
 
 def test_thousands_in_the_opposite_order_take_milliseconds() -> None:
     keys = [*range(5_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     found = align(keys, keys[::-1])
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert sum(each.is_moved for each in found) == 4_999
