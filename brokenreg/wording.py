@@ -24,10 +24,10 @@ def quoted(value: object) -> str:
     return f'"{printable(str(value))[:_LONGEST_QUOTED]}"'
 
 
-def listed(words: Iterable[str]) -> str:
+def listed(words: Iterable[str], conjunction: str = "or") -> str:
     """Return `a, b or c`."""
     *others, last = words
-    return f"{', '.join(others)} or {last}" if others else last
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
 def near(name: str, known: Collection[str]) -> str | None:

@@ -47,5 +47,5 @@ class Deliveries:
                 logger.debug("a change was not delivered: %s", error)
                 return
         if missing:
-            names = listed(map(str, missing)).replace(" or ", " and ")
+            names = listed(map(str, missing), "and")
             logger.info("%s may serve for a moment what was deleted or replaced", names)
