@@ -12,9 +12,9 @@ import pytest
 from brokenreg.images import layer_hashing
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.images.hashing import LayerSums, hash_layers
-from brokenreg.storage.database.postgresql import PostgreSQL
 from brokenreg.storage.index import Index
 from brokenreg.storage.shared import leases
+from tests.storage.index_pair import index_pair
 
 RANDOM = "broken/random"
 SIZE = layer_hashing.LARGE // 2
@@ -25,12 +25,8 @@ Pair = tuple[Fabricator, Fabricator]
 
 @pytest.fixture
 async def indexes(database_url: str) -> AsyncIterator[tuple[Index, Index]]:
-    first = await Index.open(PostgreSQL(database_url, "aaaaaaaa"))
-    second = await Index.open(PostgreSQL(database_url, "bbbbbbbb"))
-    yield first, second
-    for each in (first, second):
-        await each.leases.end_all()
-        await each.close()
+    async with index_pair(database_url) as both:
+        yield both
 
 
 @pytest.fixture

@@ -15,10 +15,9 @@ from brokenreg.proxy.cache.turns import DownloadLostError, DownloadTurn
 from brokenreg.storage import Store
 from brokenreg.storage.changes import Changes
 from brokenreg.storage.database import Connection
-from brokenreg.storage.database.postgresql import PostgreSQL
-from brokenreg.storage.index import Index
 from brokenreg.storage.records import RepositoryKey
 from brokenreg.storage.shared import leases
+from tests.storage.index_pair import index_pair
 
 KEY = ("@example.com", "team/app")
 BLOB = Digest.of(b"a blob")
@@ -46,29 +45,25 @@ async def test_the_lease_of_another_process_than_the_one_that_has_ended_stays(
 ) -> None:
     monkeypatch.setattr(leases, "BEAT", 0.02)
     monkeypatch.setattr(leases, "LOST", 10**6)
-    first = await Index.open(PostgreSQL(database_url, "aaaaaaaa"))
-    second = await Index.open(PostgreSQL(database_url, "bbbbbbbb"))
-    assert await first.leases.take(NAME)
-    store = cast("Store", SimpleNamespace(index=second, objects=None))
-    turn = DownloadTurn(store, Replicas(), KEY, BLOB)
-    seen = asyncio.Event()
-    note = turn._note_holder
+    async with index_pair(database_url) as (first, second):
+        assert await first.leases.take(NAME)
+        store = cast("Store", SimpleNamespace(index=second, objects=None))
+        turn = DownloadTurn(store, Replicas(), KEY, BLOB)
+        seen = asyncio.Event()
+        note = turn._note_holder
 
-    def noted(holder: str) -> None:
-        note(holder)
-        if holder == "cccccccc-1":
-            seen.set()
+        def noted(holder: str) -> None:
+            note(holder)
+            if holder == "cccccccc-1":
+                seen.set()
 
-    monkeypatch.setattr(turn, "_note_holder", noted)
-    turn.begin(lambda: True)
-    sources = turn.sources(lambda: 0)
-    await anext(sources)
-    await second._database.write(take_over)
-    await seen.wait()
-    await turn.note_lost(DownloadLostError("the first has ended", has_ended=True))
-    assert await second._database.read(holders) == [("cccccccc-1",)]
-    await sources.aclose()
-    await turn.end()
-    for index in (first, second):
-        await index.leases.end_all()
-        await index.close()
+        monkeypatch.setattr(turn, "_note_holder", noted)
+        turn.begin(lambda: True)
+        sources = turn.sources(lambda: 0)
+        await anext(sources)
+        await second._database.write(take_over)
+        await seen.wait()
+        await turn.note_lost(DownloadLostError("the first has ended", has_ended=True))
+        assert await second._database.read(holders) == [("cccccccc-1",)]
+        await sources.aclose()
+        await turn.end()

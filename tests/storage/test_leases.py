@@ -14,11 +14,11 @@ from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store, collector
 from brokenreg.storage.changes import Changes
 from brokenreg.storage.database import Connection
-from brokenreg.storage.database.postgresql import PostgreSQL
 from brokenreg.storage.index import Index
 from brokenreg.storage.shared import leases
 from brokenreg.storage.shared.leases import Lease
 from tests.storage.contents import DAY, KEY, push
+from tests.storage.index_pair import index_pair
 
 FAST = 0.02
 LONG = 20.0
@@ -26,12 +26,8 @@ LONG = 20.0
 
 @pytest.fixture
 async def pair(database_url: str) -> AsyncIterator[tuple[Index, Index]]:
-    first = await Index.open(PostgreSQL(database_url, "aaaaaaaa"))
-    second = await Index.open(PostgreSQL(database_url, "bbbbbbbb"))
-    yield first, second
-    for each in (first, second):
-        await each.leases.end_all()
-        await each.close()
+    async with index_pair(database_url) as both:
+        yield both
 
 
 @pytest.fixture
